@@ -2,7 +2,8 @@
 #pragma once
 
 namespace sluice::base {
-[[noreturn]] void check_failed(const char* condition, const char* message, const char* file, int line);
+[[noreturn]] void check_failed(const char* condition, const char* message, const char* file,
+                               int line);
 }  // namespace sluice::base
 
 // Always on; the message is a `const char*` that says what must hold.

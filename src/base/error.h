@@ -15,12 +15,12 @@ enum class ErrorCode {
   kInvalid,      // the caller's input, file, flag or request is wrong
   kUnsupported,  // well formed, but not something sluice does; refused by name
   kNotFound,
-  kCorrupt,      // a file contradicts itself or its checksum
-  kNoRoom,       // memory, KV cache or disk does not hold it
-  kIo,           // the operating system refused a read, write or map
+  kCorrupt,  // a file contradicts itself or its checksum
+  kNoRoom,   // memory, KV cache or disk does not hold it
+  kIo,       // the operating system refused a read, write or map
   kCancelled,
   kTimeout,
-  kFault,        // a lane, device or peer failed while running
+  kFault,  // a lane, device or peer failed while running
 };
 
 // The stable lower-case name of a code, as it stands in JSON: "invalid", "no_room".
@@ -105,14 +105,14 @@ using base::Status;
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_(a, b)
 
 // SLUICE_TRY(expr): returns the error of `expr` (a Result) from the enclosing function.
-#define SLUICE_TRY(expr)                                                   \
-  do {                                                                     \
-    if (auto sluice_try = (expr); !sluice_try) return sluice_try.error();  \
+#define SLUICE_TRY(expr)                                                  \
+  do {                                                                    \
+    if (auto sluice_try = (expr); !sluice_try) return sluice_try.error(); \
   } while (0)
 
 // SLUICE_ASSIGN(auto x, expr): x is the value of `expr`, or its error is returned.
-#define SLUICE_ASSIGN(declaration, expr)                        \
-  auto SLUICE_CONCAT(sluice_result_, __LINE__) = (expr);        \
-  if (!SLUICE_CONCAT(sluice_result_, __LINE__))                 \
+#define SLUICE_ASSIGN(declaration, expr)                               \
+  auto SLUICE_CONCAT(sluice_result_, __LINE__) = (expr);               \
+  if (!SLUICE_CONCAT(sluice_result_, __LINE__))                        \
     return std::move(SLUICE_CONCAT(sluice_result_, __LINE__)).error(); \
   declaration = std::move(SLUICE_CONCAT(sluice_result_, __LINE__)).value()

@@ -1,0 +1,68 @@
+// A persistent team of threads for one compute lane. The calling thread is member 0; the others
+// spin briefly for the next piece of work and then sleep, so that a token on a CPU does not pay a
+// wake-up for every stage, and an idle engine does not burn a core.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace sluice::base {
+
+class ThreadTeam {
+ public:
+  // `threads` >= 1 counts the caller. Workers spin about `spin_us` before they sleep.
+  explicit ThreadTeam(int threads, int spin_us = 200);
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Runs body(member) once on every member and returns when all have finished. Not reentrant; one
+  // caller at a time. Never allocates.
+  template <class Body>
+  void run(Body&& body) {
+    auto* address = std::addressof(body);
+    run_raw([](void* context, int member) { (*static_cast<decltype(address)>(context))(member); },
+            const_cast<void*>(static_cast<const void*>(address)));
+  }
+
+  // Runs body(index) for every index in [0, count), handed out one at a time in order; which member
+  // takes which is not defined, so bodies must not depend on it. Small counts run on the caller.
+  template <class Body>
+  void parallel_for(int64_t count, Body&& body) {
+    if (count <= 1 || workers_.empty()) {
+      for (int64_t i = 0; i < count; ++i) body(i);
+      return;
+    }
+    next_.store(0, std::memory_order_relaxed);
+    run([&](int) {
+      for (int64_t i = next_.fetch_add(1, std::memory_order_relaxed); i < count;
+           i = next_.fetch_add(1, std::memory_order_relaxed)) {
+        body(i);
+      }
+    });
+  }
+
+ private:
+  using RawBody = void (*)(void* context, int member);
+  void run_raw(RawBody body, void* context);
+  void work(int member);
+  bool wait_for(uint32_t seen);
+
+  std::vector<std::thread> workers_;
+  alignas(64) std::atomic<uint32_t> generation_{0};  // odd bit unused; bumped once per run
+  alignas(64) std::atomic<int> running_{0};          // workers still inside the current body
+  alignas(64) std::atomic<int64_t> next_{0};         // parallel_for's next index
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> stop_{false};
+  RawBody body_ = nullptr;
+  void* context_ = nullptr;
+  int spin_us_;
+};
+
+}  // namespace sluice::base
