@@ -1,0 +1,101 @@
+// What a model is, after its family's file has read config.json: plain data that the stages, the
+// costs, the planner and `inspect` read. Every field that changes the result is here; nothing is
+// guessed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/kv_layout.h"
+#include "tensor/dtype.h"
+
+namespace sluice::models {
+
+enum class RopeKind : uint8_t { kDefault, kLinear, kDynamic, kLlama3, kYarn };
+
+// Rotary embedding with its scaling; the fields of kinds other than `kind` are unused.
+struct RopeConfig {
+  RopeKind kind = RopeKind::kDefault;
+  double theta = 0;
+  double factor = 1;                    // linear, dynamic, llama3, yarn
+  int64_t original_max_positions = 0;   // dynamic, llama3, yarn
+  double low_freq_factor = 0;           // llama3
+  double high_freq_factor = 0;          // llama3
+  double beta_fast = 0, beta_slow = 0;  // yarn
+  double attention_factor = 1;          // yarn: multiplies cos and sin
+  bool truncate = true;                 // yarn: whole-numbered correction range
+  bool operator==(const RopeConfig&) const = default;
+};
+
+enum class QkNorm : uint8_t {
+  kNone,
+  kPerHead,    // RMS norm of each head, weight [head_dim] (Qwen3)
+  kFullWidth,  // RMS norm of the whole projection, weight [heads * head_dim] (OLMoE)
+};
+
+struct AttentionConfig {
+  int q_heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+  float scale = 0;  // of the scores: 1 / sqrt(head_dim)
+  QkNorm qk_norm = QkNorm::kNone;
+  bool qkv_bias = false;
+  bool o_bias = false;
+  std::optional<float> clip_qkv;
+  bool operator==(const AttentionConfig&) const = default;
+};
+
+// A layer's feed-forward part: dense when experts == 0.
+struct FfnConfig {
+  int inter = 0;  // of the dense FFN, or of one expert
+  bool bias = false;
+  int experts = 0;
+  int top_k = 0;
+  bool renormalize = false;  // weights of the chosen experts sum to 1
+  int shared_inter = 0;      // width of the shared experts taken together; 0: none
+
+  bool is_moe() const { return experts > 0; }
+  bool operator==(const FfnConfig&) const = default;
+};
+
+struct LayerConfig {
+  AttentionConfig attention;
+  FfnConfig ffn;
+  bool operator==(const LayerConfig&) const = default;
+};
+
+struct ModelConfig {
+  std::string architecture;  // as config.json names it: "MixtralForCausalLM"
+  std::string family;        // "mixtral"
+  int hidden = 0;
+  int vocab = 0;
+  int64_t max_positions = 0;
+  float norm_eps = 0;
+  bool tied_embeddings = false;
+  RopeConfig rope;
+  std::vector<LayerConfig> layers;
+  std::optional<int32_t> bos;
+  std::vector<int32_t> eos;  // config.json's own; generation_config.json may name more
+
+  int layer_count() const { return static_cast<int>(layers.size()); }
+  int max_experts() const;  // over layers
+  int max_top_k() const;
+  bool operator==(const ModelConfig&) const = default;
+};
+
+// The KV layout of one layer.
+kernels::KvLayout kv_layout(const ModelConfig& config, int layer, int block_tokens);
+
+// Parameters by use, in weights (not bytes).
+struct ParameterCount {
+  int64_t embedding = 0, attention = 0, router = 0, experts = 0, dense = 0, norms = 0, head = 0;
+  int64_t total() const { return embedding + attention + router + experts + dense + norms + head; }
+};
+ParameterCount count_parameters(const ModelConfig& config);
+// Those that one token's forward pass reads: top_k experts of each layer, the head, one row of the
+// embedding.
+int64_t active_parameters(const ModelConfig& config);
+
+}  // namespace sluice::models

@@ -1,0 +1,93 @@
+#include "plan/plan.h"
+
+namespace sluice::plan {
+
+const char* name(Place place) {
+  switch (place) {
+    case Place::kDevice:
+      return "device";
+    case Place::kHost:
+      return "host";
+  }
+  base::check_failed("known place", "a Place outside its enum", __FILE__, __LINE__);
+}
+
+namespace {
+
+constexpr int64_t kVersion = 1;
+
+Result<Place> place_field(const Json& json, const char* key) {
+  SLUICE_ASSIGN(const std::string text, base::field<std::string>(json, key, "plan"));
+  for (Place place : {Place::kDevice, Place::kHost}) {
+    if (text == name(place)) return place;
+  }
+  return Error{ErrorCode::kInvalid, std::string("plan: '") + key + "' is '" + text +
+                                        "'; 'device' or 'host' is expected"};
+}
+
+}  // namespace
+
+Json to_json(const Plan& plan) {
+  const Policy& policy = plan.policy;
+  return Json{{"version", kVersion},
+              {"schedule", policy.schedule},
+              {"batch", policy.batch},
+              {"micro_batch", policy.micro_batch},
+              {"attention_on", name(policy.attention_on)},
+              {"experts_on", name(policy.experts_on)},
+              {"resident_weights", policy.resident_weights},
+              {"resident_kv", policy.resident_kv},
+              {"max_seq_len", plan.max_seq_len},
+              {"max_num_tokens", plan.max_num_tokens},
+              {"logit_rows", plan.logit_rows},
+              {"kv_block_tokens", plan.kv_block_tokens},
+              {"kv_blocks", plan.kv_blocks},
+              {"weight_bytes", plan.weight_bytes},
+              {"kv_bytes", plan.kv_bytes},
+              {"activation_bytes", plan.activation_bytes},
+              {"threads", plan.threads}};
+}
+
+Result<Plan> plan_from_json(const Json& json) {
+  SLUICE_ASSIGN(const int64_t version, base::field<int64_t>(json, "version", "plan"));
+  if (version != kVersion) {
+    return Error{ErrorCode::kUnsupported, "plan: version " + std::to_string(version) + " is not " +
+                                              std::to_string(kVersion) + "; make it again"};
+  }
+  Plan plan;
+  SLUICE_ASSIGN(plan.policy.schedule, base::field<std::string>(json, "schedule", "plan"));
+  SLUICE_ASSIGN(plan.policy.attention_on, place_field(json, "attention_on"));
+  SLUICE_ASSIGN(plan.policy.experts_on, place_field(json, "experts_on"));
+  SLUICE_ASSIGN(plan.policy.resident_weights,
+                base::field<double>(json, "resident_weights", "plan"));
+  SLUICE_ASSIGN(plan.policy.resident_kv, base::field<double>(json, "resident_kv", "plan"));
+  int64_t threads = 0;
+  const struct {
+    const char* key;
+    int64_t* value;
+  } numbers[] = {{"batch", &plan.policy.batch},
+                 {"micro_batch", &plan.policy.micro_batch},
+                 {"max_seq_len", &plan.max_seq_len},
+                 {"max_num_tokens", &plan.max_num_tokens},
+                 {"logit_rows", &plan.logit_rows},
+                 {"kv_block_tokens", &plan.kv_block_tokens},
+                 {"kv_blocks", &plan.kv_blocks},
+                 {"weight_bytes", &plan.weight_bytes},
+                 {"kv_bytes", &plan.kv_bytes},
+                 {"activation_bytes", &plan.activation_bytes},
+                 {"threads", &threads}};
+  for (const auto& number : numbers) {
+    SLUICE_ASSIGN(*number.value, base::field<int64_t>(json, number.key, "plan"));
+    if (*number.value < 0) {
+      return Error{ErrorCode::kInvalid, std::string("plan: '") + number.key + "' is negative"};
+    }
+  }
+  if (plan.policy.micro_batch < 1 || threads < 1 || threads > 4096) {
+    return Error{ErrorCode::kInvalid,
+                 "plan: 'micro_batch' must be at least 1 and 'threads' between 1 and 4096"};
+  }
+  plan.threads = static_cast<int>(threads);
+  return plan;
+}
+
+}  // namespace sluice::plan

@@ -1,0 +1,42 @@
+// What is decided before the first token, as data. A policy is what a planner searches; a plan is
+// that policy made concrete for one model on one machine: sizes of arenas, limits, placement.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+#include "plan/policy.h"
+
+namespace sluice::plan {
+
+struct Plan {
+  Policy policy;
+
+  // Limits, as the flags name them.
+  int64_t max_seq_len = 0;     // prompt + generated tokens of one sequence
+  int64_t max_num_tokens = 0;  // rows of one micro-batch's iteration
+  int64_t logit_rows = 0;      // rows of one head part
+
+  // The paged KV cache.
+  int64_t kv_block_tokens = 0;
+  int64_t kv_blocks = 0;
+
+  // Bytes reserved before the first token.
+  int64_t weight_bytes = 0;
+  int64_t kv_bytes = 0;
+  int64_t activation_bytes = 0;
+
+  int threads = 1;
+
+  int64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
+  int64_t micro_batches() const {
+    return (policy.batch + policy.micro_batch - 1) / policy.micro_batch;
+  }
+  bool operator==(const Plan&) const = default;
+};
+
+Json to_json(const Plan& plan);
+Result<Plan> plan_from_json(const Json& json);
+
+}  // namespace sluice::plan

@@ -1,0 +1,30 @@
+#include "plan/plan.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::plan {
+namespace {
+
+TEST(Plan, SurvivesJson) {
+  Plan plan;
+  plan.policy = {"serial", 64, 16, Place::kHost, Place::kDevice, 0.5, 0.25};
+  plan.max_seq_len = 4096;
+  plan.kv_blocks = 77;
+  plan.threads = 3;
+  EXPECT_EQ(plan_from_json(to_json(plan)).value(), plan);
+  EXPECT_EQ(plan.micro_batches(), 4);
+}
+
+TEST(Plan, NamesWhatIsWrong) {
+  Json json = to_json(Plan{.policy = {.batch = 1, .micro_batch = 1}});
+  json["attention_on"] = "moon";
+  EXPECT_NE(plan_from_json(json).error().message.find("'moon'"), std::string::npos);
+  json["attention_on"] = "host";
+  json["kv_blocks"] = -1;
+  EXPECT_NE(plan_from_json(json).error().message.find("'kv_blocks'"), std::string::npos);
+  json["version"] = 99;
+  EXPECT_EQ(plan_from_json(json).error().code, ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace sluice::plan
