@@ -1,0 +1,84 @@
+// The public C++ API: load a model, submit requests, step until they are done.
+//
+// One thread owns an Engine and calls step(); that thread is also member 0 of the compute lane's
+// team. Everything is reserved in load(); a steady step allocates nothing in kernels, scheduler or
+// pipeline.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "engine/request.h"
+#include "engine/stats.h"
+#include "kernels/exec.h"
+#include "models/config.h"
+#include "plan/plan.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace sluice::pipeline {
+class Trace;
+}
+
+namespace sluice::engine {
+
+struct EngineOptions {
+  std::string schedule = "resident";
+  int threads = 0;               // 0: the cores this process may use
+  int64_t max_batch_size = 0;    // sequences in flight; 0: 64, less if KV has no room
+  int64_t micro_batch_size = 0;  // 0: max_batch_size (one micro-batch)
+  int64_t max_num_tokens = 0;    // rows of one iteration; 0: 512, at least max_batch_size
+  int64_t max_seq_len = 0;       // 0: the model's max_positions, or what the KV cache holds if less
+  int64_t kv_cache_memory = 0;   // bytes; 0: kv_cache_free_mem_fraction of what is free
+  double kv_cache_free_mem_fraction = 0.5;
+  int64_t kv_block_tokens = 32;
+  bool prefix_sharing = true;
+  int64_t max_queued_requests = 1024;
+  uint64_t seed = 0;
+  std::optional<kernels::Isa> isa;   // tests: run with this one
+  pipeline::Trace* trace = nullptr;  // records every task if given; outlives the engine
+};
+
+// Called from step(), in the order things happen.
+struct EventSink {
+  // New text of a choice (may be empty while a character is incomplete), as it is generated.
+  std::function<void(RequestId, int choice, const std::string& text, int32_t token)> on_token;
+  std::function<void(RequestOutput&&)> on_finished;
+};
+
+class Engine {
+ public:
+  // `path` is a Hugging Face directory. `progress` is told the share of the weights loaded (0..1).
+  static Result<std::unique_ptr<Engine>> load(const std::string& path, const EngineOptions& options,
+                                              const std::function<void(double)>& progress = {});
+  virtual ~Engine() = default;
+
+  // What submit() would refuse, without submitting: prompt too long, token ids or sampling fields
+  // out of range, a guide that does not compile.
+  virtual Status check(const Request& request) const = 0;
+
+  // Queues a request; kNoRoom when max_queued_requests wait already.
+  virtual Status submit(Request request) = 0;
+
+  // The request, if still there, ends with FinishReason::kCancelled at the next step.
+  virtual void cancel(RequestId id) = 0;
+
+  // Runs one micro-batch's iteration and reports what came of it. An error is a fault of the
+  // machine, not of a request; the engine cannot go on after it.
+  virtual Status step(EventSink& sink) = 0;
+
+  virtual bool idle() const = 0;       // nothing queued or running
+  virtual int64_t queued() const = 0;  // waiting for a slot
+  virtual int64_t running() const = 0;
+
+  virtual const models::ModelConfig& config() const = 0;
+  virtual const plan::Plan& plan() const = 0;
+  virtual const text::Tokenizer* tokenizer() const = 0;         // null: the directory has none
+  virtual const text::ChatTemplate* chat_template() const = 0;  // null: the directory has none
+  virtual const std::string& fingerprint() const = 0;           // of the weights and config
+  virtual const EngineStats& stats() const = 0;
+};
+
+}  // namespace sluice::engine
