@@ -61,9 +61,9 @@ void silu_mul(const Exec& exec, const float* gate, int64_t ld_gate, const float*
               int64_t rows, int64_t dim, float* y, int64_t ld_y);
 
 // Rotates pairs (i, i + rotary_dim/2) of every head of x [tokens, heads, head_dim] by
-// angle positions[t] * inv_freq[i], with cos and sin times `scale`. inv_freq is [rotary_dim / 2];
-// with `ld_inv_freq` > 0 each token has its own row of it (dynamic scaling). Angles are computed in
-// double.
+// angle positions[t] * inv_freq[i] (an f32 product, as transformers has it), with cos and sin times
+// `scale`. inv_freq is [rotary_dim / 2]; with `ld_inv_freq` > 0 each token has its own row of it
+// (dynamic scaling).
 void rope(const Exec& exec, float* x, int64_t ld_x, int64_t tokens, int heads, int head_dim,
           int rotary_dim, const int32_t* positions, const float* inv_freq, int64_t ld_inv_freq,
           float scale);

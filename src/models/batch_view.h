@@ -11,6 +11,7 @@ struct SequenceRows {
   int64_t first_row = 0;
   int64_t rows = 0;
   int64_t first_position = 0;
+  int64_t prompt_tokens = 0;        // of the original request: dynamic rope depends on it
   const int32_t* blocks = nullptr;  // block table: position p lies in blocks[p / block_tokens]
 };
 
