@@ -1,0 +1,11 @@
+//! The Rust half of sluice's room `text`: Hugging Face tokenizers, minijinja and llguidance behind the
+//! C ABI that src/text/ffi.h documents.
+
+mod abi;
+mod detokenizer;
+mod guide;
+// mod template;
+// mod python_text;
+// mod template_functions;
+mod token_bytes;
+mod tokenizer;

@@ -1,0 +1,68 @@
+// A Hugging Face tokenizer.json, exactly as the `tokenizers` library reads it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+struct sluice_text_tokenizer;
+
+namespace sluice::text {
+
+struct TokenizerLimits {
+  size_t json_bytes = size_t{256} << 20;   // of tokenizer.json
+  size_t prompt_bytes = size_t{16} << 20;  // of one text to encode
+  size_t vocab_ids = 4'000'000;            // the highest token id, plus one
+};
+
+// Immutable once read; copies share it, and threads may use it at the same time.
+class Tokenizer {
+ public:
+  // Truncation and padding that tokenizer.json asks for are left out, as transformers does by
+  // default.
+  static Result<Tokenizer> from_json(std::string_view json, TokenizerLimits limits = {});
+  // `path` is a model directory that holds tokenizer.json. kNotFound when it does not.
+  static Result<Tokenizer> from_directory(const std::string& path, TokenizerLimits limits = {});
+
+  // UTF-8 to ids. Special tokens spelled in `text` become their ids; add_special_tokens adds those
+  // of the post-processor (a BOS, say). kInvalid: not UTF-8, or longer than prompt_bytes.
+  Result<std::vector<int32_t>> encode(std::string_view text, bool add_special_tokens) const;
+
+  // Ids to UTF-8. Ids past the vocabulary (a padded head has them) decode to nothing, as in Hugging
+  // Face tokenizers; negative ids are kInvalid.
+  Result<std::string> decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
+
+  // The bytes that a token stands for in running text, not necessarily whole characters: byte-level
+  // alphabets and byte fallback are undone, SentencePiece's U+2581 is a space. Empty for unknown
+  // ids.
+  std::string token_bytes(int32_t id) const;
+
+  // -1 when there is no such token.
+  int32_t token_to_id(std::string_view token) const;
+  // As tokenizer.json spells it; empty for unknown ids.
+  std::string id_to_token(int32_t id) const;
+
+  // The highest id plus one. A model's vocabulary may be larger (padding).
+  int32_t vocab_size() const { return vocab_size_; }
+  // Ids of the special added tokens, ascending.
+  const std::vector<int32_t>& special_ids() const { return special_ids_; }
+  bool is_special(int32_t id) const;
+
+  const TokenizerLimits& limits() const { return limits_; }
+  // For this folder's own use.
+  const sluice_text_tokenizer* handle() const { return handle_.get(); }
+
+ private:
+  Tokenizer() = default;
+  std::shared_ptr<sluice_text_tokenizer> handle_;
+  TokenizerLimits limits_;
+  int32_t vocab_size_ = 0;
+  std::vector<int32_t> special_ids_;
+};
+
+}  // namespace sluice::text
