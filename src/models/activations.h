@@ -1,0 +1,58 @@
+// The buffers between stages. One set per micro-batch in flight: whatever crosses a stage's edge
+// lies here, so that stages of different micro-batches may interleave on a lane.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/ops.h"
+#include "memory/arena.h"
+#include "models/config.h"
+
+namespace sluice::models {
+
+// The largest iteration that the buffers must hold.
+struct ActivationLimits {
+  int64_t rows = 0;        // tokens of one micro-batch's iteration
+  int64_t logit_rows = 0;  // rows of one head part
+  int64_t context = 0;     // keys of the longest sequence
+};
+
+// Views into an arena; rows are contiguous ([rows, width] with ld = width).
+struct Activations {
+  float* x = nullptr;         // [rows, hidden] the residual stream
+  float* normed = nullptr;    // [rows, hidden]
+  float* q = nullptr;         // [rows, q_heads * head_dim]
+  float* k = nullptr;         // [rows, kv_heads * head_dim]
+  float* v = nullptr;         // [rows, kv_heads * head_dim]
+  float* attended = nullptr;  // [rows, q_heads * head_dim]
+  float* inv_freq = nullptr;  // [rows, head_dim / 2], dynamic rope only
+  float* attend_scratch = nullptr;
+
+  float* router_logits = nullptr;    // [rows, experts]
+  int32_t* expert = nullptr;         // [rows, top_k]
+  float* expert_weight = nullptr;    // [rows, top_k]
+  int32_t* slot_of = nullptr;        // [rows, top_k]: row of expert_out
+  int32_t* token_of_slot = nullptr;  // [rows * top_k], sorted by expert, then token
+  int32_t* expert_tokens = nullptr;  // [experts]: counts of the layer last routed
+  int32_t* expert_first = nullptr;   // [experts + 1]: first slot of each
+  float* expert_hidden = nullptr;    // [rows * top_k, inter]
+  float* expert_out = nullptr;       // [rows * top_k, hidden]
+  float* gate = nullptr;             // [rows, dense inter]
+  float* up = nullptr;               // [rows, dense inter]
+
+  int64_t logit_rows = 0;        // rows of one head part
+  float* logit_input = nullptr;  // [logit_rows, hidden]
+  float* logits = nullptr;       // [logit_rows, vocab]
+
+  std::vector<kernels::ExpertGroup> groups;        // capacity: experts
+  std::vector<kernels::AttendSequence> sequences;  // capacity: rows
+};
+
+// Bytes that carve() takes from the arena for one set.
+int64_t activation_bytes(const ModelConfig& config, const ActivationLimits& limits);
+
+Activations carve_activations(const ModelConfig& config, const ActivationLimits& limits,
+                              memory::Arena& arena);
+
+}  // namespace sluice::models

@@ -1,0 +1,291 @@
+#include "models/forward.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "models/rope_config.h"
+
+namespace sluice::models {
+namespace {
+
+// One stage's view of everything, so that the stages below read like the model's definition.
+struct Run {
+  const ForwardContext& context;
+  const ModelConfig& config;
+  const Stage& stage;
+  const BatchView& batch;
+  Activations& act;
+  const kernels::Exec& exec;
+  int64_t rows;
+
+  const LayerConfig& layer() const { return config.layers[static_cast<size_t>(stage.layer)]; }
+  const LayerWeights& weights() const {
+    return context.weights->layers[static_cast<size_t>(stage.layer)];
+  }
+};
+
+// Past the trained length of dynamic rope every row has frequencies of its own.
+void fill_row_frequencies(const Run& run) {
+  const int head_dim = run.config.layers.front().attention.head_dim;
+  for (const SequenceRows& sequence : run.batch.sequences) {
+    for (int64_t i = 0; i < sequence.rows; ++i) {
+      const int64_t length = std::max(sequence.prompt_tokens, sequence.first_position + i + 1);
+      rope_frequencies(run.config.rope, head_dim, length,
+                       run.act.inv_freq + (sequence.first_row + i) * (head_dim / 2));
+    }
+  }
+}
+
+bool rows_differ_in_frequency(const Run& run) {
+  if (run.config.rope.kind != RopeKind::kDynamic) return false;
+  return std::ranges::any_of(run.batch.sequences, [&](const SequenceRows& s) {
+    return rope_depends_on_length(run.config.rope,
+                                  std::max(s.prompt_tokens, s.first_position + s.rows));
+  });
+}
+
+void embed(const Run& run) {
+  kernels::embed(run.exec, run.context.weights->embedding, run.batch.token_ids.data(), run.rows,
+                 run.act.x, run.config.hidden);
+  if (rows_differ_in_frequency(run)) fill_row_frequencies(run);
+}
+
+void normalize_heads(const Run& run, float* x, const float* weight, int heads) {
+  const AttentionConfig& a = run.layer().attention;
+  const int64_t width = int64_t{heads} * a.head_dim;
+  switch (a.qk_norm) {
+    case QkNorm::kNone:
+      return;
+    case QkNorm::kPerHead:
+      return kernels::rms_norm(run.exec, x, a.head_dim, weight, run.config.norm_eps,
+                               run.rows * heads, a.head_dim, x, a.head_dim);
+    case QkNorm::kFullWidth:
+      return kernels::rms_norm(run.exec, x, width, weight, run.config.norm_eps, run.rows, width, x,
+                               width);
+  }
+}
+
+void rotate(const Run& run, float* x, int heads) {
+  const AttentionConfig& a = run.layer().attention;
+  const bool by_row = rows_differ_in_frequency(run);
+  kernels::rope(run.exec, x, int64_t{heads} * a.head_dim, run.rows, heads, a.head_dim, a.head_dim,
+                run.batch.positions.data(), by_row ? run.act.inv_freq : run.context.inv_freq,
+                by_row ? a.head_dim / 2 : 0, static_cast<float>(run.config.rope.attention_factor));
+}
+
+void qkv(const Run& run) {
+  const AttentionConfig& a = run.layer().attention;
+  const LayerWeights& w = run.weights();
+  const int64_t hidden = run.config.hidden;
+  const int64_t q_width = int64_t{a.q_heads} * a.head_dim;
+  const int64_t kv_width = int64_t{a.kv_heads} * a.head_dim;
+  Activations& act = run.act;
+  kernels::rms_norm(run.exec, act.x, hidden, w.attention_norm, run.config.norm_eps, run.rows,
+                    hidden, act.normed, hidden);
+  kernels::linear(run.exec, w.q, act.normed, hidden, run.rows, act.q, q_width, {.bias = w.q_bias});
+  kernels::linear(run.exec, w.k, act.normed, hidden, run.rows, act.k, kv_width, {.bias = w.k_bias});
+  kernels::linear(run.exec, w.v, act.normed, hidden, run.rows, act.v, kv_width, {.bias = w.v_bias});
+  normalize_heads(run, act.q, w.q_norm, a.q_heads);
+  normalize_heads(run, act.k, w.k_norm, a.kv_heads);
+  if (a.clip_qkv) {
+    kernels::clamp(run.exec, act.q, q_width, run.rows, q_width, *a.clip_qkv);
+    kernels::clamp(run.exec, act.k, kv_width, run.rows, kv_width, *a.clip_qkv);
+    kernels::clamp(run.exec, act.v, kv_width, run.rows, kv_width, *a.clip_qkv);
+  }
+  rotate(run, act.q, a.q_heads);
+  rotate(run, act.k, a.kv_heads);
+  kernels::store_kv(run.exec, run.context.kv[static_cast<size_t>(run.stage.layer)], act.k, kv_width,
+                    act.v, kv_width, run.batch.kv_slots.data(), run.rows);
+}
+
+void attend(const Run& run) {
+  const AttentionConfig& a = run.layer().attention;
+  const int64_t width = int64_t{a.q_heads} * a.head_dim;
+  run.act.sequences.clear();
+  for (const SequenceRows& s : run.batch.sequences) {
+    run.act.sequences.push_back({.blocks = s.blocks,
+                                 .first_row = s.first_row,
+                                 .rows = s.rows,
+                                 .first_position = s.first_position});
+  }
+  kernels::attend(run.exec, {.cache = run.context.kv[static_cast<size_t>(run.stage.layer)],
+                             .sequences = run.act.sequences,
+                             .q = run.act.q,
+                             .ld_q = width,
+                             .out = run.act.attended,
+                             .ld_out = width,
+                             .q_heads = a.q_heads,
+                             .scale = a.scale,
+                             .scratch = run.act.attend_scratch});
+}
+
+void o_proj(const Run& run) {
+  const AttentionConfig& a = run.layer().attention;
+  kernels::linear(run.exec, run.weights().o, run.act.attended, int64_t{a.q_heads} * a.head_dim,
+                  run.rows, run.act.x, run.config.hidden,
+                  {.bias = run.weights().o_bias, .accumulate = true});
+}
+
+void route(const Run& run) {
+  const FfnConfig& f = run.layer().ffn;
+  const LayerWeights& w = run.weights();
+  const int64_t hidden = run.config.hidden;
+  Activations& act = run.act;
+  kernels::rms_norm(run.exec, act.x, hidden, w.ffn_norm, run.config.norm_eps, run.rows, hidden,
+                    act.normed, hidden);
+  if (!f.is_moe()) return;
+  kernels::linear(run.exec, w.router, act.normed, hidden, run.rows, act.router_logits, f.experts);
+  const kernels::RouterRule rule{.top_k = f.top_k, .renormalize = f.renormalize};
+  kernels::route(run.exec, act.router_logits, f.experts, run.rows, f.experts, rule, act.expert,
+                 act.expert_weight);
+  std::fill_n(act.expert_tokens, f.experts, 0);
+  for (int64_t i = 0; i < run.rows * f.top_k; ++i) ++act.expert_tokens[act.expert[i]];
+}
+
+// A counting sort by expert; within an expert, tokens keep their order.
+void dispatch(const Run& run) {
+  const FfnConfig& f = run.layer().ffn;
+  Activations& act = run.act;
+  act.expert_first[0] = 0;
+  for (int e = 0; e < f.experts; ++e)
+    act.expert_first[e + 1] = act.expert_first[e] + act.expert_tokens[e];
+  // expert_tokens serves as the write position and is counted back up to what it was.
+  std::fill_n(act.expert_tokens, f.experts, 0);
+  for (int64_t i = 0; i < run.rows * f.top_k; ++i) {
+    const int32_t expert = act.expert[i];
+    const int32_t slot = act.expert_first[expert] + act.expert_tokens[expert]++;
+    act.slot_of[i] = slot;
+    act.token_of_slot[slot] = static_cast<int32_t>(i / f.top_k);
+  }
+}
+
+void expert_group(const Run& run) {
+  const FfnConfig& f = run.layer().ffn;
+  Activations& act = run.act;
+  act.groups.clear();
+  for (int e = run.stage.first; e < run.stage.first + run.stage.count; ++e) {
+    if (act.expert_tokens[e] == 0) continue;
+    const FfnWeights& expert = run.weights().experts[static_cast<size_t>(e)];
+    act.groups.push_back({.gate = &expert.gate,
+                          .up = &expert.up,
+                          .down = &expert.down,
+                          .first_slot = act.expert_first[e],
+                          .tokens = act.expert_tokens[e]});
+  }
+  kernels::expert_gate_up(run.exec, act.groups, act.token_of_slot, act.normed, run.config.hidden,
+                          act.expert_hidden, f.inter);
+  kernels::expert_down(run.exec, act.groups, act.expert_hidden, f.inter, act.expert_out,
+                       run.config.hidden);
+}
+
+void shared(const Run& run) {
+  const FfnConfig& f = run.layer().ffn;
+  const LayerWeights& w = run.weights();
+  const int64_t hidden = run.config.hidden;
+  Activations& act = run.act;
+  kernels::linear(run.exec, w.dense.gate, act.normed, hidden, run.rows, act.gate, f.inter,
+                  {.bias = w.gate_bias});
+  kernels::linear(run.exec, w.dense.up, act.normed, hidden, run.rows, act.up, f.inter,
+                  {.bias = w.up_bias});
+  kernels::silu_mul(run.exec, act.gate, f.inter, act.up, f.inter, run.rows, f.inter, act.gate,
+                    f.inter);
+  kernels::linear(run.exec, w.dense.down, act.gate, f.inter, run.rows, act.x, hidden,
+                  {.bias = w.down_bias, .accumulate = true});
+}
+
+void combine(const Run& run) {
+  const FfnConfig& f = run.layer().ffn;
+  kernels::combine(run.exec, run.act.expert_out, run.config.hidden, run.act.slot_of,
+                   run.act.expert_weight, run.rows, f.top_k, run.config.hidden, run.act.x,
+                   run.config.hidden);
+}
+
+// The rows of the micro-batch that this part's logits belong to.
+std::span<const int32_t> part_rows(const Stage& stage, const BatchView& batch,
+                                   int64_t rows_per_part) {
+  const auto total = static_cast<int64_t>(batch.logit_rows.size());
+  const int64_t first = std::min(stage.first * rows_per_part, total);
+  return batch.logit_rows.subspan(static_cast<size_t>(first),
+                                  static_cast<size_t>(std::min(rows_per_part, total - first)));
+}
+
+void head(const Run& run) {
+  const int64_t hidden = run.config.hidden;
+  Activations& act = run.act;
+  const auto rows = part_rows(run.stage, run.batch, act.logit_rows);
+  const auto count = static_cast<int64_t>(rows.size());
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(act.logit_input + i * hidden, act.x + rows[static_cast<size_t>(i)] * hidden,
+                static_cast<size_t>(hidden) * sizeof(float));
+  }
+  kernels::rms_norm(run.exec, act.logit_input, hidden, run.context.weights->final_norm,
+                    run.config.norm_eps, count, hidden, act.logit_input, hidden);
+  kernels::linear(run.exec, run.context.weights->head, act.logit_input, hidden, count, act.logits,
+                  run.config.vocab);
+}
+
+}  // namespace
+
+void run_stage(const ForwardContext& context, const Stage& stage, const BatchView& batch,
+               Activations& activations) {
+  SLUICE_CHECK(context.parallel.alone(), "stages run on one rank");
+  const Run run{context, *context.config, stage, batch, activations, context.exec, batch.rows()};
+  switch (stage.kind) {
+    case StageKind::kEmbed:
+      return embed(run);
+    case StageKind::kQkv:
+      return qkv(run);
+    case StageKind::kAttend:
+      return attend(run);
+    case StageKind::kOProj:
+      return o_proj(run);
+    case StageKind::kRoute:
+      return route(run);
+    case StageKind::kDispatch:
+      return dispatch(run);
+    case StageKind::kExpertGroup:
+      return expert_group(run);
+    case StageKind::kShared:
+      return shared(run);
+    case StageKind::kCombine:
+      return combine(run);
+    case StageKind::kHead:
+      return head(run);
+    case StageKind::kSample:
+      break;
+  }
+  base::check_failed("a stage of the model", "sampling is the engine's", __FILE__, __LINE__);
+}
+
+Load batch_load(const BatchView& batch) {
+  Load load;
+  load.tokens = batch.rows();
+  for (const SequenceRows& sequence : batch.sequences) {
+    const int64_t context = sequence.first_position + sequence.rows;
+    load.context_tokens += context;
+    load.visible_keys +=
+        sequence.rows * sequence.first_position + sequence.rows * (sequence.rows + 1) / 2;
+  }
+  return load;
+}
+
+Load stage_load(const ModelConfig& config, const Stage& stage, const BatchView& batch,
+                const Activations& activations) {
+  Load load = batch_load(batch);
+  if (stage.kind == StageKind::kExpertGroup) {
+    SLUICE_CHECK(
+        stage.first + stage.count <= config.layers[static_cast<size_t>(stage.layer)].ffn.experts,
+        "an expert group lies within its layer's experts");
+    for (int e = stage.first; e < stage.first + stage.count; ++e) {
+      load.expert_tokens += activations.expert_tokens[e];
+      load.active_experts += activations.expert_tokens[e] > 0 ? 1 : 0;
+    }
+  }
+  if (stage.kind == StageKind::kHead || stage.kind == StageKind::kSample) {
+    load.logit_rows = static_cast<int64_t>(part_rows(stage, batch, activations.logit_rows).size());
+  }
+  return load;
+}
+
+}  // namespace sluice::models

@@ -1,0 +1,39 @@
+// The forward pass, stage by stage. A stage reads and writes one micro-batch's activations and the
+// KV cache; nothing else carries state between stages.
+#pragma once
+
+#include <span>
+
+#include "kernels/ops.h"
+#include "models/activations.h"
+#include "models/batch_view.h"
+#include "models/stage.h"
+#include "models/weights_map.h"
+#include "parallel/context.h"
+
+namespace sluice::models {
+
+// What the stages of one model share. Everything is borrowed.
+struct ForwardContext {
+  const ModelConfig* config = nullptr;
+  const ModelWeights* weights = nullptr;
+  std::span<const kernels::KvLayerView> kv;  // by layer
+  const float* inv_freq = nullptr;           // [head_dim / 2] at ordinary lengths
+  kernels::Exec exec;
+  parallel::Context parallel;
+};
+
+// Runs any stage but kSample on the calling thread and its team. Stages of one micro-batch must run
+// in the order of the graph's dependencies.
+void run_stage(const ForwardContext& context, const Stage& stage, const BatchView& batch,
+               Activations& activations);
+
+// The load of a stage, for its cost. For kExpertGroup the counts of the layer's routing are read,
+// so its route stage must have run.
+Load stage_load(const ModelConfig& config, const Stage& stage, const BatchView& batch,
+                const Activations& activations);
+
+// The same for the parts of it that do not depend on the stage: summed once per iteration.
+Load batch_load(const BatchView& batch);
+
+}  // namespace sluice::models

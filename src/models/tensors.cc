@@ -1,0 +1,92 @@
+#include "models/tensors.h"
+
+#include "base/check.h"
+
+namespace sluice::models {
+namespace {
+
+std::string numbered(const char* pattern, int number) {
+  std::string text = pattern;
+  const size_t at = text.find("{}");
+  SLUICE_CHECK(at != std::string::npos, "an expert's tensor name has a place for its number");
+  return text.replace(at, 2, std::to_string(number));
+}
+
+class Table {
+ public:
+  explicit Table(const ModelConfig& config) : config_(config) {}
+
+  void add(std::string name, tensor::Shape shape, Slot slot, int layer = -1, int expert = -1) {
+    if (layer >= 0) name = "model.layers." + std::to_string(layer) + "." + name;
+    entries_.push_back({std::move(name), shape, slot, layer, expert});
+  }
+
+  void attention(int layer) {
+    const AttentionConfig& a = config_.layers[static_cast<size_t>(layer)].attention;
+    const int64_t q = int64_t{a.q_heads} * a.head_dim;
+    const int64_t kv = int64_t{a.kv_heads} * a.head_dim;
+    add("input_layernorm.weight", {config_.hidden}, Slot::kAttentionNorm, layer);
+    add("self_attn.q_proj.weight", {q, config_.hidden}, Slot::kQ, layer);
+    add("self_attn.k_proj.weight", {kv, config_.hidden}, Slot::kK, layer);
+    add("self_attn.v_proj.weight", {kv, config_.hidden}, Slot::kV, layer);
+    if (a.qkv_bias) {
+      add("self_attn.q_proj.bias", {q}, Slot::kQBias, layer);
+      add("self_attn.k_proj.bias", {kv}, Slot::kKBias, layer);
+      add("self_attn.v_proj.bias", {kv}, Slot::kVBias, layer);
+    }
+    if (a.qk_norm != QkNorm::kNone) {
+      const bool per_head = a.qk_norm == QkNorm::kPerHead;
+      add("self_attn.q_norm.weight", {per_head ? a.head_dim : q}, Slot::kQNorm, layer);
+      add("self_attn.k_norm.weight", {per_head ? a.head_dim : kv}, Slot::kKNorm, layer);
+    }
+    add("self_attn.o_proj.weight", {config_.hidden, q}, Slot::kO, layer);
+    if (a.o_bias) add("self_attn.o_proj.bias", {config_.hidden}, Slot::kOBias, layer);
+  }
+
+  void ffn(int layer, const TensorNames& names) {
+    const FfnConfig& f = config_.layers[static_cast<size_t>(layer)].ffn;
+    add("post_attention_layernorm.weight", {config_.hidden}, Slot::kFfnNorm, layer);
+    if (!f.is_moe()) {
+      add("mlp.gate_proj.weight", {f.inter, config_.hidden}, Slot::kGate, layer);
+      add("mlp.up_proj.weight", {f.inter, config_.hidden}, Slot::kUp, layer);
+      add("mlp.down_proj.weight", {config_.hidden, f.inter}, Slot::kDown, layer);
+      if (f.bias) {
+        add("mlp.gate_proj.bias", {f.inter}, Slot::kGateBias, layer);
+        add("mlp.up_proj.bias", {f.inter}, Slot::kUpBias, layer);
+        add("mlp.down_proj.bias", {config_.hidden}, Slot::kDownBias, layer);
+      }
+      return;
+    }
+    add(names.router, {f.experts, config_.hidden}, Slot::kRouter, layer);
+    for (int e = 0; e < f.experts; ++e) {
+      add(numbered(names.expert_gate, e), {f.inter, config_.hidden}, Slot::kGate, layer, e);
+      add(numbered(names.expert_up, e), {f.inter, config_.hidden}, Slot::kUp, layer, e);
+      add(numbered(names.expert_down, e), {config_.hidden, f.inter}, Slot::kDown, layer, e);
+    }
+  }
+
+  std::vector<TensorSlot> take() { return std::move(entries_); }
+
+ private:
+  const ModelConfig& config_;
+  std::vector<TensorSlot> entries_;
+};
+
+}  // namespace
+
+const std::vector<std::string> kIgnoredTensors = {"*.rotary_emb.inv_freq"};
+
+std::vector<TensorSlot> tensor_table(const ModelConfig& config, const TensorNames& names) {
+  Table table(config);
+  table.add("model.embed_tokens.weight", {config.vocab, config.hidden}, Slot::kEmbedding);
+  for (int layer = 0; layer < config.layer_count(); ++layer) {
+    table.attention(layer);
+    table.ffn(layer, names);
+  }
+  table.add("model.norm.weight", {config.hidden}, Slot::kFinalNorm);
+  if (!config.tied_embeddings)
+    table.add("lm_head.weight", {config.vocab, config.hidden}, Slot::kHead);
+  return table.take();
+}
+
+}  // namespace sluice::models

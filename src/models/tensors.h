@@ -1,0 +1,65 @@
+// The declarative table of a model's tensors: name, shape, and where each is used. Loading,
+// sharding, building and inspecting all walk this one list.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+#include "tensor/view.h"
+
+namespace sluice::models {
+
+enum class Slot : uint8_t {
+  kEmbedding,
+  kHead,
+  kFinalNorm,
+  kAttentionNorm,
+  kQ,
+  kK,
+  kV,
+  kO,
+  kQBias,
+  kKBias,
+  kVBias,
+  kOBias,
+  kQNorm,
+  kKNorm,
+  kFfnNorm,
+  kRouter,
+  kGate,
+  kUp,
+  kDown,
+  kGateBias,
+  kUpBias,
+  kDownBias,
+};
+
+struct TensorSlot {
+  std::string name;
+  tensor::Shape shape;  // a matrix is [outputs, inputs]
+  Slot slot = Slot::kEmbedding;
+  int layer = -1;
+  int expert = -1;  // of kGate, kUp, kDown; -1 in a dense layer
+
+  bool is_matrix() const { return shape.rank == 2; }
+  bool is_expert() const { return expert >= 0; }
+};
+
+// What a family calls the parts that differ; {} in an expert's names stands for its number. Names
+// are relative to "model.layers.N.".
+struct TensorNames {
+  const char* router;
+  const char* expert_gate;
+  const char* expert_up;
+  const char* expert_down;
+};
+
+// All tensors in the order in which a forward pass reads them.
+std::vector<TensorSlot> tensor_table(const ModelConfig& config, const TensorNames& names);
+
+// Names that some checkpoints carry and that change nothing.
+extern const std::vector<std::string> kIgnoredTensors;
+
+}  // namespace sluice::models

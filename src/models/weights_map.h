@@ -1,0 +1,60 @@
+// A model's weights in memory, packed for compute: views into one arena, found by layer and use.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "kernels/packed.h"
+#include "memory/arena.h"
+#include "models/family.h"
+#include "weights/checkpoint.h"
+
+namespace sluice::models {
+
+// One expert, or a dense layer's FFN.
+struct FfnWeights {
+  kernels::PackedMatrix gate, up, down;
+};
+
+struct LayerWeights {
+  const float* attention_norm = nullptr;  // [hidden]
+  kernels::PackedMatrix q, k, v, o;
+  const float* q_bias = nullptr;
+  const float* k_bias = nullptr;
+  const float* v_bias = nullptr;
+  const float* o_bias = nullptr;
+  const float* q_norm = nullptr;  // [head_dim] or [q_heads * head_dim]
+  const float* k_norm = nullptr;
+  const float* ffn_norm = nullptr;  // [hidden]
+  kernels::PackedMatrix router;
+  FfnWeights dense;
+  const float* gate_bias = nullptr;
+  const float* up_bias = nullptr;
+  const float* down_bias = nullptr;
+  std::vector<FfnWeights> experts;
+};
+
+struct ModelWeights {
+  kernels::PackedMatrix embedding;
+  kernels::PackedMatrix head;  // the embedding itself when tied
+  const float* final_norm = nullptr;
+  std::vector<LayerWeights> layers;
+};
+
+// Bytes the arena needs for these tensors in the dtypes of the checkpoint. Errors: tensors missing,
+// unexpected, or of another shape, by name; a tied head that differs from the embedding.
+Result<int64_t> packed_weight_bytes(const ModelConfig& config, const Family& family,
+                                    const weights::Checkpoint& checkpoint);
+
+// Packs every tensor into `arena`; matrices keep their dtype, vectors become f32. Pages of the
+// checkpoint are given back as they are packed. `progress` is told the share done (0..1).
+Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
+                                  const weights::Checkpoint& checkpoint, memory::Arena& arena,
+                                  base::ThreadTeam& team,
+                                  const std::function<void(double)>& progress = {});
+
+// What the costs need to know of these weights.
+WeightBytes weight_bytes_of(const ModelWeights& weights);
+
+}  // namespace sluice::models
