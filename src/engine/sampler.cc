@@ -108,6 +108,22 @@ int32_t Sampler::draw_from(size_t kept, double total, double scale, double targe
   return candidates_[kept - 1].token;
 }
 
+// Nothing is cut: no order is needed.
+int32_t Sampler::draw_by_id(std::span<const float> logits, double high, double scale,
+                            double target) {
+  double total = 0;
+  for (float logit : logits) total += std::exp((logit - high) * scale);
+  double sum = 0;
+  int32_t last = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (logits[i] == kNever) continue;
+    sum += std::exp((logits[i] - high) * scale);
+    last = static_cast<int32_t>(i);
+    if (sum > target * total) break;
+  }
+  return last;
+}
+
 int32_t Sampler::draw(std::span<const float> logits, const SampleContext& context) {
   const SamplingParams& p = *context.params;
   const double scale = 1.0 / p.temperature;
@@ -115,6 +131,9 @@ int32_t Sampler::draw(std::span<const float> logits, const SampleContext& contex
   const size_t vocab = logits.size();
   const size_t top_k = p.top_k > 0 ? std::min<size_t>(static_cast<size_t>(p.top_k), vocab) : vocab;
   const double high = logits[static_cast<size_t>(highest(logits))];
+
+  if (top_k == vocab && p.top_p >= 1.0 && p.min_p <= 0.0)
+    return draw_by_id(logits, high, scale, target);
 
   // Nucleus and min_p cut a sorted list: sort a little, and more only if the nucleus is larger.
   double everything = 0;

@@ -43,6 +43,8 @@ class Sampler {
   void apply_mask(std::span<float> logits, const SampleContext& context) const;
   void apply_penalties(std::span<float> logits, const SampleContext& context);
   int32_t draw(std::span<const float> logits, const SampleContext& context);
+  static int32_t draw_by_id(std::span<const float> logits, double high, double scale,
+                            double target);
   size_t keep_top(std::span<const float> logits, size_t count);
   int32_t draw_from(size_t kept, double total, double scale, double target) const;
 

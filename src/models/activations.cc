@@ -95,7 +95,7 @@ Activations carve_activations(const ModelConfig& config, const ActivationLimits&
                               memory::Arena& arena) {
   Activations activations;
   const int64_t bytes = activation_bytes(config, limits);
-  walk(config, limits, arena.allocate("activations", bytes, kAlignment), activations);
+  walk(config, limits, arena.allocate("activations", bytes, kAlignment).data(), activations);
   activations.logit_rows = limits.logit_rows;
   activations.groups.reserve(static_cast<size_t>(config.max_experts()));
   activations.sequences.reserve(static_cast<size_t>(limits.rows));

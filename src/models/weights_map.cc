@@ -107,16 +107,16 @@ float element(const tensor::TensorView& view, int64_t at) {
 const float* load_vector(const tensor::TensorView& view, memory::Arena& arena,
                          const std::string& name) {
   const int64_t elements = view.shape.elements();
-  auto* out = reinterpret_cast<float*>(arena.allocate(name, elements * 4, kernels::kPackAlignment));
+  auto* out = reinterpret_cast<float*>(room.take(elements * 4));
   for (int64_t i = 0; i < elements; ++i) out[i] = element(view, i);
   return out;
 }
 
-kernels::PackedMatrix load_matrix(const tensor::TensorView& view, memory::Arena& arena,
-                                  base::ThreadTeam& team, const std::string& name) {
+kernels::PackedMatrix load_matrix(const tensor::TensorView& view, Room& room,
+                                  base::ThreadTeam& team) {
   kernels::PackedMatrix matrix{.dtype = view.dtype, .rows = view.shape[0], .cols = view.shape[1]};
   const int64_t bytes = kernels::packed_bytes(view.dtype, matrix.rows, matrix.cols);
-  std::byte* data = arena.allocate(name, bytes, kernels::kPackAlignment);
+  std::byte* data = room.take(bytes);
   constexpr int64_t kPanelsPerTask = 8;
   const int64_t panels = matrix.panels();
   team.parallel_for((panels + kPanelsPerTask - 1) / kPanelsPerTask, [&](int64_t task) {
@@ -155,10 +155,6 @@ Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& t
   return check_tied_head(config, checkpoint);
 }
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
-}
-
 }  // namespace
 
 Result<int64_t> packed_weight_bytes(const ModelConfig& config, const Family& family,
@@ -185,7 +181,8 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
   const std::vector<TensorSlot> table = tensor_table(config, family.names());
-  SLUICE_TRY(check_tensors(config, table, checkpoint));
+  SLUICE_ASSIGN(const int64_t bytes, packed_weight_bytes(config, family, checkpoint));
+  Room room(arena.allocate("weights", bytes, kernels::kPackAlignment));
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
     const weights::TensorEntry* entry = checkpoint.find(tensor.name);
@@ -193,9 +190,9 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
     if (i + 1 < table.size()) checkpoint.prefetch(*checkpoint.find(table[i + 1].name));
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {
-      *target.matrix = load_matrix(view, arena, team, tensor.name);
+      *target.matrix = load_matrix(view, room, team);
     } else {
-      *target.vector = load_vector(view, arena, tensor.name);
+      *target.vector = load_vector(view, room);
     }
     checkpoint.drop(*entry);
     if (progress) progress(static_cast<double>(i + 1) / static_cast<double>(table.size()));
