@@ -1,17 +1,17 @@
 // What an op runs on: the table of inner loops for this CPU, and the team that shares the work.
 #pragma once
 
-#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "base/thread_team.h"
+#include "kernels/isa.h"
 
 namespace sluice::kernels {
 
-enum class Isa : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Bf16 };
-
 const char* name(Isa isa);
+std::optional<Isa> parse_isa(std::string_view name);
 
 // The ISAs that this binary holds and this CPU runs, worst first; kScalar is always there.
 std::span<const Isa> available_isas();

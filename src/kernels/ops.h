@@ -68,6 +68,8 @@ void rope(const Exec& exec, float* x, int64_t ld_x, int64_t tokens, int heads, i
           int rotary_dim, const int32_t* positions, const float* inv_freq, int64_t ld_inv_freq,
           float scale);
 
+constexpr int kMaxExperts = 1024;  // of one layer
+
 // How a router turns logits into experts and weights.
 struct RouterRule {
   enum class Score : uint8_t { kSoftmax };  // over all experts, in f32, before the choice
@@ -106,11 +108,16 @@ struct AttendArgs {
   int q_heads = 0;
   float scale = 1.0f;
   // Scratch for contexts split at absolute positions (every kAttendSplit keys), so that one long
-  // sequence uses the whole team; attend_scratch_floats() of the largest call.
+  // sequence uses the whole team; attend_scratch_floats() of the largest call. Null: no sharing of
+  // one sequence's splits.
   float* scratch = nullptr;
 };
 
 constexpr int64_t kAttendSplit = 512;
+
+// More rows than these are shared out whole, without splits.
+constexpr int64_t kMaxSplitRows = 16;
+constexpr int kMaxValueDim = 512;
 
 int64_t attend_scratch_floats(int64_t rows, int q_heads, int value_dim, int64_t max_context);
 

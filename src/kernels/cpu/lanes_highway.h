@@ -1,0 +1,75 @@
+// Sixteen floats as the inner loops see them: one register of AVX-512, two of AVX2. The same names,
+// and the same bits, as lanes_scalar.h. Include inside the namespace of an ISA, after highway.h.
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::CappedTag<float, 16>;
+using Part = hn::Vec<D>;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kParts = 16 / kLanes;
+
+struct F16 {
+  Part v[kParts];
+};
+
+#define SLUICE_PARTS(expression)                        \
+  F16 r;                                                \
+  SLUICE_UNROLL                                         \
+  for (int i = 0; i < kParts; ++i) r.v[i] = expression; \
+  return r
+
+HWY_INLINE F16 set(float value) { SLUICE_PARTS(hn::Set(D(), value)); }
+HWY_INLINE F16 zero() { SLUICE_PARTS(hn::Zero(D())); }
+HWY_INLINE F16 load(const float* from) { SLUICE_PARTS(hn::LoadU(D(), from + i * kLanes)); }
+HWY_INLINE void store(const F16& a, float* to) {
+  SLUICE_UNROLL for (int i = 0; i < kParts; ++i) hn::StoreU(a.v[i], D(), to + i * kLanes);
+}
+
+HWY_INLINE F16 fma(const F16& a, const F16& b, const F16& c) {
+  SLUICE_PARTS(hn::MulAdd(a.v[i], b.v[i], c.v[i]));
+}
+HWY_INLINE F16 add(const F16& a, const F16& b) { SLUICE_PARTS(hn::Add(a.v[i], b.v[i])); }
+HWY_INLINE F16 sub(const F16& a, const F16& b) { SLUICE_PARTS(hn::Sub(a.v[i], b.v[i])); }
+HWY_INLINE F16 mul(const F16& a, const F16& b) { SLUICE_PARTS(hn::Mul(a.v[i], b.v[i])); }
+HWY_INLINE F16 div(const F16& a, const F16& b) { SLUICE_PARTS(hn::Div(a.v[i], b.v[i])); }
+// b where either is NaN.
+HWY_INLINE F16 max(const F16& a, const F16& b) { SLUICE_PARTS(hn::Max(a.v[i], b.v[i])); }
+HWY_INLINE F16 min(const F16& a, const F16& b) { SLUICE_PARTS(hn::Min(a.v[i], b.v[i])); }
+
+using DInt = hn::RebindToSigned<D>;
+
+// 2^n of whole n in [-126, 127].
+HWY_INLINE F16 power_of_two(const F16& n) {
+  SLUICE_PARTS(hn::BitCast(
+      D(), hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(DInt(), n.v[i]), hn::Set(DInt(), 127)))));
+}
+// 0 where x < limit, else y.
+HWY_INLINE F16 zero_below(const F16& x, float limit, const F16& y) {
+  SLUICE_PARTS(hn::IfThenZeroElse(hn::Lt(x.v[i], hn::Set(D(), limit)), y.v[i]));
+}
+// The first n lanes of a, `other` in the rest.
+HWY_INLINE F16 keep_first(const F16& a, int64_t n, float other) {
+  const auto count = hn::Set(DInt(), static_cast<int32_t>(n));
+  SLUICE_PARTS(hn::IfThenElse(
+      hn::RebindMask(D(), hn::Lt(hn::Iota(DInt(), static_cast<int32_t>(i * kLanes)), count)),
+      a.v[i], hn::Set(D(), other)));
+}
+
+using DBits = hn::RebindToUnsigned<D>;
+using DHalf = hn::Rebind<hwy::float16_t, D>;
+
+// Weights of one group of K, widened exactly.
+HWY_INLINE F16 load_bf16_even(const std::byte* from) {
+  const auto* pairs = reinterpret_cast<const uint32_t*>(from);
+  SLUICE_PARTS(hn::BitCast(D(), hn::ShiftLeft<16>(hn::LoadU(DBits(), pairs + i * kLanes))));
+}
+HWY_INLINE F16 load_bf16_odd(const std::byte* from) {
+  const auto* pairs = reinterpret_cast<const uint32_t*>(from);
+  SLUICE_PARTS(hn::BitCast(
+      D(), hn::And(hn::LoadU(DBits(), pairs + i * kLanes), hn::Set(DBits(), 0xffff0000u))));
+}
+HWY_INLINE F16 load_half(const std::byte* from) {
+  const auto* halves = reinterpret_cast<const hwy::float16_t*>(from);
+  SLUICE_PARTS(hn::PromoteTo(D(), hn::LoadU(DHalf(), halves + i * kLanes)));
+}
+
+#undef SLUICE_PARTS

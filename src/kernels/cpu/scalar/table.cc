@@ -1,0 +1,30 @@
+#include "kernels/op_table.h"
+
+#define SLUICE_INLINE inline __attribute__((always_inline))
+#define SLUICE_UNROLL _Pragma("GCC unroll 16")
+
+namespace sluice::kernels::scalar {
+namespace {
+
+#include "kernels/cpu/lanes_scalar.h"
+
+constexpr Isa kIsa = Isa::kScalar;
+constexpr int kChains = 1;
+constexpr int kTiles[kTilePanelSizes] = {4, 4, 0, 0};
+
+#include "kernels/cpu/exp.h"
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/cpu/softmax_block.h"
+
+#include "kernels/cpu/no_dots.h"
+#include "kernels/cpu/peaks.h"
+
+#include "kernels/cpu/table.h"
+
+}  // namespace
+
+extern const OpTable kTable;
+constinit const OpTable kTable = make_table();
+
+}  // namespace sluice::kernels::scalar

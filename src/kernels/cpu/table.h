@@ -1,0 +1,48 @@
+// The table of one ISA, from what was included before it. kWide: 32 registers of 16 floats; else 16
+// of 8, or none to speak of.
+
+// How many tokens go with how many panels, so that accumulators, weights and one activation fill
+// the registers; a few tokens take more panels, to keep as many chains of additions in flight.
+// kTiles[i] holds the largest number of tokens for 2^i panels.
+template <class Weights, int P, int kLast, int T = 1>
+constexpr void fill(GemmTile (&row)[kMaxTileTokens + 1]) {
+  if constexpr (T <= kLast) {
+    row[T] = &gemm_tile<Weights, P, T>;
+    fill<Weights, P, kLast, T + 1>(row);
+  }
+}
+
+template <class Weights>
+constexpr void fill_dtype(GemmTile (&sizes)[kTilePanelSizes][kMaxTileTokens + 1]) {
+  fill<Weights, 1, kTiles[0]>(sizes[0]);
+  fill<Weights, 2, kTiles[1]>(sizes[1]);
+  fill<Weights, 4, kTiles[2]>(sizes[2]);
+  fill<Weights, 8, kTiles[3]>(sizes[3]);
+}
+
+constexpr OpTable make_table() {
+  OpTable table{};
+  table.isa = kIsa;
+  table.max_tile_tokens = kTiles[0];
+  fill_dtype<F32Weights>(table.gemm[0]);
+  fill_dtype<F16Weights>(table.gemm[1]);
+  fill_dtype<Bf16Weights>(table.gemm[2]);
+  table.rms_norm = &rms_norm;
+  table.silu_mul = &silu_mul;
+  table.combine = &combine;
+  table.row_max = &row_max;
+  table.sum_exp = &sum_exp;
+  table.softmax = &softmax;
+  table.softmax_block = &softmax_block;
+  table.exp = &exp_one;
+  table.scale_row = &scale_row;
+  table.merge_row = &merge_row;
+  table.read_all = &read_all;
+  table.fma_loop = &fma_loop;
+  table.fma_flops = int64_t{2} * 16 * kChains * kFmaSteps;
+  table.bf16_dot_loop = bf16_dot_loop;
+  table.bf16_dot_flops = kBf16DotFlops;
+  table.int8_dot_loop = int8_dot_loop;
+  table.int8_dot_ops = kInt8DotOps;
+  return table;
+}

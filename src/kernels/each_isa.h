@@ -1,0 +1,41 @@
+// Runs a test's body on every ISA that this CPU has and for several sizes of team.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "kernels/exec.h"
+
+namespace sluice::kernels {
+
+constexpr int kTeamSizes[] = {1, 2, 3};
+
+template <class Body>
+void each_isa(const Body& body) {
+  for (int threads : kTeamSizes) {
+    base::ThreadTeam team(threads);
+    for (Isa isa : available_isas()) {
+      SCOPED_TRACE(std::string(name(isa)) + ", " + std::to_string(threads) + " threads");
+      const Exec exec{&op_table(isa), &team};
+      body(exec);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+// The same bits, NaN and signs of zero included.
+template <class T>
+::testing::AssertionResult same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << "sizes differ";
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) {
+      return ::testing::AssertionFailure() << "at " << i << ": " << a[i] << " and " << b[i];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+}  // namespace sluice::kernels

@@ -1,0 +1,101 @@
+#include "kernels/exec.h"
+
+#include <array>
+
+#include "base/check.h"
+#include "kernels/op_table.h"
+
+namespace sluice::kernels {
+
+namespace scalar {
+extern const OpTable kTable;
+}
+namespace avx2 {
+extern const OpTable kTable;
+}
+namespace avx512 {
+extern const OpTable kTable;
+}
+namespace avx512_bf16 {
+extern const OpTable kTable;
+}
+
+namespace {
+
+// What each ISA's translation units are compiled with (kernels/CMakeLists.txt).
+bool cpu_runs(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return true;
+    case Isa::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+             __builtin_cpu_supports("bmi2");
+    case Isa::kAvx512:
+      return cpu_runs(Isa::kAvx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Isa::kAvx512Bf16:
+      return cpu_runs(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni") &&
+             __builtin_cpu_supports("avx512bf16");
+  }
+  return false;
+}
+
+struct Available {
+  std::array<Isa, 4> isas{};
+  size_t count = 0;
+};
+
+Available find_available() {
+  Available found;
+  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16})
+    if (cpu_runs(isa)) found.isas[found.count++] = isa;
+  return found;
+}
+
+}  // namespace
+
+const char* name(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return "scalar";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512_bf16";
+  }
+  base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
+}
+
+std::optional<Isa> parse_isa(std::string_view text) {
+  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16})
+    if (text == name(isa)) return isa;
+  return std::nullopt;
+}
+
+std::span<const Isa> available_isas() {
+  static const Available found = find_available();
+  return {found.isas.data(), found.count};
+}
+
+Isa best_isa() { return available_isas().back(); }
+
+const OpTable& op_table(Isa isa) {
+  SLUICE_CHECK(cpu_runs(isa), "an ISA that this CPU runs");
+  switch (isa) {
+    case Isa::kScalar:
+      return scalar::kTable;
+    case Isa::kAvx2:
+      return avx2::kTable;
+    case Isa::kAvx512:
+      return avx512::kTable;
+    case Isa::kAvx512Bf16:
+      return avx512_bf16::kTable;
+  }
+  base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
+}
+
+}  // namespace sluice::kernels

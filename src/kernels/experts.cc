@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/gemm_tiles.h"
+#include "kernels/ops.h"
+
+namespace sluice::kernels {
+namespace {
+
+// The items of all groups form one pool, so that a skewed layer keeps the whole team busy.
+// body(group, plan, item of that group's plan) for every item.
+template <class Panels, class Body>
+void over_groups(const Exec& exec, std::span<const ExpertGroup> groups, const Panels& panels_of,
+                 const Body& body) {
+  // A group's share of the items falls as there are more groups.
+  int64_t active = 0;
+  for (const ExpertGroup& group : groups) active += group.tokens > 0;
+  if (active == 0) return;
+  const auto share =
+      static_cast<int>(std::max<int64_t>(1, (exec.team->threads() + active - 1) / active));
+  int64_t items = 0;
+  for (const ExpertGroup& group : groups)
+    if (group.tokens > 0) items += plan_gemm(panels_of(group), group.tokens, share).items();
+  exec.team->parallel_for(items, [&](int64_t item) {
+    for (const ExpertGroup& group : groups) {
+      if (group.tokens == 0) continue;
+      const GemmPlan plan = plan_gemm(panels_of(group), group.tokens, share);
+      if (item < plan.items()) return body(group, plan, item);
+      item -= plan.items();
+    }
+  });
+}
+
+struct Item {
+  int64_t first_panel, panels, first_token, tokens;
+};
+
+Item cut(const GemmPlan& plan, int64_t item, int64_t panels, int64_t tokens) {
+  const int64_t panel = item / plan.token_items * plan.panels_per_item;
+  const int64_t token = item % plan.token_items * plan.tokens_per_item;
+  return {panel, std::min(plan.panels_per_item, panels - panel), token,
+          std::min(plan.tokens_per_item, tokens - token)};
+}
+
+}  // namespace
+
+void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
+                    const int32_t* token_of_slot, const float* x, int64_t ld_x, float* hidden,
+                    int64_t ld_hidden) {
+  const auto panels_of = [](const ExpertGroup& group) { return group.gate->panels(); };
+  over_groups(
+      exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
+        const PackedMatrix& gate = *group.gate;
+        const PackedMatrix& up = *group.up;
+        SLUICE_CHECK(gate.dtype == up.dtype && gate.rows == up.rows && gate.cols == up.cols,
+                     "gate and up have one shape and dtype");
+        const Item item = cut(plan, index, gate.panels(), group.tokens);
+        if (item.tokens <= 0) return;
+        const float* rows[kMaxItemTokens];
+        const int64_t first_slot = group.first_slot + item.first_token;
+        for (int64_t t = 0; t < item.tokens; ++t)
+          rows[t] = x + token_of_slot[first_slot + t] * ld_x;
+        const int64_t bytes = panel_bytes(gate.dtype, gate.cols);
+        for_each_tile(
+            *exec.ops, gate.dtype, gate.cols, item.panels * 2, 1,
+            [&](int64_t p) {
+              return (p % 2 == 0 ? gate : up).data + (item.first_panel + p / 2) * bytes;
+            },
+            rows, item.tokens,
+            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
+              for (int64_t p = 0; p < count; p += 2) {
+                const int64_t row = (item.first_panel + (panel + p) / 2) * kPanelRows;
+                const int64_t n = std::min<int64_t>(kPanelRows, gate.rows - row);
+                for (int64_t t = 0; t < tokens; ++t) {
+                  const float* from = tile + (t * kMaxTilePanels + p) * kPanelRows;
+                  exec.ops->silu_mul(from, from + kPanelRows, n,
+                                     hidden + (first_slot + token + t) * ld_hidden + row);
+                }
+              }
+            });
+      });
+}
+
+void expert_down(const Exec& exec, std::span<const ExpertGroup> groups, const float* hidden,
+                 int64_t ld_hidden, float* out, int64_t ld_out) {
+  const auto panels_of = [](const ExpertGroup& group) { return group.down->panels(); };
+  over_groups(
+      exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
+        const PackedMatrix& down = *group.down;
+        const Item item = cut(plan, index, down.panels(), group.tokens);
+        if (item.tokens <= 0) return;
+        const float* rows[kMaxItemTokens];
+        const int64_t first_slot = group.first_slot + item.first_token;
+        for (int64_t t = 0; t < item.tokens; ++t) rows[t] = hidden + (first_slot + t) * ld_hidden;
+        const int64_t bytes = panel_bytes(down.dtype, down.cols);
+        for_each_tile(
+            *exec.ops, down.dtype, down.cols, item.panels, 0,
+            [&](int64_t p) { return down.data + (item.first_panel + p) * bytes; }, rows,
+            item.tokens,
+            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
+              const int64_t row = (item.first_panel + panel) * kPanelRows;
+              const int64_t n = std::min(count * kPanelRows, down.rows - row);
+              for (int64_t t = 0; t < tokens; ++t) {
+                const float* from = tile + t * kMaxTilePanels * kPanelRows;
+                std::copy(from, from + n, out + (first_slot + token + t) * ld_out + row);
+              }
+            });
+      });
+}
+
+}  // namespace sluice::kernels

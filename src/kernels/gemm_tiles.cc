@@ -1,0 +1,39 @@
+#include "kernels/gemm_tiles.h"
+
+namespace sluice::kernels {
+
+GemmPlan plan_gemm(int64_t panels, int64_t tokens, int threads) {
+  GemmPlan plan;
+  if (panels == 0 || tokens == 0) return plan;
+  plan.token_items = (tokens + kMaxItemTokens - 1) / kMaxItemTokens;
+  plan.tokens_per_item = (tokens + plan.token_items - 1) / plan.token_items;
+  const int64_t wanted = (kItemsPerThread * threads + plan.token_items - 1) / plan.token_items;
+  const int64_t share = (panels + wanted - 1) / wanted;
+  const int64_t whole_tiles = (share + kMaxTilePanels - 1) / kMaxTilePanels * kMaxTilePanels;
+  plan.panels_per_item = std::clamp<int64_t>(whole_tiles, kMaxTilePanels, kMaxItemPanels);
+  plan.panel_items = (panels + plan.panels_per_item - 1) / plan.panels_per_item;
+  return plan;
+}
+
+std::string to_string(const GemmPlan& plan) {
+  return std::to_string(plan.panel_items) + " x " + std::to_string(plan.token_items) +
+         " items of " + std::to_string(plan.panels_per_item) + " panels x " +
+         std::to_string(plan.tokens_per_item) + " tokens";
+}
+
+int max_tile_tokens(const OpTable& ops, tensor::DType dtype, int size_log2) {
+  int tokens = kMaxTileTokens;
+  while (ops.gemm[static_cast<size_t>(dtype)][size_log2][tokens] == nullptr) --tokens;
+  return tokens;
+}
+
+int tile_panels_log2(const OpTable& ops, tensor::DType dtype, int tokens, int64_t panels) {
+  int log2 = kTilePanelSizes - 1;
+  while (log2 > 0 && ((int64_t{1} << log2) > panels ||
+                      ops.gemm[static_cast<size_t>(dtype)][log2][tokens] == nullptr)) {
+    --log2;
+  }
+  return log2;
+}
+
+}  // namespace sluice::kernels

@@ -1,0 +1,60 @@
+// The inner loops of one ISA. This header and what it includes hold no code: a translation unit
+// compiled for AVX-512 that emitted an inline function could lend it to the whole program.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/isa.h"
+
+namespace sluice::kernels {
+
+// out[t * ld_out + p * 16 + lane] = sum over k in order of panel p [k][lane] * rows[t][k], one
+// fused multiply-add each, from zero or, with `resume`, from what out holds. `step` is the distance
+// in bytes from one group of K to the next in a panel (a group is one k, for bf16 two).
+using GemmTile = void (*)(const std::byte* const* panels, int64_t step, const float* const* rows,
+                          int64_t cols, float* out, int64_t ld_out, bool resume);
+
+constexpr int kMaxTileTokens = 12;
+constexpr int kTilePanelSizes = 4;  // 1, 2, 4, 8 panels
+constexpr int kMaxTilePanels = 8;
+constexpr int kKeyBlock = 64;  // keys between two updates of attention's running maximum
+
+// One query row's softmax over the keys seen so far.
+struct SoftmaxState {
+  float max;
+  float sum[16];  // key k is summed in lane k % 16
+};
+
+struct OpTable {
+  Isa isa;
+  int max_tile_tokens;
+  // [f32, f16, bf16 as in tensor::DType][log2 of panels][tokens]; null where there is none.
+  GemmTile gemm[3][kTilePanelSizes][kMaxTileTokens + 1];
+
+  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t dim, float* y);
+  void (*silu_mul)(const float* gate, const float* up, int64_t dim, float* y);
+  // y += sum over k of weight[k] * out[slot[k]]
+  void (*combine)(const float* out, int64_t ld_out, const int32_t* slot, const float* weight,
+                  int top_k, int64_t dim, float* y);
+  float (*row_max)(const float* x, int64_t dim);
+  float (*sum_exp)(const float* x, int64_t dim, float max);  // sum of exp(x - max)
+  void (*softmax)(const float* x, int64_t dim, float* y);    // y [dim]
+  // Scores of up to kKeyBlock keys, of which the first `visible` count, become weights in place;
+  // returns the factor for what was summed under the former maximum.
+  float (*softmax_block)(float* scores, int64_t visible, float scale, SoftmaxState* state);
+  float (*exp)(float x);
+  void (*scale_row)(float* x, int64_t dim, float factor);                      // x *= factor
+  void (*merge_row)(float* x, float a, const float* y, float b, int64_t dim);  // x = x a + y b
+
+  // Rates of this machine, for probe. Each returns something that depends on all its work.
+  float (*read_all)(const float* data, int64_t count);  // count a multiple of 256
+  float (*fma_loop)(int64_t rounds);                    // fma_flops each
+  int64_t fma_flops;
+  float (*bf16_dot_loop)(int64_t rounds);  // null where the ISA has no such instruction
+  int64_t bf16_dot_flops;
+  int32_t (*int8_dot_loop)(int64_t rounds);  // null where the ISA has no such instruction
+  int64_t int8_dot_ops;
+};
+
+}  // namespace sluice::kernels
