@@ -5,15 +5,18 @@
 namespace sluice::kernels {
 namespace {
 
-// Takes the largest remaining score top_k times; the lower expert wins a tie.
+constexpr float kTaken = -1.0f;  // below every score
+
+// Takes the largest remaining score top_k times; the lower expert wins a tie, and where scores are
+// not numbers. No expert is taken twice.
 void choose(float* score, int experts, int top_k, int32_t* expert, float* weight) {
   for (int k = 0; k < top_k; ++k) {
-    int best = 0;
-    for (int e = 1; e < experts; ++e)
-      if (score[e] > score[best]) best = e;
+    int best = -1;
+    for (int e = 0; e < experts; ++e)
+      if (score[e] != kTaken && (best < 0 || score[e] > score[best])) best = e;
     expert[k] = best;
     weight[k] = score[best];
-    score[best] = -1.0f;  // below every score
+    score[best] = kTaken;
   }
 }
 
