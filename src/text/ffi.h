@@ -105,11 +105,21 @@ int32_t sluice_text_template_new(sluice_text_slice source, sluice_text_template_
 void sluice_text_template_free(sluice_text_template* chat_template);
 // 1 when the template itself walks a list of content parts.
 uint8_t sluice_text_template_takes_parts(const sluice_text_template* chat_template);
-// `context` is a JSON object of the template's variables; now_unix_s and utc_offset_s are what
-// strftime_now tells. Payload: the rendered text.
+// What a template is rendered with. The slices are JSON; an empty one is null. `variables` are
+// objects: the special tokens (bos_token and the like), then the caller's own, which win.
+typedef struct {
+  sluice_text_slice messages;  // a list of objects
+  sluice_text_slice tools;     // a list or null
+  sluice_text_slice documents;
+  sluice_text_slice special_tokens;
+  sluice_text_slice variables;
+  int64_t local_time_s;  // seconds since 1970 on the local clock, for strftime_now
+  uint8_t add_generation_prompt;
+} sluice_text_render_input;
+
+// Payload: the rendered text.
 int32_t sluice_text_template_render(const sluice_text_template* chat_template,
-                                    sluice_text_slice context, int64_t now_unix_s,
-                                    int32_t utc_offset_s, sluice_text_reply* reply);
+                                    sluice_text_render_input input, sluice_text_reply* reply);
 
 // ---- guided decoding
 // -----------------------------------------------------------------------------

@@ -4,8 +4,9 @@
 mod abi;
 mod detokenizer;
 mod guide;
-// mod template;
-// mod python_text;
-// mod template_functions;
+mod python_text;
+mod strftime;
+mod template;
+mod template_functions;
 mod token_bytes;
 mod tokenizer;
