@@ -1,0 +1,95 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "hardware/hardware.h"
+
+namespace sluice::hardware {
+namespace {
+
+using ::testing::HasSubstr;
+
+Hardware workstation() {
+  Hardware hardware;
+  hardware.name = "workstation";
+  hardware.source = Source::kMeasured;
+  Level host;
+  host.name = "host";
+  host.capacity_bytes = int64_t{64} << 30;
+  host.read_bytes_per_second = 80e9;
+  host.write_bytes_per_second = 40e9;
+  host.compute = Compute{"Some CPU", "avx2", 16, {{"f32", 1.2e12}, {"int8", 4.8e12}}};
+  Level disk;
+  disk.name = "nvme0";
+  disk.kind = LevelKind::kDisk;
+  disk.capacity_bytes = int64_t{1} << 40;
+  disk.read_bytes_per_second = 6.5e9;
+  disk.power_watts = 8.0;
+  hardware.levels = {host, disk};
+  hardware.links = {{"nvme0", "host", 6.1e9, 80.0}};
+  return hardware;
+}
+
+std::string error_of(Json json) {
+  const auto read = from_json(json);
+  return read.ok() ? "no error" : read.error().message;
+}
+
+TEST(HardwareJson, ComesBackAsItWas) {
+  const auto read = from_json(to_json(workstation()));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, workstation());
+  EXPECT_EQ(read->find(LevelKind::kDisk)->name, "nvme0");
+  EXPECT_EQ(read->find("host")->compute->peak_flops.at("int8"), 4.8e12);
+  EXPECT_EQ(read->find("cuda0"), nullptr);
+}
+
+TEST(HardwareJson, RefusesWhatItDoesNotKnowByName) {
+  const Json good = to_json(workstation());
+  Json json = good;
+  json["levels"][0]["speed"] = 3;
+  EXPECT_THAT(error_of(json), HasSubstr("levels[0]: unknown field 'speed'"));
+  json = good;
+  json["levels"][0]["kind"] = "tape";
+  EXPECT_THAT(error_of(json), HasSubstr("not 'tape'"));
+  json = good;
+  json["levels"][0]["read_bytes_per_second"] = -1.0;
+  EXPECT_THAT(error_of(json), HasSubstr("'read_bytes_per_second' must be a positive number"));
+  json = good;
+  json["levels"][0].erase("capacity_bytes");
+  EXPECT_THAT(error_of(json), HasSubstr("capacity_bytes"));
+  json = good;
+  json["levels"][1]["name"] = "host";
+  EXPECT_THAT(error_of(json), HasSubstr("'host' is used twice"));
+  json = good;
+  json["links"][0]["to"] = "moon";
+  EXPECT_THAT(error_of(json), HasSubstr("no level is called 'moon'"));
+  json = good;
+  json["levels"][0]["compute"]["peak_flops"]["fp3"] = 1.0;
+  EXPECT_THAT(error_of(json), HasSubstr("unknown field 'fp3'"));
+  json = good;
+  json["hardware_version"] = 2;
+  EXPECT_THAT(error_of(json), HasSubstr("hardware_version 2"));
+  json = good;
+  json["levels"] = 3;
+  EXPECT_THAT(error_of(json), HasSubstr("'levels' must be an array"));
+  EXPECT_NE(error_of(Json(7)), "no error");
+}
+
+TEST(HardwareFile, IsWrittenWholeAndReadBack) {
+  const std::string path = ::testing::TempDir() + "/hardware_test.json";
+  ASSERT_TRUE(write_file(workstation(), path).ok());
+  const auto read = read_file(path);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, workstation());
+  std::ofstream(path) << "{\"hardware_version\": 1,";
+  EXPECT_THAT(read_file(path).error().message, HasSubstr("hardware_test.json"));
+  std::remove(path.c_str());
+  EXPECT_EQ(read_file(path).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(write_file(workstation(), "/nowhere/at/all.json").error().code, ErrorCode::kIo);
+}
+
+}  // namespace
+}  // namespace sluice::hardware

@@ -1,0 +1,51 @@
+// Measures this machine, with the project's own kernels, into hardware::Hardware. So far the CPU:
+// the bandwidth of reading memory and the peak rates of its arithmetic, all threads at once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "hardware/hardware.h"
+#include "kernels/exec.h"
+
+namespace sluice::probe {
+
+// Raised when what is measured, or how, changes: cached files of another version are not used.
+constexpr int kProbeVersion = 1;
+
+struct ProbeOptions {
+  int threads = 1;
+  kernels::Isa isa = kernels::Isa::kScalar;
+  // Read in each pass; far larger than any cache (hypervisors share caches of hundreds of MB). At
+  // most a quarter of the free memory is used.
+  int64_t read_bytes = int64_t{2} << 30;
+  int time_ms = 300;  // of each rate
+};
+
+// The best rate seen over several short rounds: other work on the machine only slows a round down.
+// Errors: no memory for the array.
+Result<hardware::Hardware> probe(const ProbeOptions& options);
+
+// A measurement that is part of a benchmark: the same rates of a team that exists already.
+struct CpuRates {
+  double read_bytes_per_second = 0.0;
+  double f32_flops = 0.0;
+  double bf16_flops = 0.0;  // 0 where the ISA has no dot product of bf16
+  double int8_ops = 0.0;    // 0 where the ISA has no dot product of int8
+};
+Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms);
+
+struct Probed {
+  hardware::Hardware hardware;
+  bool from_cache = false;
+  std::string cache_problem;  // why the measurement could not be kept; not an error
+};
+
+// What `cache_path` holds if it was measured on this CPU model, ISA, number of threads and probe
+// version; otherwise measures and keeps it there.
+Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options);
+
+std::string cpu_model();
+
+}  // namespace sluice::probe

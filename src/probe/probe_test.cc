@@ -1,0 +1,52 @@
+#include "probe/probe.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+namespace sluice::probe {
+namespace {
+
+ProbeOptions quick(kernels::Isa isa, int threads) {
+  return {.threads = threads, .isa = isa, .read_bytes = int64_t{32} << 20, .time_ms = 5};
+}
+
+TEST(Probe, MeasuresEveryIsaOfThisCpu) {
+  for (kernels::Isa isa : kernels::available_isas()) {
+    const auto hardware = probe(quick(isa, 2));
+    ASSERT_TRUE(hardware.ok()) << hardware.error().message;
+    const hardware::Level* host = hardware->find(hardware::LevelKind::kHost);
+    ASSERT_NE(host, nullptr);
+    // Between the slowest and the fastest machine that could run this.
+    EXPECT_GT(host->read_bytes_per_second, 1e7);
+    EXPECT_LT(host->read_bytes_per_second, 1e14);
+    EXPECT_GT(host->compute->peak_flops.at("f32"), 1e7);
+    EXPECT_LT(host->compute->peak_flops.at("f32"), 1e14);
+    EXPECT_EQ(host->compute->peak_flops.contains("int8"), isa == kernels::Isa::kAvx512Bf16);
+    EXPECT_GT(host->capacity_bytes, int64_t{1} << 28);
+    EXPECT_EQ(host->compute->isa, kernels::name(isa));
+  }
+}
+
+TEST(Probe, IsKeptUntilSomethingChanges) {
+  const std::string path = ::testing::TempDir() + "/probe_test.json";
+  std::remove(path.c_str());
+  const ProbeOptions options = quick(kernels::best_isa(), 1);
+  const auto first = load_or_probe(path, options);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_FALSE(first->from_cache);
+  EXPECT_EQ(first->cache_problem, "");
+  const auto second = load_or_probe(path, options);
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(second->from_cache);
+  EXPECT_EQ(second->hardware, first->hardware);
+  EXPECT_FALSE(load_or_probe(path, quick(kernels::best_isa(), 2))->from_cache);
+  EXPECT_FALSE(load_or_probe(path, quick(kernels::Isa::kScalar, 2))->from_cache);
+  std::remove(path.c_str());
+  const auto unkept = load_or_probe("/nowhere/at/all.json", options);
+  ASSERT_TRUE(unkept.ok());
+  EXPECT_NE(unkept->cache_problem, "");
+}
+
+}  // namespace
+}  // namespace sluice::probe
