@@ -1,15 +1,19 @@
 #include "models/tensors.h"
 
-#include "base/check.h"
+#include <string_view>
 
 namespace sluice::models {
 namespace {
 
+constexpr std::string_view kNumber = "{}";
+
+bool is_stacked(const char* pattern) {
+  return std::string_view(pattern).find(kNumber) == std::string_view::npos;
+}
+
 std::string numbered(const char* pattern, int number) {
   std::string text = pattern;
-  const size_t at = text.find("{}");
-  SLUICE_CHECK(at != std::string::npos, "an expert's tensor name has a place for its number");
-  return text.replace(at, 2, std::to_string(number));
+  return text.replace(text.find(kNumber), kNumber.size(), std::to_string(number));
 }
 
 class Table {
@@ -18,7 +22,18 @@ class Table {
 
   void add(std::string name, tensor::Shape shape, Slot slot, int layer = -1, int expert = -1) {
     if (layer >= 0) name = "model.layers." + std::to_string(layer) + "." + name;
-    entries_.push_back({std::move(name), shape, slot, layer, expert});
+    entries_.push_back({std::move(name), shape, slot, layer, expert, shape, 0});
+  }
+
+  // An expert's matrix: a tensor of its own, or `place` of `per_expert` equal parts of a stack's
+  // entry.
+  void add_expert(const char* pattern, tensor::Shape shape, Slot slot, int layer, int expert,
+                  int place, int per_expert) {
+    if (!is_stacked(pattern)) return add(numbered(pattern, expert), shape, slot, layer, expert);
+    const int64_t experts = config_.layers[static_cast<size_t>(layer)].ffn.experts;
+    add(pattern, shape, slot, layer, expert);
+    entries_.back().stored_shape = {experts, per_expert * shape[0], shape[1]};
+    entries_.back().first_row = (int64_t{expert} * per_expert + place) * shape[0];
   }
 
   void attention(int layer) {
@@ -58,10 +73,13 @@ class Table {
       return;
     }
     add(names.router, {f.experts, config_.hidden}, Slot::kRouter, layer);
+    const bool gate_with_up = std::string_view(names.expert_gate) == names.expert_up;
     for (int e = 0; e < f.experts; ++e) {
-      add(numbered(names.expert_gate, e), {f.inter, config_.hidden}, Slot::kGate, layer, e);
-      add(numbered(names.expert_up, e), {f.inter, config_.hidden}, Slot::kUp, layer, e);
-      add(numbered(names.expert_down, e), {config_.hidden, f.inter}, Slot::kDown, layer, e);
+      add_expert(names.expert_gate, {f.inter, config_.hidden}, Slot::kGate, layer, e, 0,
+                 gate_with_up ? 2 : 1);
+      add_expert(names.expert_up, {f.inter, config_.hidden}, Slot::kUp, layer, e,
+                 gate_with_up ? 1 : 0, gate_with_up ? 2 : 1);
+      add_expert(names.expert_down, {config_.hidden, f.inter}, Slot::kDown, layer, e, 0, 1);
     }
   }
 
@@ -75,6 +93,12 @@ class Table {
 }  // namespace
 
 const std::vector<std::string> kIgnoredTensors = {"*.rotary_emb.inv_freq"};
+
+const TensorNames& stacked_expert_names() {
+  static constexpr TensorNames kNames{"mlp.gate.weight", "mlp.experts.gate_up_proj",
+                                      "mlp.experts.gate_up_proj", "mlp.experts.down_proj"};
+  return kNames;
+}
 
 std::vector<TensorSlot> tensor_table(const ModelConfig& config, const TensorNames& names) {
   Table table(config);

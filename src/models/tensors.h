@@ -42,6 +42,10 @@ struct TensorSlot {
   Slot slot = Slot::kEmbedding;
   int layer = -1;
   int expert = -1;  // of kGate, kUp, kDown; -1 in a dense layer
+  // The tensor of that name in the checkpoint, when it holds more than this one: all experts of a
+  // layer in one (rank 3), of which this is the rows from `first_row` when flattened to rank 2.
+  tensor::Shape stored_shape;
+  int64_t first_row = 0;
 
   bool is_matrix() const { return shape.rank == 2; }
   bool is_expert() const { return expert >= 0; }
@@ -58,6 +62,10 @@ struct TensorNames {
 
 // All tensors in the order in which a forward pass reads them.
 std::vector<TensorSlot> tensor_table(const ModelConfig& config, const TensorNames& names);
+
+// How transformers 5 names and stacks the experts of every family in memory, and some tools in
+// files.
+const TensorNames& stacked_expert_names();
 
 // Names that some checkpoints carry and that change nothing.
 extern const std::vector<std::string> kIgnoredTensors;

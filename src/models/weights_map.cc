@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
+#include <set>
 
 #include "tensor/float.h"
+#include "weights/match.h"
 
 namespace sluice::models {
 namespace {
@@ -104,8 +105,28 @@ float element(const tensor::TensorView& view, int64_t at) {
   base::check_failed("known dtype", "a DType outside its enum", __FILE__, __LINE__);
 }
 
-const float* load_vector(const tensor::TensorView& view, memory::Arena& arena,
-                         const std::string& name) {
+int64_t aligned(int64_t bytes) {
+  return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
+}
+
+// What is left of the one region that all weights share.
+class Room {
+ public:
+  explicit Room(std::span<std::byte> bytes) : bytes_(bytes) {}
+  std::byte* take(int64_t bytes) {
+    const auto wanted = static_cast<size_t>(aligned(bytes));
+    SLUICE_CHECK(wanted <= bytes_.size(),
+                 "the region of the weights is as large as their table says");
+    std::byte* taken = bytes_.data();
+    bytes_ = bytes_.subspan(wanted);
+    return taken;
+  }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+const float* load_vector(const tensor::TensorView& view, Room& room) {
   const int64_t elements = view.shape.elements();
   auto* out = reinterpret_cast<float*>(room.take(elements * 4));
   for (int64_t i = 0; i < elements; ++i) out[i] = element(view, i);
@@ -143,15 +164,41 @@ Status check_tied_head(const ModelConfig& config, const weights::Checkpoint& che
                    "'model.embed_tokens.weight'; set 'tie_word_embeddings' to false"};
 }
 
+// Experts each in a tensor of their own, as on the hub, or stacked.
+const TensorNames& names_in(const weights::Checkpoint& checkpoint, const ModelConfig& config,
+                            const Family& family) {
+  for (int layer = 0; layer < config.layer_count(); ++layer) {
+    if (!config.layers[static_cast<size_t>(layer)].ffn.is_moe()) continue;
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    if (checkpoint.find(prefix + stacked_expert_names().expert_gate) != nullptr)
+      return stacked_expert_names();
+    break;
+  }
+  return family.names();
+}
+
+// The rows of a stored tensor that this entry stands for.
+tensor::TensorView part_of(const tensor::TensorView& stored, const TensorSlot& tensor) {
+  if (!tensor.is_matrix()) return stored;
+  return {.dtype = stored.dtype,
+          .shape = tensor.shape,
+          .data = stored.data +
+                  tensor::storage_bytes(stored.dtype, tensor.first_row * tensor.shape[1])};
+}
+
 Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& table,
                      const weights::Checkpoint& checkpoint) {
   std::vector<weights::TensorSpec> specs;
   specs.reserve(table.size());
-  for (const TensorSlot& tensor : table)
-    specs.push_back({.name = tensor.name, .shape = tensor.shape});
+  std::set<std::string> named;  // a stack stands in the table once for each of its parts
+  for (const TensorSlot& tensor : table) {
+    if (named.insert(tensor.name).second) {
+      specs.push_back({.name = tensor.name, .shape = tensor.stored_shape});
+    }
+  }
   std::vector<std::string> ignored = kIgnoredTensors;
   if (config.tied_embeddings) ignored.push_back(kTiedHead);
-  SLUICE_TRY(weights::match(checkpoint, specs, ignored));
+  if (auto matched = weights::match(checkpoint, specs, ignored); !matched) return matched.error();
   return check_tied_head(config, checkpoint);
 }
 
@@ -159,7 +206,7 @@ Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& t
 
 Result<int64_t> packed_weight_bytes(const ModelConfig& config, const Family& family,
                                     const weights::Checkpoint& checkpoint) {
-  const std::vector<TensorSlot> table = tensor_table(config, family.names());
+  const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
   SLUICE_TRY(check_tensors(config, table, checkpoint));
   int64_t total = 0;
   for (const TensorSlot& tensor : table) {
@@ -180,13 +227,14 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
-  const std::vector<TensorSlot> table = tensor_table(config, family.names());
+  const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
   SLUICE_ASSIGN(const int64_t bytes, packed_weight_bytes(config, family, checkpoint));
   Room room(arena.allocate("weights", bytes, kernels::kPackAlignment));
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
     const weights::TensorEntry* entry = checkpoint.find(tensor.name);
-    SLUICE_ASSIGN(const tensor::TensorView view, checkpoint.view(*entry));
+    SLUICE_ASSIGN(const tensor::TensorView stored, checkpoint.view(*entry));
+    const tensor::TensorView view = part_of(stored, tensor);
     if (i + 1 < table.size()) checkpoint.prefetch(*checkpoint.find(table[i + 1].name));
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {

@@ -8,6 +8,7 @@
 #include "kernels/packed.h"
 #include "memory/arena.h"
 #include "models/family.h"
+#include "models/stage.h"
 #include "weights/checkpoint.h"
 
 namespace sluice::models {
