@@ -1,0 +1,47 @@
+#include "schedule/builder.h"
+
+#include "schedule/resident.h"
+#include "schedule/serial.h"
+
+namespace sluice::schedule {
+
+BatchShape shape_of(const models::BatchView& batch) {
+  BatchShape shape;
+  shape.rows = batch.rows();
+  shape.sequences = static_cast<int64_t>(batch.sequences.size());
+  shape.logit_rows = static_cast<int64_t>(batch.logit_rows.size());
+  for (const models::SequenceRows& s : batch.sequences) {
+    const int64_t last = s.first_position + s.rows;
+    shape.context_tokens += last;
+    // Row r sees first_position + r + 1 keys.
+    shape.visible_keys += s.rows * s.first_position + s.rows * (s.rows + 1) / 2;
+  }
+  return shape;
+}
+
+Bounds BuilderBounds::total() const {
+  Bounds sum = iteration;
+  return sum += expansion.times(iteration.expansions);
+}
+
+namespace {
+
+const Resident kResident;
+const Serial kSerial;
+const Builder* const kBuilders[] = {&kResident, &kSerial};
+
+}  // namespace
+
+std::span<const Builder* const> builders() { return kBuilders; }
+
+Result<const Builder*> find(std::string_view name) {
+  std::string known;
+  for (const Builder* builder : kBuilders) {
+    if (name == builder->name()) return builder;
+    known += (known.empty() ? "" : ", ") + std::string(builder->name());
+  }
+  return Error{ErrorCode::kInvalid,
+               "unknown schedule '" + std::string(name) + "'; there are: " + known};
+}
+
+}  // namespace sluice::schedule

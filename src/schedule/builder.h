@@ -1,0 +1,86 @@
+// A schedule is a builder: pure functions from what is known to a piece of the graph. The pipeline
+// executes the result in real time; nothing here reads a clock.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "models/batch_view.h"
+#include "models/config.h"
+#include "plan/plan.h"
+#include "schedule/cost_model.h"
+#include "schedule/graph.h"
+
+namespace sluice::schedule {
+
+// What a schedule needs to know of a micro-batch's rows.
+struct BatchShape {
+  int64_t rows = 0;
+  int64_t sequences = 0;
+  int64_t visible_keys = 0;    // as in models::Load
+  int64_t context_tokens = 0;  // as in models::Load
+  int64_t logit_rows = 0;
+  bool operator==(const BatchShape&) const = default;
+};
+BatchShape shape_of(const models::BatchView& batch);
+
+// Where weights lie at the moment of building. Empty spans: all on the host.
+struct Residency {
+  std::span<const Level> layers;   // [layer]: what is not an expert
+  std::span<const Level> experts;  // [layer * experts_per_layer + expert]
+  int experts_per_layer = 0;
+
+  Level layer(int l) const { return layers.empty() ? Level::kHost : layers[l]; }
+  Level expert(int l, int e) const {
+    return experts.empty() ? Level::kHost : experts[l * experts_per_layer + e];
+  }
+};
+
+// Everything that a builder may read. The views must live until the iteration has ended.
+struct Context {
+  const models::ModelConfig* model = nullptr;
+  const plan::Plan* plan = nullptr;
+  BatchShape batch;
+  int micro_batch = 0;
+  int64_t iteration = 0;
+  bool cold = true;  // no event of an earlier iteration may be waited for
+  Residency residency;
+  const CostModel* costs = nullptr;  // null: predicted times stay 0
+};
+
+// What `route` decided for one layer of one micro-batch.
+struct RoutingOutcome {
+  std::span<const int32_t> expert_tokens;  // [experts]: (token, expert) pairs
+};
+
+struct BuilderBounds {
+  Bounds iteration;
+  Bounds expansion;  // of each
+  Bounds total() const;
+};
+
+class Builder {
+ public:
+  virtual ~Builder() = default;
+  virtual const char* name() const = 0;
+
+  // Fills `out`, which is empty, with one iteration of one micro-batch.
+  virtual void iteration(const Context& context, Subgraph& out) const = 0;
+
+  // Fills `out`, which is empty, with what follows a routing decision, within `point.bounds`.
+  virtual void expand(const Context& context, const ExpansionPoint& point,
+                      const RoutingOutcome& outcome, Subgraph& out) const = 0;
+
+  // What an iteration of this context's model, plan and batch takes at most; it does not fall when
+  // the batch grows.
+  virtual BuilderBounds bounds(const Context& context) const = 0;
+};
+
+// The schedules there are, and one of them by name; kInvalid names those there are.
+std::span<const Builder* const> builders();
+Result<const Builder*> find(std::string_view name);
+
+}  // namespace sluice::schedule

@@ -1,0 +1,50 @@
+#include "schedule/chain.h"
+
+namespace sluice::schedule {
+
+using models::Stage;
+using models::StageKind;
+
+void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
+  const TaskIndex index = add_stage(context_, Lane::kHostCompute, stage, routing, out_);
+  if (last_ != kNone) {
+    const bool grows = out_.tasks[last_].expansion != kNone;
+    out_.after(grows ? Dependency::expansion(last_) : Dependency::task(last_));
+  }
+  last_ = index;
+}
+
+void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out) {
+  Chain chain(context, out);
+  chain.add({.kind = StageKind::kEmbed});
+  for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
+    chain.add({.kind = StageKind::kQkv, .layer = layer});
+    chain.add({.kind = StageKind::kAttend, .layer = layer});
+    chain.add({.kind = StageKind::kOProj, .layer = layer});
+    chain.add({.kind = StageKind::kRoute, .layer = layer});
+    if (context.model->layers[layer].ffn.is_moe()) {
+      chain.expand(expansion);
+    } else {
+      chain.add({.kind = StageKind::kShared, .layer = layer});
+    }
+  }
+  // A part's logits are sampled before the next part takes their place.
+  const int parts = head_parts(context);
+  for (int16_t part = 0; part < parts; ++part) {
+    chain.add({.kind = StageKind::kHead, .first = part, .count = 1});
+    chain.add({.kind = StageKind::kSample, .first = part, .count = 1});
+  }
+}
+
+Bounds chain_bounds(const Context& context) {
+  Bounds bounds;
+  bounds.tasks = 1 + 2 * head_parts(context);
+  for (const models::LayerConfig& layer : context.model->layers) {
+    bounds.tasks += layer.ffn.is_moe() ? 4 : 5;
+    bounds.expansions += layer.ffn.is_moe();
+  }
+  bounds.dependencies = bounds.tasks - 1;
+  return bounds;
+}
+
+}  // namespace sluice::schedule

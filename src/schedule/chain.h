@@ -1,0 +1,29 @@
+// A chain of stages on the host: what `resident` and `serial` are made of.
+#pragma once
+
+#include "schedule/stages.h"
+
+namespace sluice::schedule {
+
+class Chain {
+ public:
+  Chain(const Context& context, Subgraph& out) : context_(context), out_(out) {}
+
+  // The next stage, after the one before and whatever that expanded to.
+  void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
+  // The last stage added expands.
+  void expand(const Bounds& bounds) { out_.expand(bounds); }
+
+ private:
+  const Context& context_;
+  Subgraph& out_;
+  TaskIndex last_ = kNone;
+};
+
+// Every stage of one iteration as one chain, expanding after each MoE layer's `route`.
+void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out);
+
+// Tasks of that chain, without the expansions.
+Bounds chain_bounds(const Context& context);
+
+}  // namespace sluice::schedule

@@ -1,0 +1,56 @@
+#include "schedule/stages.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+
+namespace sluice::schedule {
+
+namespace {
+
+models::Load load_of(const Context& context, const models::Stage& stage,
+                     const RoutingOutcome* routing) {
+  const BatchShape& batch = context.batch;
+  models::Load load;
+  load.tokens = batch.rows;
+  load.visible_keys = batch.visible_keys;
+  load.context_tokens = batch.context_tokens;
+  if (stage.kind == models::StageKind::kExpertGroup && routing != nullptr) {
+    for (int32_t tokens : routing->expert_tokens.subspan(stage.first, stage.count)) {
+      load.expert_tokens += tokens;
+      load.active_experts += tokens > 0;
+    }
+  }
+  if (stage.kind == models::StageKind::kHead || stage.kind == models::StageKind::kSample) {
+    const int64_t part = context.plan->logit_rows;
+    load.logit_rows = std::min(part, batch.logit_rows - stage.first * part);
+  }
+  return load;
+}
+
+}  // namespace
+
+TaskIndex add_stage(const Context& context, Lane lane, const models::Stage& stage,
+                    const RoutingOutcome* routing, Subgraph& out) {
+  const TaskIndex index = out.add(Task{.work = stage,
+                                       .lane = lane,
+                                       .layer = stage.layer,
+                                       .micro_batch = static_cast<uint16_t>(context.micro_batch)});
+  if (context.costs != nullptr) {
+    out.tasks[index].predicted_ns =
+        stage_ns(*context.costs, *context.model, lane, stage, load_of(context, stage, routing));
+  }
+  return index;
+}
+
+int head_parts(const Context& context) {
+  if (context.batch.logit_rows == 0) return 0;
+  SLUICE_CHECK(context.plan->logit_rows > 0, "a plan has at least one row per head part");
+  const int64_t parts =
+      (context.batch.logit_rows + context.plan->logit_rows - 1) / context.plan->logit_rows;
+  SLUICE_CHECK(parts <= std::numeric_limits<int16_t>::max(), "head parts fit Stage::first");
+  return static_cast<int>(parts);
+}
+
+}  // namespace sluice::schedule
