@@ -1,0 +1,117 @@
+#include "pipeline/executor.h"
+
+#include "base/check.h"
+#include "pipeline/lanes.h"
+
+namespace sluice::pipeline {
+
+using schedule::TaskRef;
+
+Executor::Executor(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& options) {
+  const schedule::GraphLimits& limits = options.limits;
+  if (limits.max_iterations_in_flight < 1 || limits.max_iteration.tasks < 1 ||
+      limits.max_events < 0 || options.lane_timeout_ms < 1 || options.host_spin_us < 0) {
+    return Error{ErrorCode::kInvalid,
+                 "an executor needs max_iterations_in_flight, max_iteration.tasks and "
+                 "lane_timeout_ms of at least 1, max_events and host_spin_us of at least 0"};
+  }
+  auto state = std::make_shared<State>(options);
+  for (size_t i = 0; i < schedule::kLanes; ++i) {
+    if (options.runners[i] != nullptr) state->lanes |= 1u << i;
+  }
+  if (state->lanes == 0) return Error{ErrorCode::kInvalid, "an executor needs at least one lane"};
+  const uint32_t host = 1u << static_cast<unsigned>(Lane::kHostCompute);
+  state->threaded = (state->lanes & ~host) != 0;
+  std::unique_ptr<Executor> executor(new Executor(state));
+  for (size_t i = 0; i < schedule::kLanes; ++i) {
+    const auto lane = static_cast<Lane>(i);
+    if (options.runners[i] == nullptr || lane == Lane::kHostCompute) continue;
+    state->lane[i].thread = std::thread([state, lane] { State::lane_loop(state, lane); });
+  }
+  return executor;
+}
+
+Executor::~Executor() {
+  State& s = *state_;
+  Lock lock(s.mutex);
+  s.stop = true;
+  for (State::LaneThread& lane : s.lane) lane.wake.notify_all();
+  const auto all_left = [&] {
+    for (const State::LaneThread& lane : s.lane) {
+      if (lane.thread.joinable() && !lane.left) return false;
+    }
+    return true;
+  };
+  s.host_wake.wait_for(lock, s.timeout, all_left);
+  for (State::LaneThread& lane : s.lane) {
+    if (!lane.thread.joinable()) continue;
+    if (lane.left) {
+      // It may still be on its way out of the lock.
+      std::thread leaving = std::move(lane.thread);
+      lock.unlock();
+      leaving.join();
+      lock.lock();
+    } else {
+      lane.thread.detach();  // hung: it keeps the state alive, and leaves when its task returns
+    }
+  }
+}
+
+Result<Ticket> Executor::submit(const schedule::Context& context, const schedule::Builder& builder,
+                                uint64_t user) {
+  Lock lock(state_->mutex);
+  Result<Ticket> ticket = state_->graph.submit(context, builder, user, state_->lanes);
+  state_->wake();
+  return ticket;
+}
+
+Status Executor::wait(Ticket ticket) {
+  State& s = *state_;
+  Lock lock(s.mutex);
+  SLUICE_CHECK(!s.driven, "one thread at a time waits");
+  s.driven = true;
+  Status hung;
+  while (hung.ok() && !s.graph.ended(ticket)) {
+    TaskRef task;
+    if (s.graph.take(Lane::kHostCompute, task)) {
+      s.run(lock, Lane::kHostCompute, task);
+      if (s.threaded) s.wake();
+    } else {
+      hung = s.wait_for_progress(lock, ticket);
+    }
+  }
+  if (!hung.ok()) {
+    s.graph.cancel(ticket, hung.error());
+    s.wake();
+  }
+  s.driven = false;
+  const Status status = s.graph.release(ticket);
+  return hung.ok() ? status : hung;
+}
+
+bool Executor::ended(Ticket ticket) const {
+  Lock lock(state_->mutex);
+  return state_->graph.ended(ticket);
+}
+
+void Executor::cancel(Ticket ticket) {
+  Lock lock(state_->mutex);
+  state_->graph.cancel(ticket, {ErrorCode::kCancelled, "the iteration was cancelled"});
+  state_->wake();
+}
+
+Status Executor::signal(const schedule::Signal& signal, const Error* error) {
+  Lock lock(state_->mutex);
+  const Status status = state_->graph.signal(signal, error);
+  state_->wake();
+  return status;
+}
+
+void Executor::clear_events() {
+  Lock lock(state_->mutex);
+  state_->graph.clear_events();
+}
+
+}  // namespace sluice::pipeline

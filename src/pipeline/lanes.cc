@@ -1,0 +1,102 @@
+#include "pipeline/lanes.h"
+
+#include "schedule/task.h"
+
+namespace sluice::pipeline {
+
+using schedule::TaskRef;
+
+void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
+  const schedule::Task& task = graph.task(ref);
+  const TaskContext context{graph.user(ref), graph.ticket(ref), graph.graph(ref).pages_of(task)};
+  TaskRunner& runner = *options.runners[static_cast<size_t>(which)];
+  lock.unlock();
+  const Clock::time_point start = options.trace != nullptr ? Clock::now() : Clock::time_point();
+  const Result<TaskResult> result = runner.run(task, context);
+  if (options.trace != nullptr) {
+    options.trace->record(task, context.ticket.iteration, start, Clock::now(), result);
+  }
+  lock.lock();
+  if (result.ok()) {
+    graph.complete(ref, result->routing);
+  } else {
+    graph.fail(ref, result.error());
+  }
+}
+
+void Executor::State::wake() {
+  progress.fetch_add(1, std::memory_order_release);
+  const uint32_t woken = graph.take_woken();
+  for (size_t i = 0; i < lane.size(); ++i) {
+    if ((woken >> i & 1) != 0 && !lane[i].running) lane[i].wake.notify_one();
+  }
+  if (host_sleeps) host_wake.notify_one();
+}
+
+void Executor::State::lane_loop(const std::shared_ptr<State>& state, Lane which) {
+  State& s = *state;
+  LaneThread& self = s.lane[static_cast<size_t>(which)];
+  Lock lock(s.mutex);
+  while (true) {
+    self.wake.wait(lock, [&] { return s.stop || s.graph.ready(which) > 0; });
+    if (s.stop) break;
+    s.graph.take(which, self.task);
+    self.running = true;
+    self.started = Clock::now();
+    s.run(lock, which, self.task);
+    self.running = false;
+    s.wake();
+  }
+  self.left = true;
+  s.host_wake.notify_all();
+}
+
+const Executor::State::LaneThread* Executor::State::overdue(Clock::time_point now,
+                                                            Lane& which) const {
+  for (size_t i = 0; i < lane.size(); ++i) {
+    if (lane[i].running && now - lane[i].started >= timeout) {
+      which = static_cast<Lane>(i);
+      return &lane[i];
+    }
+  }
+  return nullptr;
+}
+
+Error Executor::State::timed_out(Ticket ticket) const {
+  const std::string limit = std::to_string(timeout.count()) + " ms (lane_timeout_ms)";
+  Lane which{};
+  if (const LaneThread* hung = overdue(Clock::now(), which)) {
+    return {ErrorCode::kTimeout, "task '" + label(graph.task(hung->task)) + "' on the lane " +
+                                     name(which) + " has not ended within " + limit};
+  }
+  return {ErrorCode::kTimeout, "nothing has run for " + limit + ": " + graph.stalled(ticket)};
+}
+
+Status Executor::State::wait_for_progress(Lock& lock, Ticket ticket) {
+  const uint64_t seen = progress.load(std::memory_order_relaxed);
+  const Clock::time_point start = Clock::now();
+  lock.unlock();
+  const auto spin = std::chrono::microseconds(options.host_spin_us);
+  while (progress.load(std::memory_order_acquire) == seen && Clock::now() - start < spin) {
+    std::this_thread::yield();
+  }
+  lock.lock();
+  const auto changed = [&] { return progress.load(std::memory_order_relaxed) != seen; };
+  while (!changed()) {
+    // The first moment at which a lane's task, or the stall itself, has lasted too long.
+    bool busy = false;
+    Clock::time_point deadline = Clock::time_point::max();
+    for (const LaneThread& l : lane) {
+      if (l.running) deadline = std::min(deadline, l.started + timeout);
+      busy |= l.running;
+    }
+    if (!busy) deadline = start + timeout;
+    if (Clock::now() >= deadline) return timed_out(ticket);
+    host_sleeps = true;
+    host_wake.wait_until(lock, deadline);
+    host_sleeps = false;
+  }
+  return {};
+}
+
+}  // namespace sluice::pipeline
