@@ -1,0 +1,349 @@
+#include "scheduler/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <ostream>
+
+namespace sluice::scheduler {
+namespace {
+
+// `count` tokens that start at `first` and differ from each other.
+std::vector<int32_t> tokens(int64_t count, int32_t first = 100) {
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  std::iota(ids.begin(), ids.end(), first);
+  return ids;
+}
+
+// A scheduler over its own blocks, and what its caller does: every sampled token is 1, and a
+// sequence ends at max_new_tokens.
+struct Harness {
+  Harness(SchedulerLimits limits, int64_t block_count, int64_t block_tokens)
+      : blocks(block_count, block_tokens), scheduler(limits, blocks) {}
+
+  Status add(SequenceId id, std::vector<int32_t> prompt, int64_t max_new_tokens,
+             bool all_prompt_logits = false) {
+    left[id] = max_new_tokens;
+    return scheduler.add({id, std::move(prompt), max_new_tokens, all_prompt_logits, 0});
+  }
+
+  MicroBatch form() {
+    MicroBatch batch = scheduler.make_micro_batch();
+    EXPECT_TRUE(scheduler.form(batch));
+    return batch;
+  }
+
+  bool can_form() {
+    MicroBatch batch = scheduler.make_micro_batch();
+    return scheduler.form(batch);
+  }
+
+  void complete(const MicroBatch& batch) {
+    std::vector<Outcome> outcomes;
+    for (const Slice& slice : batch.slices) {
+      if (slice.samples) outcomes.push_back({1, --left[slice.sequence] == 0});
+    }
+    scheduler.complete(batch, outcomes);
+    blocks.check_consistency();
+  }
+
+  MicroBatch step() {
+    MicroBatch batch = form();
+    complete(batch);
+    return batch;
+  }
+
+  memory::KvBlocks blocks;
+  Scheduler scheduler;
+  std::map<SequenceId, int64_t> left;
+};
+
+struct Row {
+  SequenceId id;
+  int64_t first_position, rows;
+  bool samples;
+  bool operator==(const Row&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Row& row) {
+  return out << "{" << row.id << ": " << row.first_position << "+" << row.rows
+             << (row.samples ? " samples}" : "}");
+}
+
+std::vector<Row> rows(const MicroBatch& batch) {
+  std::vector<Row> result;
+  for (const Slice& s : batch.slices) {
+    result.push_back({s.sequence, s.first_position, s.rows, s.samples});
+  }
+  return result;
+}
+
+SchedulerLimits limits(int64_t batch, int64_t micro_batch, int64_t num_tokens,
+                       int64_t seq_len = 1000) {
+  SchedulerLimits l;
+  l.max_batch_size = batch;
+  l.micro_batch_size = micro_batch;
+  l.max_num_tokens = num_tokens;
+  l.max_seq_len = seq_len;
+  return l;
+}
+
+using Rows = std::vector<Row>;
+
+TEST(Scheduler, RefusesWhatCanNeverRunWithTheNumbers) {
+  Harness h(limits(2, 2, 8, 40), 4, 8);
+  EXPECT_EQ(h.add(1, {}, 4).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(h.add(1, tokens(3), -1).error().code, ErrorCode::kInvalid);
+  const Error too_long = h.add(1, tokens(30), 11).error();
+  EXPECT_EQ(too_long.code, ErrorCode::kInvalid);
+  EXPECT_NE(too_long.message.find("30 prompt tokens and 11 to generate"), std::string::npos);
+  EXPECT_NE(too_long.message.find("40"), std::string::npos);
+  EXPECT_FALSE(h.add(1, tokens(3), std::numeric_limits<int64_t>::max()).ok());
+  // 4 blocks of 8 hold 32 tokens: the last generated one needs no place.
+  const Error no_room = h.add(1, tokens(30), 4).error();
+  EXPECT_EQ(no_room.code, ErrorCode::kNoRoom);
+  EXPECT_NE(no_room.message.find("need 5 KV blocks of 8 tokens, the cache has 4"),
+            std::string::npos);
+  EXPECT_TRUE(h.add(1, tokens(30), 3).ok());
+  EXPECT_EQ(h.add(1, tokens(3), 3).error().code, ErrorCode::kInvalid) << "the same id";
+}
+
+TEST(Scheduler, BoundsItsQueue) {
+  SchedulerLimits l = limits(1, 1, 8);
+  l.max_queued = 2;
+  Harness h(l, 100, 8);
+  EXPECT_TRUE(h.add(1, tokens(3), 3).ok());
+  EXPECT_TRUE(h.add(2, tokens(3), 3).ok());
+  EXPECT_EQ(h.add(3, tokens(3), 3).error().code, ErrorCode::kNoRoom);
+  h.step();
+  EXPECT_TRUE(h.add(3, tokens(3), 3).ok());
+  EXPECT_EQ(h.scheduler.queued(), 2);
+  EXPECT_EQ(h.scheduler.running(), 1);
+}
+
+TEST(Scheduler, TakesDecodesFirstThenPromptChunksOfWholeBlocks) {
+  Harness h(limits(3, 3, 11), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(3), 9).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 3, true}}));
+  ASSERT_TRUE(h.add(2, tokens(30, 500), 9).ok());
+  ASSERT_TRUE(h.add(3, tokens(2, 900), 9).ok());
+  // One row decodes, ten are left: eight make two blocks, the short prompt takes the others.
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 3, 1, true}, {2, 0, 8, false}, {3, 0, 2, true}}));
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 4, 1, true}, {3, 2, 1, true}, {2, 8, 8, false}}));
+  h.step();
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 6, 1, true}, {3, 4, 1, true}, {2, 24, 6, true}}));
+}
+
+TEST(Scheduler, GoesOnWithAPromptEvenWhereTheBudgetHoldsNoBlock) {
+  Harness h(limits(2, 2, 3), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(7), 2).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 3, false}}));
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 3, 1, false}})) << "back to a whole block";
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 4, 3, true}}));
+}
+
+TEST(Scheduler, RefillsASlotBeforeItsMicroBatchGoesAgain) {
+  Harness h(limits(4, 2, 16), 100, 4);
+  for (SequenceId id = 1; id <= 6; ++id) {
+    ASSERT_TRUE(h.add(id, tokens(2, static_cast<int32_t>(100 * id)), id == 1 ? 1 : 5).ok());
+  }
+  const MicroBatch first = h.form();
+  const MicroBatch second = h.form();
+  EXPECT_EQ(rows(first), (Rows{{1, 0, 2, true}, {3, 0, 2, true}}));
+  EXPECT_EQ(rows(second), (Rows{{2, 0, 2, true}, {4, 0, 2, true}}));
+  EXPECT_FALSE(h.can_form()) << "both micro-batches are out";
+  h.complete(first);  // 1 has ended
+  const MicroBatch again = h.form();
+  EXPECT_EQ(again.index, first.index);
+  EXPECT_EQ(rows(again), (Rows{{3, 2, 1, true}, {5, 0, 2, true}}));
+  EXPECT_EQ(again.iteration, 2);
+  EXPECT_EQ(h.scheduler.queued(), 1);
+}
+
+TEST(Scheduler, SpreadsAWindowByLengthAndPutsARefillWhereThereIsLeast) {
+  Harness h(limits(6, 3, 100), 100, 4);
+  const int64_t lengths[] = {3, 9, 2, 8, 5};
+  for (SequenceId id = 0; id < 5; ++id) {
+    ASSERT_TRUE(h.add(id, tokens(lengths[id], static_cast<int32_t>(100 * id)), 5).ok());
+  }
+  const MicroBatch first = h.form();
+  const MicroBatch second = h.form();
+  // As in balance_test: 9 + 3 + 2 against 8 + 5.
+  EXPECT_EQ(rows(first), (Rows{{0, 0, 3, true}, {1, 0, 9, true}, {2, 0, 2, true}}));
+  EXPECT_EQ(rows(second), (Rows{{3, 0, 8, true}, {4, 0, 5, true}}));
+  h.complete(first);
+  h.complete(second);
+  ASSERT_TRUE(h.add(9, tokens(4, 900), 5).ok());
+  EXPECT_EQ(h.step().slices.size(), 3u);
+  EXPECT_EQ(h.step().slices.back().sequence, 9u);
+}
+
+TEST(Scheduler, FinishesAPromptThatGeneratesNothing) {
+  Harness h(limits(1, 1, 4), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(6), 0, true).ok());
+  const MicroBatch first = h.step();
+  EXPECT_EQ(rows(first), (Rows{{1, 0, 4, false}}));
+  EXPECT_EQ(first.logit_rows, (std::vector<int32_t>{0, 1, 2, 3}));
+  const MicroBatch second = h.step();
+  EXPECT_EQ(rows(second), (Rows{{1, 4, 2, false}}));
+  EXPECT_TRUE(second.slices[0].finishes);
+  EXPECT_EQ(second.slices[0].logit_rows, 2);
+  EXPECT_TRUE(h.scheduler.idle());
+  EXPECT_EQ(h.blocks.held(), 0);
+}
+
+TEST(Scheduler, SharesThePrefixOfThoseBefore) {
+  Harness h(limits(2, 2, 100), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(11), 6).ok());
+  for (int i = 0; i < 6; ++i) h.step();
+  EXPECT_TRUE(h.scheduler.idle());
+  // Its 11 + 5 computed tokens are four blocks, the generated ones included.
+  std::vector<int32_t> more = tokens(11);
+  more.resize(17, 1);
+  ASSERT_TRUE(h.add(2, more, 3).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{2, 16, 1, true}}));
+  // Never the whole prompt: the last token's logits are wanted.
+  ASSERT_TRUE(h.add(3, tokens(8), 3).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{2, 17, 1, true}, {3, 4, 4, true}}));
+  // And nothing where every row's logits are.
+  h.step();
+  ASSERT_TRUE(h.add(4, tokens(8), 3, true).ok());
+  const MicroBatch all = h.step();
+  EXPECT_EQ(rows(all).back(), (Row{4, 0, 8, true}));
+  EXPECT_EQ(all.slices.back().logit_rows, 8);
+  EXPECT_EQ(h.scheduler.counters().prompt_tokens, 11 + 17 + 8 + 8);
+  EXPECT_EQ(h.scheduler.counters().cached_prompt_tokens, 16 + 4);
+}
+
+TEST(Scheduler, SharesNothingWhenToldSo) {
+  SchedulerLimits l = limits(2, 2, 100);
+  l.prefix_sharing = false;
+  Harness h(l, 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(9), 1).ok());
+  ASSERT_TRUE(h.add(2, tokens(9), 1).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 9, true}, {2, 0, 9, true}}));
+  EXPECT_EQ(h.blocks.cached(), 0);
+  EXPECT_EQ(h.scheduler.counters().cached_prompt_tokens, 0);
+}
+
+TEST(Scheduler, HoldsBackAPromptWhosePrefixIsBeingComputed) {
+  Harness h(limits(3, 3, 100), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(9), 5).ok());
+  ASSERT_TRUE(h.add(2, tokens(10), 5).ok());
+  ASSERT_TRUE(h.add(3, tokens(9, 700), 5).ok());
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 9, true}, {3, 0, 9, true}}));
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 9, 1, true}, {3, 9, 1, true}, {2, 8, 2, true}}));
+  EXPECT_EQ(h.scheduler.counters().held_back, 1);
+}
+
+TEST(Scheduler, HoldsNothingBackForLongerThanItsBound) {
+  Harness h(limits(2, 2, 4, 2000), 1000, 4);
+  ASSERT_TRUE(h.add(1, tokens(1600), 1).ok());
+  ASSERT_TRUE(h.add(2, tokens(1600), 1).ok());
+  for (int i = 0; i < Scheduler::kMaxHeldIterations; ++i) {
+    ASSERT_EQ(h.scheduler.queued(), i == 0 ? 2 : 1);
+    h.step();
+  }
+  h.step();
+  EXPECT_EQ(h.scheduler.queued(), 0);
+}
+
+TEST(Scheduler, IsNotHeldBackByOneThatLeft) {
+  Harness h(limits(2, 2, 4), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(40), 1).ok());
+  ASSERT_TRUE(h.add(2, tokens(41), 1).ok());
+  h.step();
+  EXPECT_EQ(h.scheduler.queued(), 1);
+  EXPECT_TRUE(h.scheduler.cancel(1));
+  EXPECT_EQ(rows(h.step()), (Rows{{2, 4, 4, false}})) << "what was computed is shared all the same";
+}
+
+TEST(Scheduler, LetsNothingOvertakeAHeadThatDoesNotFit) {
+  Harness h(limits(4, 4, 100), 10, 4);
+  ASSERT_TRUE(h.add(1, tokens(8), 13).ok());       // 5 blocks
+  ASSERT_TRUE(h.add(2, tokens(20, 300), 5).ok());  // 6 blocks
+  ASSERT_TRUE(h.add(3, tokens(2, 600), 2).ok());   // 1 block, would fit
+  for (int i = 0; i < 13; ++i) {
+    EXPECT_EQ(h.step().slices.size(), 1u);
+    EXPECT_EQ(h.scheduler.queued(), 2);
+  }
+  EXPECT_EQ(rows(h.step()), (Rows{{2, 0, 20, true}, {3, 0, 2, true}}));
+  EXPECT_EQ(h.scheduler.counters().preemptions, 0);
+}
+
+TEST(Scheduler, SetsTheYoungestBackWhenBlocksRunOut) {
+  SchedulerLimits l = limits(3, 3, 100);
+  l.admission = Admission::kOptimistic;
+  l.reserve_fraction = 0;
+  l.prefix_sharing = false;
+  Harness h(l, 6, 4);
+  ASSERT_TRUE(h.add(1, tokens(7), 6).ok());
+  ASSERT_TRUE(h.add(2, tokens(7, 300), 6).ok());
+  ASSERT_TRUE(h.add(3, tokens(7, 600), 6).ok());
+  EXPECT_EQ(h.step().slices.size(), 3u);
+  EXPECT_EQ(h.step().slices.size(), 3u);  // each fills its second block
+  ASSERT_EQ(h.blocks.free(), 0);
+  // The first needs a third block: the third sequence gives its two.
+  EXPECT_EQ(rows(h.step()), (Rows{{1, 8, 1, true}, {2, 8, 1, true}}));
+  EXPECT_EQ(h.scheduler.counters().preemptions, 1);
+  EXPECT_EQ(h.scheduler.queued(), 1);
+  ASSERT_TRUE(h.add(4, tokens(2, 900), 1).ok());
+  while (h.scheduler.running() == 2) EXPECT_EQ(h.step().slices.size(), 2u);
+  // When the first two have ended, the third starts again before the fourth, from its two tokens.
+  const MicroBatch again = h.step();
+  ASSERT_EQ(rows(again), (Rows{{3, 0, 9, true}, {4, 0, 2, true}}));
+  EXPECT_EQ(again.token_ids[7], 1) << "what it had sampled";
+  EXPECT_EQ(again.sequences[0].prompt_tokens, 7);
+  while (!h.scheduler.idle()) h.step();
+  EXPECT_EQ(h.scheduler.counters().finished, 4);
+  EXPECT_EQ(h.scheduler.counters().generated_tokens, 19);
+  EXPECT_EQ(h.blocks.free(), 6);
+}
+
+TEST(Scheduler, TakesOutWhatIsCancelled) {
+  Harness h(limits(2, 2, 100), 100, 4);
+  for (SequenceId id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(h.add(id, tokens(5, static_cast<int32_t>(100 * id)), 5).ok());
+  }
+  EXPECT_FALSE(h.scheduler.cancel(77));
+  const MicroBatch out = h.form();
+  EXPECT_TRUE(h.scheduler.cancel(3));  // waits: gone at once
+  EXPECT_EQ(h.scheduler.queued(), 0);
+  EXPECT_TRUE(h.scheduler.cancel(1));  // out: gone when it returns
+  EXPECT_EQ(h.scheduler.running(), 2);
+  h.complete(out);
+  EXPECT_EQ(h.scheduler.running(), 1);
+  EXPECT_FALSE(h.scheduler.cancel(1));
+  EXPECT_TRUE(h.scheduler.cancel(2));  // between iterations: at once
+  EXPECT_TRUE(h.scheduler.idle());
+  EXPECT_FALSE(h.can_form());
+  EXPECT_EQ(h.blocks.held(), 0);
+  EXPECT_EQ(h.scheduler.counters().cancelled, 3);
+}
+
+TEST(Scheduler, CountsItsOccupancy) {
+  Harness h(limits(3, 2, 100), 100, 4);  // micro-batches of two slots and one
+  for (SequenceId id = 1; id <= 2; ++id) {
+    ASSERT_TRUE(h.add(id, tokens(5, static_cast<int32_t>(100 * id)), 3).ok());
+  }
+  while (!h.scheduler.idle()) h.step();
+  EXPECT_EQ(h.scheduler.counters().iterations, 6);
+  EXPECT_EQ(h.scheduler.counters().sequence_slots, 3 * 2 + 3 * 1);
+  EXPECT_EQ(h.scheduler.counters().sequence_slots_used, 6);
+  EXPECT_EQ(h.scheduler.counters().computed_tokens, 2 * (5 + 2));
+}
+
+TEST(Scheduler, AbortsWhenAnIterationIsCompletedTwiceOrWithoutItsOutcomes) {
+  Harness h(limits(1, 1, 100), 100, 4);
+  ASSERT_TRUE(h.add(1, tokens(5), 3).ok());
+  const MicroBatch batch = h.form();
+  EXPECT_DEATH(h.scheduler.complete(batch, {}), "every sampling slice has an outcome");
+  h.complete(batch);
+  EXPECT_DEATH(h.scheduler.complete(batch, {}), "completed once");
+}
+
+}  // namespace
+}  // namespace sluice::scheduler
