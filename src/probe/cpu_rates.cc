@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
+#include <ctime>
 
 #include "base/units.h"
 #include "kernels/op_table.h"
@@ -10,12 +10,6 @@
 
 namespace sluice::probe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 constexpr int64_t kReadChunkFloats = int64_t{1} << 20;
 
@@ -52,7 +46,7 @@ class Sink {
   std::atomic<uint32_t> bits_{0};
 };
 
-Result<double> read_rate(const kernels::Exec& exec, int64_t read_bytes, int time_ms) {
+Result<double> read_rate(const kernels::Exec& exec, int64_t read_bytes, int time_ms, Seconds now) {
   const int64_t chunk_bytes = kReadChunkFloats * int64_t{sizeof(float)};
   const int64_t chunks = std::max<int64_t>(read_bytes / chunk_bytes, exec.team->threads());
   const Array array(chunks * kReadChunkFloats);
@@ -69,11 +63,11 @@ Result<double> read_rate(const kernels::Exec& exec, int64_t read_bytes, int time
   double best = 0.0;
   double spent = 0.0;
   do {
-    const auto start = Clock::now();
+    const double start = now();
     exec.team->parallel_for(chunks, [&](int64_t chunk) {
       sink.take(exec.ops->read_all(array.data() + chunk * kReadChunkFloats, kReadChunkFloats));
     });
-    const double seconds = seconds_since(start);
+    const double seconds = now() - start;
     best = std::max(best, static_cast<double>(chunks * chunk_bytes) / seconds);
     spent += seconds;
   } while (spent * 1000.0 < time_ms);
@@ -82,31 +76,41 @@ Result<double> read_rate(const kernels::Exec& exec, int64_t read_bytes, int time
 
 // The best rate of `loop`, which does `work` operations a round, on all members at once.
 template <class Loop>
-double compute_rate(const kernels::Exec& exec, Loop loop, int64_t work, int time_ms) {
+double compute_rate(const kernels::Exec& exec, Loop loop, int64_t work, int time_ms, Seconds now) {
   if (loop == nullptr) return 0.0;
   Sink sink;
   int64_t rounds = 1000;
   double best = 0.0;
-  const auto begin = Clock::now();
-  while (seconds_since(begin) * 1000.0 < time_ms) {
-    const auto start = Clock::now();
+  const double begin = now();
+  while ((now() - begin) * 1000.0 < time_ms) {
+    const double start = now();
     exec.team->run([&](int) { sink.take(static_cast<float>(loop(rounds))); });
-    const double seconds = seconds_since(start);
+    const double seconds = now() - start;
     best = std::max(best, double(rounds) * double(work) * exec.team->threads() / seconds);
     if (seconds < 0.005) rounds *= 2;
   }
   return best;
 }
 
+double clock_seconds(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 }  // namespace
 
-Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms) {
+double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
+double thread_seconds() { return clock_seconds(CLOCK_THREAD_CPUTIME_ID); }
+
+Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms,
+                             Seconds now) {
   CpuRates rates;
   const kernels::OpTable& ops = *exec.ops;
-  SLUICE_ASSIGN(rates.read_bytes_per_second, read_rate(exec, read_bytes, time_ms));
-  rates.f32_flops = compute_rate(exec, ops.fma_loop, ops.fma_flops, time_ms);
-  rates.bf16_flops = compute_rate(exec, ops.bf16_dot_loop, ops.bf16_dot_flops, time_ms);
-  rates.int8_ops = compute_rate(exec, ops.int8_dot_loop, ops.int8_dot_ops, time_ms);
+  SLUICE_ASSIGN(rates.read_bytes_per_second, read_rate(exec, read_bytes, time_ms, now));
+  rates.f32_flops = compute_rate(exec, ops.fma_loop, ops.fma_flops, time_ms, now);
+  rates.bf16_flops = compute_rate(exec, ops.bf16_dot_loop, ops.bf16_dot_flops, time_ms, now);
+  rates.int8_ops = compute_rate(exec, ops.int8_dot_loop, ops.int8_dot_ops, time_ms, now);
   return rates;
 }
 

@@ -34,7 +34,13 @@ struct CpuRates {
   double bf16_flops = 0.0;  // 0 where the ISA has no dot product of bf16
   double int8_ops = 0.0;    // 0 where the ISA has no dot product of int8
 };
-Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms);
+// Seconds that have passed: wall_seconds, or thread_seconds, the calling thread's own time on a
+// CPU, which a busy machine does not stretch; it is meaningful for a team of one only.
+using Seconds = double (*)();
+double wall_seconds();
+double thread_seconds();
+Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms,
+                             Seconds now = &wall_seconds);
 
 struct Probed {
   hardware::Hardware hardware;

@@ -1,0 +1,286 @@
+// Measures the ops on the geometries of real models and prints what they reached beside what this
+// machine allows. Peaks and ops are measured in one run, each by its best round, so that other work
+// on the machine disturbs both alike.
+//
+//   kernels_bench [--threads N] [--isa NAME] [--filter TEXT] [--round-ms N] [--rounds N]
+//                 [--clock wall|cpu]
+//
+// On a busy machine, --threads 1 --clock cpu measures the thread's own time.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels/cases.h"
+#include "kernels/ops.h"
+#include "probe/probe.h"
+
+namespace sluice {
+namespace {
+
+using kernels::ExpertGroup;
+using kernels::ModelCase;
+using kernels::PackedMatrix;
+using tensor::DType;
+
+constexpr int64_t kArenaBytes = int64_t{1} << 30;  // weights are read from beyond the caches
+
+struct Options {
+  int threads = static_cast<int>(std::thread::hardware_concurrency());
+  kernels::Isa isa = kernels::best_isa();
+  std::string filter;
+  int round_ms = 60;
+  int rounds = 5;
+  probe::Seconds now = &probe::wall_seconds;
+};
+
+struct Work {
+  double bytes = 0.0;  // of weights or KV, read once
+  double flops = 0.0;
+};
+
+class Bench {
+ public:
+  explicit Bench(const Options& options)
+      : options_(options),
+        team_(options.threads),
+        exec_{&kernels::op_table(options.isa), &team_},
+        arena_(kArenaBytes) {
+    (void)::madvise(arena_.data(), static_cast<size_t>(kArenaBytes), MADV_HUGEPAGE);
+    auto* values = reinterpret_cast<uint16_t*>(arena_.data());
+    constexpr int64_t kChunk = int64_t{1} << 20;
+    team_.parallel_for(kArenaBytes / 2 / kChunk, [&](int64_t chunk) {
+      auto state = static_cast<uint32_t>(chunk + 1);
+      for (int64_t i = chunk * kChunk; i < (chunk + 1) * kChunk; ++i) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = static_cast<uint16_t>(0x3c00u | (state >> 16 & 0x80ffu));  // about 0.01
+      }
+    });
+  }
+
+  bool measure_peaks() {
+    const auto rates =
+        probe::measure_cpu(exec_, kArenaBytes, options_.round_ms * options_.rounds, options_.now);
+    if (!rates) {
+      std::fprintf(stderr, "kernels_bench: %s\n", rates.error().message.c_str());
+      return false;
+    }
+    peaks_ = *rates;
+    std::printf("%s, %s, %d threads, %s time: reads %.1f GB/s, f32 FMA %.1f GFLOP/s",
+                probe::cpu_model().c_str(), kernels::name(options_.isa), options_.threads,
+                options_.now == &probe::thread_seconds ? "cpu" : "wall",
+                peaks_.read_bytes_per_second / 1e9, peaks_.f32_flops / 1e9);
+    if (peaks_.bf16_flops > 0.0) std::printf(", bf16 dot %.1f GFLOP/s", peaks_.bf16_flops / 1e9);
+    if (peaks_.int8_ops > 0.0) std::printf(", int8 dot %.1f GOP/s", peaks_.int8_ops / 1e9);
+    std::printf("\n%-44s %10s %8s %6s %9s %6s\n", "case", "us", "GB/s", "of bw", "GFLOP/s",
+                "of f32");
+    return true;
+  }
+
+  // Runs body(call) until a round is over; the best round counts.
+  void run(const std::string& name, const Work& work, const std::function<void(int64_t)>& body) {
+    if (name.find(options_.filter) == std::string::npos) return;
+    double best = 1e30;
+    int64_t call = 0;
+    body(call++);
+    for (int round = 0; round < options_.rounds; ++round) {
+      const double start = options_.now();
+      double seconds = 0.0;
+      int64_t calls = 0;
+      while (seconds * 1e3 < options_.round_ms) {
+        body(call++);
+        ++calls;
+        seconds = options_.now() - start;
+      }
+      best = std::min(best, seconds / static_cast<double>(calls));
+    }
+    std::printf("%-44s %10.1f %8.1f %5.0f%% %9.1f %5.0f%%\n", name.c_str(), best * 1e6,
+                work.bytes / best / 1e9, 100.0 * work.bytes / best / peaks_.read_bytes_per_second,
+                work.flops / best / 1e9, 100.0 * work.flops / best / peaks_.f32_flops);
+    std::fflush(stdout);
+  }
+
+  // The n-th of as many matrices as the arena holds; larger ones overlap.
+  PackedMatrix matrix(int64_t n, int64_t rows, int64_t cols) const {
+    const int64_t bytes = kernels::packed_bytes(DType::kBF16, rows, cols);
+    const int64_t places = std::max<int64_t>(1, kArenaBytes / bytes);
+    return {DType::kBF16, kernels::Layout::kRows16, rows, cols, arena_.data() + n % places * bytes};
+  }
+
+  const kernels::Exec& exec() const { return exec_; }
+  std::byte* arena() const { return arena_.data(); }
+
+ private:
+  Options options_;
+  base::ThreadTeam team_;
+  kernels::Exec exec_;
+  kernels::AlignedBytes arena_;
+  probe::CpuRates peaks_;
+};
+
+void bench_linear(Bench& bench, const ModelCase& model) {
+  kernels::Random random(1);
+  const int64_t rows = int64_t{model.q_heads} * model.head_dim;
+  const std::vector<float> x = random.normals(512 * model.hidden);
+  std::vector<float> y(static_cast<size_t>(512 * rows));
+  for (int64_t tokens : {1, 2, 4, 8, 12, 16, 32, 64, 128, 512}) {
+    const Work work{static_cast<double>(rows * model.hidden * 2),
+                    2.0 * static_cast<double>(rows * model.hidden * tokens)};
+    bench.run(std::string(model.name) + " linear bf16 " + std::to_string(tokens) + " tokens", work,
+              [&](int64_t call) {
+                kernels::linear(bench.exec(), bench.matrix(call, rows, model.hidden), x.data(),
+                                model.hidden, tokens, y.data(), rows);
+              });
+  }
+}
+
+// Tokens of each expert: the same for all, or falling as 1 / rank.
+std::vector<int64_t> loads(int64_t experts, int64_t per_expert, bool zipf) {
+  std::vector<int64_t> tokens(static_cast<size_t>(experts), per_expert);
+  if (!zipf) return tokens;
+  double sum = 0.0;
+  for (int64_t e = 1; e <= experts; ++e) sum += 1.0 / static_cast<double>(e);
+  for (int64_t e = 0; e < experts; ++e) {
+    const double share = 1.0 / static_cast<double>(e + 1) / sum;
+    tokens[static_cast<size_t>(e)] =
+        static_cast<int64_t>(share * static_cast<double>(experts * per_expert) + 0.5);
+  }
+  return tokens;
+}
+
+void bench_experts(Bench& bench, const ModelCase& model, int64_t per_expert, bool zipf) {
+  const std::vector<int64_t> tokens = loads(model.experts, per_expert, zipf);
+  std::vector<PackedMatrix> matrices;
+  for (int64_t e = 0; e < model.experts; ++e) {
+    matrices.push_back(bench.matrix(3 * e, model.inter, model.hidden));
+    matrices.push_back(bench.matrix(3 * e + 1, model.inter, model.hidden));
+    matrices.push_back(bench.matrix(3 * e + 2, model.hidden, model.inter));
+  }
+  std::vector<ExpertGroup> groups;
+  int64_t slots = 0;
+  int64_t active = 0;
+  for (size_t e = 0; e < tokens.size(); ++e) {
+    groups.push_back(
+        {&matrices[3 * e], &matrices[3 * e + 1], &matrices[3 * e + 2], slots, tokens[e]});
+    slots += tokens[e];
+    active += tokens[e] > 0;
+  }
+  kernels::Random random(2);
+  const std::vector<float> x = random.normals(64 * model.hidden);
+  std::vector<int32_t> token_of_slot;
+  for (int64_t i = 0; i < slots; ++i)
+    token_of_slot.push_back(static_cast<int32_t>(random.below(64)));
+  std::vector<float> hidden(static_cast<size_t>(slots * model.inter));
+  std::vector<float> out(static_cast<size_t>(slots * model.hidden));
+  const double weights = 3.0 * static_cast<double>(model.inter * model.hidden);
+  const Work work{2.0 * weights * static_cast<double>(active),
+                  2.0 * weights * static_cast<double>(slots)};
+  bench.run(std::string(model.name) + " experts bf16 " + std::to_string(per_expert) +
+                (zipf ? " tokens each, zipf" : " tokens each"),
+            work, [&](int64_t) {
+              kernels::expert_gate_up(bench.exec(), groups, token_of_slot.data(), x.data(),
+                                      model.hidden, hidden.data(), model.inter);
+              kernels::expert_down(bench.exec(), groups, hidden.data(), model.inter, out.data(),
+                                   model.hidden);
+            });
+}
+
+// `sequences` of `context` keys, the last `rows` of them as queries.
+void bench_attend(Bench& bench, const ModelCase& model, int64_t sequences, int64_t context,
+                  int64_t rows) {
+  kernels::AttendArgs args;
+  args.cache.layout = {model.kv_heads, model.head_dim, model.head_dim, 32};
+  args.cache.block_stride = args.cache.layout.block_bytes();
+  args.cache.base = bench.arena();  // as f32, the bf16 patterns are about 0.01 too
+  const int64_t blocks = (context + 31) / 32;
+  const int64_t held = kArenaBytes / args.cache.block_stride;
+  std::vector<int32_t> table;
+  std::vector<kernels::AttendSequence> list;
+  for (int64_t i = 0; i < sequences * blocks; ++i) table.push_back(static_cast<int32_t>(i % held));
+  for (int64_t s = 0; s < sequences; ++s)
+    list.push_back({table.data() + s * blocks, s * rows, rows, context - rows});
+  args.sequences = list;
+  kernels::Random random(3);
+  args.ld_q = args.ld_out = int64_t{model.q_heads} * model.head_dim;
+  const std::vector<float> q = random.normals(sequences * rows * args.ld_q);
+  std::vector<float> out(q.size());
+  std::vector<float> scratch(static_cast<size_t>(
+      kernels::attend_scratch_floats(sequences * rows, model.q_heads, model.head_dim, context)));
+  args.q = q.data();
+  args.out = out.data();
+  args.q_heads = model.q_heads;
+  args.scale = 0.088f;
+  args.scratch = scratch.empty() ? nullptr : scratch.data();
+  const double seen = static_cast<double>(rows) *
+                      (static_cast<double>(context) - (static_cast<double>(rows) - 1.0) / 2.0);
+  const Work work{static_cast<double>(sequences * context * args.cache.layout.bytes_per_token()),
+                  4.0 * static_cast<double>(sequences * model.q_heads * model.head_dim) * seen};
+  bench.run(std::string(model.name) + " attend " + std::to_string(sequences) + " x " +
+                std::to_string(rows) + " rows, " + std::to_string(context) + " keys",
+            work, [&](int64_t) { kernels::attend(bench.exec(), args); });
+}
+
+bool parse(int argc, char** argv, Options* options) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i];
+    const std::string value = argv[i + 1];
+    if (flag == "--threads") {
+      options->threads = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--isa") {
+      const auto isa = kernels::parse_isa(value);
+      const auto have = kernels::available_isas();
+      if (!isa || std::find(have.begin(), have.end(), *isa) == have.end()) return false;
+      options->isa = *isa;
+    } else if (flag == "--filter") {
+      options->filter = value;
+    } else if (flag == "--round-ms") {
+      options->round_ms = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--rounds") {
+      options->rounds = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--clock" && (value == "wall" || value == "cpu")) {
+      options->now = value == "cpu" ? &probe::thread_seconds : &probe::wall_seconds;
+    } else {
+      return false;
+    }
+  }
+  if (options->now == &probe::thread_seconds && options->threads != 1) return false;
+  return argc % 2 == 1;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  using namespace sluice;
+  Options options;
+  if (!parse(argc, argv, &options)) {
+    std::fprintf(stderr,
+                 "usage: kernels_bench [--threads N] [--isa NAME] [--filter TEXT] [--round-ms N] "
+                 "[--rounds N] [--clock wall|cpu (one thread)]\nISAs of this CPU:");
+    for (kernels::Isa isa : kernels::available_isas())
+      std::fprintf(stderr, " %s", kernels::name(isa));
+    std::fprintf(stderr, "\n");
+    return 2;
+  }
+  Bench bench(options);
+  if (!bench.measure_peaks()) return 1;
+  for (const ModelCase& model : kernels::kModels) bench_linear(bench, model);
+  for (const ModelCase& model : kernels::kModels) {
+    for (int64_t per_expert : {1, 2, 4, 8, 16, 64}) {
+      bench_experts(bench, model, per_expert, false);
+      bench_experts(bench, model, per_expert, true);
+    }
+  }
+  for (const ModelCase& model : kernels::kModels) {
+    bench_attend(bench, model, 1, 4096, 1);
+    bench_attend(bench, model, 32, 1024, 1);
+    bench_attend(bench, model, 1, 512, 512);
+    bench_attend(bench, model, 1, 4096, 256);
+  }
+  return 0;
+}
