@@ -1,7 +1,8 @@
 """config.json in the ways that files on users' disks are written.
 
 new:   transformers 5: one object rope_parameters, with rope_theta in it; dtype.
-old:   transformers 4: rope_theta at the top, rope_scaling null or an object with rope_type; torch_dtype.
+old:   transformers 4: rope_theta at the top, rope_scaling null or an object with rope_type; torch_dtype; qwen3_moe's
+       num_experts, which transformers 5 writes as num_local_experts.
 older: as old, but rope_scaling names its kind "type" (before 4.45).
 """
 
@@ -26,6 +27,8 @@ def _in_style(config: dict, style: str) -> dict:
     kind = rope.pop("rope_type")
     kind_key = "type" if style == "older" else "rope_type"
     config["rope_scaling"] = None if kind == "default" else {kind_key: kind} | rope
+    if config["model_type"] == "qwen3_moe":
+        config["num_experts"] = config.pop("num_local_experts")
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = WRITERS[style]
     return config
