@@ -1,0 +1,370 @@
+#include "schedule/rolling_graph.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <queue>
+
+#include "schedule/test_cgopipe.h"
+
+namespace sluice::schedule {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A builder made of two functions.
+class Made final : public Builder {
+ public:
+  using Iteration = std::function<void(const Context&, Subgraph&)>;
+  using Expand = std::function<void(const Context&, const ExpansionPoint&, Subgraph&)>;
+  explicit Made(Iteration iteration, Expand expand = {})
+      : iteration_(std::move(iteration)), expand_(std::move(expand)) {}
+  const char* name() const override { return "made"; }
+  void iteration(const Context& c, Subgraph& out) const override { iteration_(c, out); }
+  void expand(const Context& c, const ExpansionPoint& point, const RoutingOutcome&,
+              Subgraph& out) const override {
+    expand_(c, point, out);
+  }
+  BuilderBounds bounds(const Context&) const override { return {}; }
+
+ private:
+  Iteration iteration_;
+  Expand expand_;
+};
+
+constexpr uint32_t kAllLanes = (1u << kLanes) - 1;
+const Error kBroken{ErrorCode::kFault, "it broke"};
+
+GraphLimits limits() {
+  return {
+      .max_iterations_in_flight = 4,
+      .max_iteration =
+          {.tasks = 16, .dependencies = 32, .waits = 8, .signals = 8, .pages = 8, .expansions = 4},
+      .max_expansion = {.tasks = 8, .dependencies = 8, .waits = 4, .signals = 4},
+      .max_events = 16};
+}
+
+// A host stage known by its layer.
+void add(Subgraph& g, int16_t id, std::initializer_list<TaskIndex> after = {},
+         Lane lane = Lane::kHostCompute) {
+  g.add({.work = models::Stage{.kind = models::StageKind::kQkv, .layer = id},
+         .lane = lane,
+         .layer = id});
+  for (TaskIndex index : after) g.after(Dependency::task(index));
+}
+
+// Runs every ready task of both compute lanes, failing those named; the ids in order.
+std::vector<int> drain(RollingGraph& graph, std::vector<int> failing = {}) {
+  std::vector<int> ran;
+  TaskRef ref;
+  while (graph.take(Lane::kHostCompute, ref) || graph.take(Lane::kDeviceCompute, ref)) {
+    const int id = graph.task(ref).layer;
+    ran.push_back(id);
+    if (std::find(failing.begin(), failing.end(), id) != failing.end()) {
+      graph.fail(ref, kBroken);
+    } else {
+      graph.complete(ref, {});
+    }
+  }
+  return ran;
+}
+
+TEST(RollingGraph, RunsADiamondInOrderOfIndex) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context&, Subgraph& g) {
+    add(g, 0);
+    add(g, 1, {0});
+    add(g, 2, {0});
+    add(g, 3, {1, 2});
+  });
+  auto ticket = graph.submit({}, builder, 9, kAllLanes);
+  ASSERT_TRUE(ticket.ok());
+  EXPECT_THAT(drain(graph), ElementsAre(0, 1, 2, 3));
+  EXPECT_TRUE(graph.ended(*ticket));
+  EXPECT_TRUE(graph.release(*ticket).ok());
+  EXPECT_FALSE(graph.live(*ticket));
+  EXPECT_EQ(graph.in_flight(), 0);
+}
+
+TEST(RollingGraph, PrefersRankThenTheOlderIteration) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context& c, Subgraph& g) {
+    add(g, static_cast<int16_t>(10 * c.iteration));
+    add(g, static_cast<int16_t>(10 * c.iteration + 1));
+    g.tasks[1].rank = -1;
+  });
+  ASSERT_TRUE(graph.submit({.iteration = 1}, builder, 0, kAllLanes).ok());
+  ASSERT_TRUE(graph.submit({.iteration = 2}, builder, 0, kAllLanes).ok());
+  EXPECT_THAT(drain(graph), ElementsAre(11, 21, 10, 20));
+}
+
+TEST(RollingGraph, FailsWhatDependsOnAFailureAndRunsTheRest) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context&, Subgraph& g) {
+    add(g, 0);
+    add(g, 1, {0});
+    add(g, 2, {1});
+    add(g, 3, {0});
+    add(g, 4, {2, 3});
+    add(g, 5, {3});
+  });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph, {1}), ElementsAre(0, 1, 3, 5));
+  ASSERT_TRUE(graph.ended(*ticket));
+  EXPECT_EQ(graph.release(*ticket).error(), kBroken);
+}
+
+TEST(RollingGraph, JoinsAnExpansionBeforeWhatWaitsForItsEnd) {
+  RollingGraph graph(limits());
+  const Made builder(
+      [](const Context&, Subgraph& g) {
+        add(g, 0);
+        g.expand({.tasks = 3, .dependencies = 1});
+        add(g, 1, {0});  // beside the expansion
+        add(g, 2);
+        g.after(Dependency::expansion(0));
+      },
+      [](const Context&, const ExpansionPoint&, Subgraph& g) {
+        add(g, 10, {}, Lane::kDeviceCompute);
+        add(g, 11, {0}, Lane::kDeviceCompute);
+        add(g, 12);
+      });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph), ElementsAre(0, 1, 12, 10, 11, 2));
+  EXPECT_TRUE(graph.release(*ticket).ok());
+}
+
+TEST(RollingGraph, EndsAnEmptyExpansionAtOnceAndFailsAFailedOnesEnd) {
+  for (const bool empty : {true, false}) {
+    RollingGraph graph(limits());
+    const Made builder(
+        [](const Context&, Subgraph& g) {
+          add(g, 0);
+          g.expand({.tasks = 2});
+          add(g, 1);
+          g.after(Dependency::expansion(0));
+        },
+        [&](const Context&, const ExpansionPoint&, Subgraph& g) {
+          if (empty) return;
+          add(g, 10);
+          add(g, 11);
+        });
+    auto ticket = graph.submit({}, builder, 0, kAllLanes);
+    if (empty) {
+      EXPECT_THAT(drain(graph, {10}), ElementsAre(0, 1));
+    } else {
+      EXPECT_THAT(drain(graph, {10}), ElementsAre(0, 10, 11));
+    }
+    EXPECT_EQ(graph.release(*ticket).ok(), empty);
+  }
+}
+
+const Event kPage{.kind = Event::Kind::kPageResident, .index = 3};
+
+TEST(RollingGraph, JoinsIterationsByEventsInEitherOrder) {
+  for (const bool signaller_first : {true, false}) {
+    RollingGraph graph(limits());
+    const Made builder([](const Context& c, Subgraph& g) {
+      add(g, static_cast<int16_t>(c.iteration));
+      if (c.iteration == 0) {
+        g.signal({kPage, 1});
+      } else {
+        g.wait(kPage);
+      }
+    });
+    ASSERT_TRUE(graph.submit({.iteration = signaller_first ? 0 : 1}, builder, 0, kAllLanes).ok());
+    if (signaller_first) {
+      EXPECT_THAT(drain(graph), ElementsAre(0));
+    } else {
+      EXPECT_THAT(drain(graph), ElementsAre());
+    }
+    ASSERT_TRUE(graph.submit({.iteration = signaller_first ? 1 : 0}, builder, 0, kAllLanes).ok());
+    if (signaller_first) {
+      EXPECT_THAT(drain(graph), ElementsAre(1));
+    } else {
+      EXPECT_THAT(drain(graph), ElementsAre(0, 1));
+    }
+  }
+}
+
+TEST(RollingGraph, CarriesAFailureOverAnEvent) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context& c, Subgraph& g) {
+    if (c.iteration == 0) {
+      add(g, 0);
+      g.signal({kPage, 2});
+    } else {
+      add(g, static_cast<int16_t>(c.iteration));
+      g.wait(kPage);
+      add(g, static_cast<int16_t>(10 + c.iteration));
+    }
+  });
+  auto first = graph.submit({.iteration = 0}, builder, 0, kAllLanes);
+  auto second = graph.submit({.iteration = 1}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph, {0}), ElementsAre(0, 11));
+  auto third = graph.submit({.iteration = 2}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph), ElementsAre(12));
+  for (const Ticket& ticket : {*first, *second, *third}) {
+    EXPECT_EQ(graph.release(ticket).error(), kBroken);
+  }
+}
+
+TEST(RollingGraph, TakesSignalsFromOutside) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context&, Subgraph& g) {
+    add(g, 0);
+    g.wait(kPage);
+  });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  EXPECT_THAT(graph.stalled(*ticket), HasSubstr("waits for the event page resident 3"));
+  ASSERT_TRUE(graph.signal({kPage, 1}, nullptr).ok());
+  EXPECT_THAT(drain(graph), ElementsAre(0));
+}
+
+TEST(RollingGraph, HoldsAnExclusiveIterationUntilEarlierOnesEnded) {
+  RollingGraph graph(limits());
+  const Made builder([](const Context& c, Subgraph& g) {
+    g.exclusive = true;
+    const auto id = static_cast<int16_t>(10 * c.iteration);
+    add(g, id, {}, Lane::kDeviceCompute);
+    add(g, static_cast<int16_t>(id + 1));  // ready at once, but for the gate
+  });
+  std::vector<Ticket> tickets;
+  for (int64_t i = 0; i < 3; ++i) {
+    tickets.push_back(*graph.submit({.iteration = i}, builder, 0, kAllLanes));
+  }
+  EXPECT_THAT(drain(graph, {0}), ElementsAre(1, 0, 11, 10, 21, 20));
+  EXPECT_FALSE(graph.release(tickets[0]).ok());
+  EXPECT_TRUE(graph.release(tickets[1]).ok());
+}
+
+TEST(RollingGraph, CancelsWhatHasNotStarted) {
+  RollingGraph graph(limits());
+  const Made builder(
+      [](const Context&, Subgraph& g) {
+        add(g, 0);
+        g.expand({.tasks = 1});
+        add(g, 1);
+        add(g, 2);
+        g.after(Dependency::expansion(0));
+      },
+      [](const Context&, const ExpansionPoint&, Subgraph& g) { add(g, 10); });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  TaskRef running;
+  ASSERT_TRUE(graph.take(Lane::kHostCompute, running));
+  graph.cancel(*ticket, {ErrorCode::kCancelled, "no more"});
+  EXPECT_FALSE(graph.ended(*ticket));
+  EXPECT_EQ(graph.ready(Lane::kHostCompute), 0u);
+  graph.complete(running, {});  // it does not expand any more
+  EXPECT_TRUE(graph.ended(*ticket));
+  EXPECT_EQ(graph.release(*ticket).error().code, ErrorCode::kCancelled);
+}
+
+TEST(RollingGraph, GivesAnAbandonedSlotBackAtItsEnd) {
+  GraphLimits one = limits();
+  one.max_iterations_in_flight = 1;
+  RollingGraph graph(one);
+  const Made builder([](const Context&, Subgraph& g) { add(g, 0); });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  TaskRef running;
+  ASSERT_TRUE(graph.take(Lane::kHostCompute, running));
+  graph.cancel(*ticket, kBroken);
+  EXPECT_FALSE(graph.release(*ticket).ok());
+  auto refused = graph.submit({}, builder, 0, kAllLanes);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("max_iterations_in_flight"));
+  graph.complete(running, {});
+  EXPECT_TRUE(graph.submit({}, builder, 0, kAllLanes).ok());
+}
+
+TEST(RollingGraph, RefusesByTheNameOfTheLimit) {
+  RollingGraph graph(limits());
+  const auto refusal = [&](const Made::Iteration& iteration, uint32_t lanes = kAllLanes) {
+    auto ticket = graph.submit({}, Made(iteration), 0, lanes);
+    return ticket.ok() ? std::string() : ticket.error().message;
+  };
+  EXPECT_THAT(refusal([](const Context&, Subgraph& g) {
+                for (int16_t i = 0; i < 17; ++i) add(g, i);
+              }),
+              HasSubstr("max_iteration is 16 tasks"));
+  EXPECT_THAT(refusal([](const Context&, Subgraph& g) {
+                add(g, 0);
+                g.expand({.tasks = 9});
+              }),
+              HasSubstr("max_expansion is 8 tasks"));
+  const Made::Iteration waits = [](const Context&, Subgraph& g) {
+    add(g, 0);
+    for (uint32_t i = 0; i < 8; ++i) g.wait({.index = i});
+    for (uint32_t i = 8; i < 16; ++i) g.signal({{.index = i}, 1});
+    add(g, 1);
+  };
+  EXPECT_EQ(refusal(waits), "");
+  EXPECT_THAT(refusal(waits), HasSubstr("max_events is 16"));
+  EXPECT_THAT(refusal([](const Context&, Subgraph& g) { add(g, 0, {}, Lane::kDeviceCompute); }, 2),
+              HasSubstr("needs the lane device compute, which this run does not have"));
+}
+
+// Algorithm 1 in virtual time: every lane runs one task at a time for as long as predicted.
+TEST(RollingGraph, KeepsTheCriticalLaneBusyUnderCgopipe) {
+  constexpr int kLayers = 4, kMicroBatches = 4;
+  constexpr int64_t kSteps = 6;
+  const TestCgopipe builder(kLayers, kMicroBatches, kSteps,
+                            {.pre_attn_ns = 10,
+                             .offload_ns = 5,
+                             .attend_ns = 60,
+                             .load_ns = 10,
+                             .page_ns = 90,
+                             .stage_ns = 20,
+                             .post_attn_ns = 40});
+  const BuilderBounds bounds = builder.bounds({});
+  RollingGraph graph({.max_iterations_in_flight = kMicroBatches,
+                      .max_iteration = bounds.total(),
+                      .max_expansion = bounds.expansion,
+                      .max_events = 512});
+  struct Running {
+    int64_t end_ns;
+    TaskRef ref;
+    bool operator<(const Running& other) const { return end_ns > other.end_ns; }
+  };
+  std::priority_queue<Running> running;
+  std::array<bool, kLanes> busy{};
+  std::array<int64_t, kLanes> busy_ns{};
+  std::array<Ticket, kMicroBatches> tickets;
+  std::array<int64_t, kMicroBatches> step{};
+  for (int j = 0; j < kMicroBatches; ++j) {
+    tickets[j] = *graph.submit({.micro_batch = j}, builder, 0, kAllLanes);
+  }
+  int64_t now_ns = 0;
+  for (bool more = true; more;) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      TaskRef ref;
+      if (busy[lane] || !graph.take(static_cast<Lane>(lane), ref)) continue;
+      busy[lane] = true;
+      busy_ns[lane] += graph.task(ref).predicted_ns;
+      running.push({now_ns + graph.task(ref).predicted_ns, ref});
+    }
+    ASSERT_FALSE(running.empty());
+    const Running next = running.top();
+    running.pop();
+    now_ns = next.end_ns;
+    busy[static_cast<size_t>(graph.task(next.ref).lane)] = false;
+    const int j = graph.task(next.ref).micro_batch;
+    graph.complete(next.ref, {});
+    if (graph.ended(tickets[j])) {
+      ASSERT_TRUE(graph.release(tickets[j]).ok());
+      if (++step[j] < kSteps) {
+        tickets[j] = *graph.submit({.micro_batch = j, .iteration = step[j]}, builder, 0, kAllLanes);
+      }
+    }
+    more = graph.in_flight() > 0;
+  }
+  const int64_t link_ns = busy_ns[static_cast<size_t>(Lane::kHostToDevice)];
+  EXPECT_EQ(link_ns, kSteps * kLayers * kMicroBatches * (90 + 10));
+  EXPECT_EQ(link_ns, *std::max_element(busy_ns.begin(), busy_ns.end()));
+  EXPECT_LT(now_ns, link_ns * 105 / 100);
+}
+
+}  // namespace
+}  // namespace sluice::schedule
