@@ -44,17 +44,17 @@ std::span<const int32_t> KvBlocks::tokens_of(BlockId block) const {
                                     static_cast<size_t>(block_tokens_));
 }
 
-uint64_t KvBlocks::hash_of(BlockId parent, std::span<const int32_t> tokens, uint64_t salt) const {
-  uint64_t hash = mix(parent == kNoBlock ? salt : static_cast<uint64_t>(parent) + 1);
-  for (int32_t token : tokens) hash = mix(hash + static_cast<uint32_t>(token) + 1);
-  return hash;
+uint64_t KvBlocks::hash(BlockId parent, std::span<const int32_t> tokens, uint64_t salt) {
+  uint64_t value = mix(parent == kNoBlock ? salt : static_cast<uint64_t>(parent) + 1);
+  for (int32_t token : tokens) value = mix(value + static_cast<uint32_t>(token) + 1);
+  return value;
 }
 
-BlockId KvBlocks::find_child(uint64_t hash, BlockId parent, std::span<const int32_t> tokens,
+BlockId KvBlocks::find_child(uint64_t hash_value, BlockId parent, std::span<const int32_t> tokens,
                              uint64_t salt) const {
-  for (BlockId b = buckets_[hash & (buckets_.size() - 1)]; b != kNoBlock; b = node(b).chain) {
+  for (BlockId b = buckets_[hash_value & (buckets_.size() - 1)]; b != kNoBlock; b = node(b).chain) {
     const Node& candidate = node(b);
-    if (candidate.hash == hash && candidate.parent == parent && candidate.salt == salt &&
+    if (candidate.hash == hash_value && candidate.parent == parent && candidate.salt == salt &&
         std::ranges::equal(tokens_of(b), tokens)) {
       return b;
     }
@@ -70,7 +70,7 @@ KvPrefix KvBlocks::find(std::span<const int32_t> tokens, uint64_t salt,
   const auto step = static_cast<size_t>(block_tokens_);
   for (size_t at = 0; at + step <= tokens.size(); at += step) {
     const auto block = tokens.subspan(at, step);
-    parent = find_child(hash_of(parent, block, salt), parent, block, salt);
+    parent = find_child(hash(parent, block, salt), parent, block, salt);
     if (parent == kNoBlock) break;
     path.push_back(parent);
     ++prefix.blocks;
@@ -111,18 +111,18 @@ BlockId KvBlocks::publish(BlockId block, BlockId parent, std::span<const int32_t
     SLUICE_CHECK(node(parent).published && node(parent).references > 0,
                  "a published block's parent is published and held");
   }
-  const uint64_t hash = hash_of(parent, tokens, salt);
-  if (const BlockId equal = find_child(hash, parent, tokens, salt); equal != kNoBlock) {
+  const uint64_t hash_value = hash(parent, tokens, salt);
+  if (const BlockId equal = find_child(hash_value, parent, tokens, salt); equal != kNoBlock) {
     if (node(equal).references++ == 0) unlink_cached(equal);
     release_one(block);
     ++counters_.duplicates;
     return equal;
   }
   n.published = true;
-  n.hash = hash;
+  n.hash = hash_value;
   n.salt = salt;
   n.parent = parent;
-  BlockId& bucket = buckets_[hash & (buckets_.size() - 1)];
+  BlockId& bucket = buckets_[hash_value & (buckets_.size() - 1)];
   n.chain = bucket;
   bucket = block;
   if (parent != kNoBlock) ++node(parent).children;

@@ -77,6 +77,9 @@ class KvBlocks {
   // bug and aborts.
   void release(std::span<const BlockId> table);
 
+  // What blocks are found by; two may have the same.
+  static uint64_t hash(BlockId parent, std::span<const int32_t> tokens, uint64_t salt);
+
   const KvBlocksCounters& counters() const { return counters_; }
 
   // Aborts unless all of the above holds. Walks everything: for tests.
@@ -98,8 +101,7 @@ class KvBlocks {
   const Node& node(BlockId block) const;
   Node& node(BlockId block);
   std::span<const int32_t> tokens_of(BlockId block) const;
-  uint64_t hash_of(BlockId parent, std::span<const int32_t> tokens, uint64_t salt) const;
-  BlockId find_child(uint64_t hash, BlockId parent, std::span<const int32_t> tokens,
+  BlockId find_child(uint64_t hash_value, BlockId parent, std::span<const int32_t> tokens,
                      uint64_t salt) const;
   void link_cached(BlockId block);
   void unlink_cached(BlockId block);

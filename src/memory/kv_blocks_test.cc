@@ -128,6 +128,39 @@ TEST(KvBlocks, AbortsWhenTheTreeIsBrokenByItsUser) {
   EXPECT_DEATH(blocks.publish(block, kNoBlock, Tokens{1, 2}, 0), "published once");
 }
 
+// The hash adds a token to the state after those before it: among many first tokens are two whose
+// states lie so close that the second tokens make up the difference.
+std::pair<Tokens, Tokens> blocks_of_equal_hash() {
+  std::vector<std::pair<uint64_t, int32_t>> states;
+  for (int32_t token = 0; token < 1 << 19; ++token) {
+    states.emplace_back(KvBlocks::hash(kNoBlock, Tokens{token}, 0), token);
+  }
+  std::ranges::sort(states);
+  for (size_t i = 1; i < states.size(); ++i) {
+    const uint64_t gap = states[i].first - states[i - 1].first;
+    if (gap >= uint64_t{1} << 31) continue;
+    return {{states[i].second, 0}, {states[i - 1].second, static_cast<int32_t>(gap)}};
+  }
+  return {};
+}
+
+TEST(KvBlocks, TellsBlocksOfEqualHashApart) {
+  const auto [a, b] = blocks_of_equal_hash();
+  ASSERT_NE(a, b);
+  ASSERT_EQ(KvBlocks::hash(kNoBlock, a, 0), KvBlocks::hash(kNoBlock, b, 0));
+  KvBlocks blocks(4, 2);
+  const auto first = compute(blocks, a);
+  std::vector<BlockId> path;
+  EXPECT_EQ(blocks.find(b, 0, path).blocks, 0);
+  const auto second = compute(blocks, b);
+  EXPECT_NE(first, second);
+  blocks.find(a, 0, path);
+  EXPECT_EQ(path, first);
+  blocks.find(b, 0, path);
+  EXPECT_EQ(path, second);
+  blocks.check_consistency();
+}
+
 // The same operations on sets, lists and maps of whole prefixes.
 class Model {
  public:

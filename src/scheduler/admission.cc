@@ -53,9 +53,7 @@ Scheduler::Start Scheduler::start(int32_t record) {
   s.state = SequenceState::kRunning;
   s.held_until_iteration = -1;
   ++running_;
-  if (s.was_set_back) {
-    --set_back_queued_;
-  } else {
+  if (!s.was_set_back) {
     ++counters_.admitted;
     counters_.prompt_tokens += s.prompt_tokens;
     counters_.cached_prompt_tokens += found_tokens;

@@ -92,7 +92,7 @@ Status Scheduler::add(SequenceRequest request) {
     return Error{ErrorCode::kInvalid,
                  "sequence " + std::to_string(request.id) + " is in the scheduler already"};
   }
-  if (queued() - set_back_queued_ >= limits_.max_queued) {
+  if (queued() >= limits_.max_queued) {
     return Error{ErrorCode::kNoRoom, std::to_string(limits_.max_queued) +
                                          " requests wait already; send this one again later"};
   }
@@ -237,7 +237,6 @@ void Scheduler::set_back(int32_t record) {
   leave(record);
   s.state = SequenceState::kQueued;
   s.was_set_back = true;
-  ++set_back_queued_;
   ++counters_.preemptions;
   // The queue is sorted by age; one set back is older than all that never started, but those held
   // back.
@@ -251,7 +250,6 @@ void Scheduler::finish(int32_t record) {
     leave(record);
   } else {
     std::erase(queue_, record);
-    if (s.was_set_back) --set_back_queued_;
   }
   by_id_.erase(s.id);
   s.state = SequenceState::kFree;

@@ -40,7 +40,7 @@ struct SchedulerLimits {
   int64_t micro_batch_size = 0;  // mu: of one micro-batch
   int64_t max_num_tokens = 0;    // rows of one iteration; at least mu
   int64_t max_seq_len = 0;       // prompt and generated tokens of one sequence
-  int64_t max_queued = 1024;     // waiting requests, those set back not counted
+  int64_t max_queued = 1024;     // waiting requests, those set back included
   bool prefix_sharing = true;
   Admission admission = Admission::kGuaranteed;
   double reserve_fraction = 1.0;  // kOptimistic: 0..1
@@ -170,7 +170,6 @@ class Scheduler {
   int64_t reserved_blocks_ = 0;  // counted for running sequences and not held yet
   int64_t turn_ = 0;
   int64_t iterations_formed_ = 0;
-  int64_t set_back_queued_ = 0;
   uint64_t arrivals_ = 0;
   SchedulerCounters counters_;
 

@@ -283,14 +283,14 @@ TEST(Scheduler, SetsTheYoungestBackWhenBlocksRunOut) {
   ASSERT_TRUE(h.add(1, tokens(7), 6).ok());
   ASSERT_TRUE(h.add(2, tokens(7, 300), 6).ok());
   ASSERT_TRUE(h.add(3, tokens(7, 600), 6).ok());
+  ASSERT_TRUE(h.add(4, tokens(2, 900), 1).ok());
   EXPECT_EQ(h.step().slices.size(), 3u);
   EXPECT_EQ(h.step().slices.size(), 3u);  // each fills its second block
   ASSERT_EQ(h.blocks.free(), 0);
   // The first needs a third block: the third sequence gives its two.
   EXPECT_EQ(rows(h.step()), (Rows{{1, 8, 1, true}, {2, 8, 1, true}}));
   EXPECT_EQ(h.scheduler.counters().preemptions, 1);
-  EXPECT_EQ(h.scheduler.queued(), 1);
-  ASSERT_TRUE(h.add(4, tokens(2, 900), 1).ok());
+  EXPECT_EQ(h.scheduler.queued(), 2);
   while (h.scheduler.running() == 2) EXPECT_EQ(h.step().slices.size(), 2u);
   // When the first two have ended, the third starts again before the fourth, from its two tokens.
   const MicroBatch again = h.step();
