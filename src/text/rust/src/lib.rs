@@ -8,5 +8,6 @@ mod python_text;
 mod strftime;
 mod template;
 mod template_functions;
+mod template_operators;
 mod token_bytes;
 mod tokenizer;

@@ -98,7 +98,7 @@ fn write_repr(out: &mut Bounded, value: &Value, depth: usize) -> Result<(), Erro
             }
             out.push("}")
         }
-        ValueKind::Seq => {
+        _ if is_list(value) => {
             let tuple = is_tuple(value);
             out.push(if tuple { "(" } else { "[" })?;
             for (i, item) in value.try_iter()?.enumerate() {
@@ -116,7 +116,16 @@ fn write_repr(out: &mut Bounded, value: &Value, depth: usize) -> Result<(), Erro
     }
 }
 
-fn is_tuple(value: &Value) -> bool {
+/// Lists, tuples, and the lazy lists that operators make.
+pub fn is_list(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::Seq => true,
+        ValueKind::Iterable => value.len().is_some(),
+        _ => false,
+    }
+}
+
+pub fn is_tuple(value: &Value) -> bool {
     value.downcast_object_ref::<minijinja::value::Tuple>().is_some()
 }
 
@@ -188,7 +197,7 @@ pub fn write_json(
         ValueKind::Bool => out.push(if value.is_true() { "true" } else { "false" }),
         ValueKind::Number => out.push(&json_number(value)),
         ValueKind::Map if !is_namespace(value) => write_json_map(out, value, style, depth),
-        ValueKind::Seq => {
+        _ if is_list(value) => {
             let items = value.try_iter()?.map(|item| (None, item));
             write_json_items(out, items, ["[", "]"], style, depth)
         }

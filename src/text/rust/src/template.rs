@@ -8,8 +8,10 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::{json, Map, Value as Json};
 
 use crate::abi::{answer, Failure, Reply, Slice, Status};
+use crate::python_text::too_long;
 use crate::strftime::Civil;
 use crate::template_functions::{install, within, Budget, Raised, OUT_OF_TIME};
+use crate::template_operators::Program;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -21,21 +23,24 @@ pub struct Limits {
 
 pub struct Template {
     env: Environment<'static>,
+    code: Program,
     limits: Limits,
     takes_parts: bool,
     takes_strings: bool,
 }
-
-const NAME: &str = "chat_template";
 
 /// Rendering recurses in native code (macros, nested values): it has a stack of its own.
 const STACK_BYTES: usize = 64 << 20;
 
 impl Template {
     fn new(source: &str, limits: Limits) -> Result<Template, Failure> {
-        let source = without_generation_tags(source);
-        let env = on_own_stack(move || compile(source, limits))?;
-        let mut template = Template { env, limits, takes_parts: false, takes_strings: true };
+        let source = plain_tags(source)?;
+        let (env, code) = on_own_stack(move || {
+            let syntax = syntax()?;
+            let code = Program::compile(source, syntax.clone()).map_err(|e| told(&e))?;
+            Ok((environment(syntax, limits), code))
+        })?;
+        let mut template = Template { env, code, limits, takes_parts: false, takes_strings: true };
         template.probe_content();
         Ok(template)
     }
@@ -111,11 +116,12 @@ impl Template {
                 for (name, value) in context.as_object().into_iter().flatten() {
                     variables.push((name.clone(), from_json(value)));
                 }
-                let mut out = LimitedWriter { text: Vec::new(), limit: budget.output_bytes };
-                let template = self.env.get_template(NAME).map_err(|e| told(&e))?;
-                let context: Value = variables.into_iter().collect();
-                template.render_captured_to(context, &mut out).map_err(|e| told(&e))?;
-                String::from_utf8(out.text).map_err(|e| Failure::new(Status::Fault, e.to_string()))
+                let text =
+                    self.code.run(&self.env, Value::from_pairs(variables)).map_err(|e| told(&e))?;
+                if text.len() > budget.output_bytes {
+                    return Err(told(&too_long()));
+                }
+                Ok(text)
             })
         })
     }
@@ -159,7 +165,7 @@ fn from_json(json: &Json) -> Value {
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::from(items.iter().map(from_json).collect::<Vec<_>>()),
         Json::Object(members) => {
-            members.iter().map(|(name, value)| (name.as_str(), from_json(value))).collect()
+            Value::from_pairs(members.iter().map(|(name, value)| (name.as_str(), from_json(value))))
         }
     }
 }
@@ -188,21 +194,25 @@ fn alias_reasoning(message: &mut Json) {
     }
 }
 
-fn compile(source: String, limits: Limits) -> Result<Environment<'static>, Failure> {
-    let mut env = Environment::new();
+fn syntax() -> Result<SyntaxConfig, Failure> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    env.set_syntax(syntax.map_err(|e| Failure::new(Status::Fault, e.to_string()))?);
+    syntax.map_err(|e| Failure::new(Status::Fault, e.to_string()))
+}
+
+fn environment(syntax: SyntaxConfig, limits: Limits) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_syntax(syntax);
     env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
     env.set_fuel(Some(limits.fuel));
     env.set_recursion_limit(200);
     install(&mut env);
-    env.add_template_owned(NAME, source).map_err(|e| told(&e))?;
-    Ok(env)
+    env
 }
 
 /// `{% generation %}` marks what an assistant said, for training masks; to a reader it is a scope.
-fn without_generation_tags(source: &str) -> String {
+/// Tags that minijinja renders otherwise than Jinja2 are refused by name.
+fn plain_tags(source: &str) -> Result<String, Failure> {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = rest.find("{%") {
@@ -214,6 +224,10 @@ fn without_generation_tags(source: &str) -> String {
         let replaced = match &word[..length] {
             "generation" => "with",
             "endgeneration" => "endwith",
+            tag @ ("autoescape" | "do") => {
+                let message = format!("chat template: the tag '{tag}' is not supported");
+                return Err(Failure::new(Status::Unsupported, message));
+            }
             other => other,
         };
         out.push_str(&tag[..lead]);
@@ -221,7 +235,7 @@ fn without_generation_tags(source: &str) -> String {
         rest = &word[length..];
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
 
 fn told(error: &Error) -> Failure {
@@ -254,25 +268,6 @@ fn told(error: &Error) -> Failure {
     let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
     let own = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
     Failure::invalid(format!("chat template: {}{own}{line}", error.kind()))
-}
-
-struct LimitedWriter {
-    text: Vec<u8>,
-    limit: usize,
-}
-
-impl std::io::Write for LimitedWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.text.len() + bytes.len() > self.limit {
-            return Err(std::io::Error::other("output_bytes"));
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Runs `body` on a thread with a deep stack; its panics come back as this thread's.

@@ -29,7 +29,7 @@ pub fn within<T>(budget: Budget, body: impl FnOnce() -> T) -> T {
     result
 }
 
-fn check_time() -> Result<usize, Error> {
+pub fn check_time() -> Result<usize, Error> {
     match BUDGET.get() {
         Some(budget) if Instant::now() >= budget.deadline => {
             Err(Error::new(ErrorKind::InvalidOperation, OUT_OF_TIME))
@@ -54,11 +54,33 @@ pub fn install(env: &mut Environment<'static>) {
         write_str(&mut text, value)?;
         Ok(text.text)
     });
+    env.add_filter("int", |value: &Value, default: Option<i64>| {
+        to_number(value).map_or(default.unwrap_or(0), |number| number as i64)
+    });
+    env.add_filter("float", |value: &Value, default: Option<f64>| {
+        to_number(value).unwrap_or(default.unwrap_or(0.0))
+    });
+    env.add_function("cycler", minijinja_contrib::globals::cycler);
+    env.add_function("joiner", minijinja_contrib::globals::joiner);
+    // These render otherwise than Jinja2's, so a template that calls them is refused.
+    for name in ["pprint", "attr"] {
+        env.remove_filter(name);
+    }
+    env.remove_test("sameas");
     env.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
             || value.is_undefined()
     });
     env.set_unknown_method_callback(method);
+    crate::template_operators::install(env);
+}
+
+/// What Jinja's int and float read: a number, or text that spells one.
+fn to_number(value: &Value) -> Option<f64> {
+    match value.as_str() {
+        Some(text) => text.trim_matches(is_space).replace('_', "").parse().ok(),
+        None => f64::try_from(value.clone()).ok(),
+    }
 }
 
 /// Marks an error as the template's own, made with raise_exception.
@@ -132,7 +154,21 @@ fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Resul
             charge_replacement(state, text, args)?;
         }
     }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+    match (value.kind(), name) {
+        (ValueKind::Map | ValueKind::Seq, "copy") => {
+            let () = from_args(args)?;
+            Ok(value.clone())
+        }
+        (ValueKind::Seq, "index") => {
+            let (what,): (&Value,) = from_args(args)?;
+            state.consume_fuel(value.len().unwrap_or(0) as u64)?;
+            let found = value.try_iter()?.position(|item| item == *what);
+            found.map(Value::from).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidOperation, "the value is not in the list")
+            })
+        }
+        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
+    }
 }
 
 /// Pays for what a replacement may make before it is made.
@@ -252,33 +288,45 @@ fn split_by(text: &str, separator: &str, most: usize, from_right: bool) -> Vec<V
     }
 }
 
+/// str.split() without a separator: at runs of white space, and what is left after the last split
+/// keeps its own at the far end.
 fn split_spaces(text: &str, most: usize, from_right: bool) -> Vec<Value> {
     let mut parts = Vec::new();
-    let mut rest = text.trim_matches(is_space);
-    while !rest.is_empty() {
+    let near = |rest: &str, right: bool| -> (usize, usize) {
+        let kept = if right {
+            rest.trim_end_matches(is_space).len()
+        } else {
+            rest.len() - rest.trim_start_matches(is_space).len()
+        };
+        if right {
+            (0, kept)
+        } else {
+            (kept, rest.len())
+        }
+    };
+    let mut rest = text;
+    loop {
+        let (from, to) = near(rest, from_right);
+        rest = &rest[from..to];
+        if rest.is_empty() {
+            break;
+        }
         let cut = if from_right { rest.rfind(is_space) } else { rest.find(is_space) };
         let Some(at) = cut.filter(|_| parts.len() < most) else {
             parts.push(Value::from(rest));
             break;
         };
         if from_right {
-            let word = rest[at..].trim_start_matches(is_space);
-            parts.push(Value::from(word));
-            rest = rest[..at].trim_end_matches(is_space);
+            let width = rest[at..].chars().next().map_or(1, char::len_utf8);
+            parts.push(Value::from(&rest[at + width..]));
+            rest = &rest[..at];
         } else {
             parts.push(Value::from(&rest[..at]));
-            rest = rest[at..].trim_start_matches(is_space);
+            rest = &rest[at..];
         }
     }
     if from_right {
         parts.reverse();
-    } else if let Some(last) = parts.last_mut().filter(|_| most != usize::MAX) {
-        // What is left over keeps its trailing white space.
-        let kept = last.as_str().map_or(0, str::len);
-        let tail = &text[text.trim_end_matches(is_space).len() - kept..];
-        if parts.len() == most + 1 {
-            *parts.last_mut().unwrap_or(&mut Value::UNDEFINED.clone()) = Value::from(tail);
-        }
     }
     parts
 }
