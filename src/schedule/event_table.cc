@@ -22,10 +22,14 @@ size_t EventTable::home(const Event& event) const {
   return (key ^ (key >> 32)) & (entries_.size() - 1);
 }
 
-EventTable::Entry& EventTable::find_or_add(const Event& event) {
+size_t EventTable::find(const Event& event) const {
   size_t i = home(event);
   while (entries_[i].used && !(entries_[i].event == event)) i = (i + 1) & (entries_.size() - 1);
-  Entry& entry = entries_[i];
+  return i;
+}
+
+EventTable::Entry& EventTable::find_or_add(const Event& event) {
+  Entry& entry = entries_[find(event)];
   if (!entry.used) {
     SLUICE_CHECK(used_ < capacity_, "the event table has room for what was admitted");
     ++used_;
@@ -68,6 +72,17 @@ EventTable::State EventTable::wait(const Event& event, TaskRef waiter, Error& er
   if (state == State::kFailed) error = entry.error;
   if (--entry.waits_left == 0) erase(entry);
   return state;
+}
+
+void EventTable::withdraw(const Event& event, TaskRef waiter) {
+  Entry& entry = entries_[find(event)];
+  if (!entry.used) return;
+  for (uint32_t* at = &entry.waiters; *at != kNone; at = &waiters_[*at].next) {
+    if (!(waiters_[*at].task == waiter)) continue;
+    const uint32_t gone = *at;
+    *at = waiters_[gone].next;
+    return free_waiter(gone);
+  }
 }
 
 uint32_t EventTable::resolve(const Signal& signal, const Error* error) {

@@ -35,6 +35,9 @@ class EventTable {
     }
   }
 
+  // The waiter will never run: it is not released any more. Its wait still counts as made.
+  void withdraw(const Event& event, TaskRef waiter);
+
   // Forgets every event; no task may be waiting.
   void clear();
 
@@ -59,6 +62,7 @@ class EventTable {
   };
 
   size_t home(const Event& event) const;
+  size_t find(const Event& event) const;  // its place, or the empty one where it belongs
   Entry& find_or_add(const Event& event);
   void erase(Entry& entry);
   uint32_t resolve(const Signal& signal, const Error* error);

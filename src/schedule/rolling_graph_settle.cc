@@ -55,6 +55,9 @@ void RollingGraph::settle_task(TaskRef ref) {
   const bool failed = node.state == State::kFailed;
   walk(ref.slot, node.successors, failed);
   const Task& task = f.graph.tasks[ref.task];
+  if (failed) {
+    for (const Event& event : f.graph.waits_of(task)) events_.withdraw(event, ref);
+  }
   for (uint32_t i = 0; i < task.signals.count; ++i) {
     const Error* error = failed ? &f.error : nullptr;
     events_.signal(f.graph.signals[task.signals.first + i], error, [&](TaskRef waiter) {

@@ -211,6 +211,29 @@ TEST(RollingGraph, CarriesAFailureOverAnEvent) {
   }
 }
 
+TEST(RollingGraph, TakesBackTheWaitOfATaskThatWillNotRun) {
+  GraphLimits one = limits();
+  one.max_iterations_in_flight = 1;
+  RollingGraph graph(one);
+  const Made builder([](const Context& c, Subgraph& g) {
+    add(g, 0);
+    add(g, 1, {0});
+    if (c.iteration == 0) g.wait(kPage);
+    if (c.iteration == 1) g.wait({.index = 99});
+  });
+  auto ticket = graph.submit({}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph, {0}), ElementsAre(0));
+  EXPECT_FALSE(graph.release(*ticket).ok());
+  // The next iteration lies in the same slot and must not hear the first one's event.
+  ticket = graph.submit({.iteration = 1}, builder, 0, kAllLanes);
+  EXPECT_THAT(drain(graph), ElementsAre(0));
+  ASSERT_TRUE(graph.signal({kPage, 1}, nullptr).ok());
+  EXPECT_THAT(drain(graph), ElementsAre());
+  ASSERT_TRUE(graph.signal({{.index = 99}, 1}, nullptr).ok());
+  EXPECT_THAT(drain(graph), ElementsAre(1));
+  EXPECT_TRUE(graph.release(*ticket).ok());
+}
+
 TEST(RollingGraph, TakesSignalsFromOutside) {
   RollingGraph graph(limits());
   const Made builder([](const Context&, Subgraph& g) {
