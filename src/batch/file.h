@@ -1,0 +1,50 @@
+// A file descriptor with an owner, and reads and writes that go through to the end or say why not.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace sluice::batch {
+
+class File {
+ public:
+  File() = default;
+  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  File(File&& other) noexcept : fd_(other.fd_), path_(std::move(other.path_)) { other.fd_ = -1; }
+  File& operator=(File&& other) noexcept;
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File();
+
+  // `flags` as open(2) takes them; close-on-exec is added, new files get mode 0644.
+  static Result<File> open(const std::string& path, int flags);
+  // A nameless file in the directory of `beside`, gone with its descriptor.
+  static Result<File> scratch(const std::string& beside);
+
+  int fd() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  const std::string& path() const { return path_; }
+
+  Result<int64_t> size() const;
+  // At most `bytes` from `offset`; less only at the end of the file.
+  Result<size_t> read_at(int64_t offset, char* data, size_t bytes) const;
+  // All of it at the descriptor's position. kNoRoom when the disk, a quota or a limit is full.
+  Status write(std::string_view bytes) const;
+  Status truncate(int64_t bytes) const;
+  Status sync() const;  // the data, and what is needed to read it back
+
+  // The sentence for the last system call's errno: "cannot write x: No space left on device".
+  Error system_error(const char* what) const;
+
+ private:
+  int fd_ = -1;
+  std::string path_;
+};
+
+// Makes a name just created in the directory of `path` survive a loss of power.
+Status sync_directory_of(const std::string& path);
+
+}  // namespace sluice::batch

@@ -1,0 +1,59 @@
+// The output of a batch: lines appended whole, each once, synced to the disk in bounded intervals.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "batch/answer.h"
+#include "batch/file.h"
+#include "batch/journal.h"
+
+namespace sluice::batch {
+
+// After this much is written, or this long has passed, what is written is synced.
+struct SyncInterval {
+  int64_t bytes = int64_t{8} << 20;
+  std::chrono::milliseconds time{2000};
+};
+
+class Output {
+ public:
+  // Opens or creates `path` for a journal that is locked. kInvalid: not a regular file.
+  static Result<Output> open(const std::string& path, Journal& journal, SyncInterval interval = {});
+
+  // Reads what is there, from front to back, and cuts off a torn end: a last line without its
+  // newline, or anything broken past what the journal knows to be synced (without a journal, all of
+  // it was). kCorrupt when something else in the file is not an answer.
+  using OnAnswer = std::function<Status(const AnswerHead& head, int64_t offset)>;
+  Status recover(const OnAnswer& on_answer);
+
+  // `line` has no newline. When this fails, nothing of the line is left in the file.
+  Status append(std::string_view line);
+  // Syncs if an interval has passed.
+  Status sync_if_due();
+  Status sync();
+
+  // The custom_id of the answer at `offset`.
+  Result<std::string> id_at(int64_t offset) const;
+  int64_t bytes() const { return bytes_; }
+  // How many lines, from the file's length: at most this many were there when it was opened.
+  Result<int64_t> count_lines() const;
+  const File& file() const { return file_; }
+
+ private:
+  Output(File file, Journal& journal, SyncInterval interval)
+      : file_(std::move(file)), journal_(&journal), interval_(interval) {}
+
+  using Clock = std::chrono::steady_clock;
+  File file_;
+  Journal* journal_;
+  SyncInterval interval_;
+  int64_t bytes_ = 0, synced_ = 0;
+  Clock::time_point first_unsynced_{};
+};
+
+}  // namespace sluice::batch
