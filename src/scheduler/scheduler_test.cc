@@ -2,96 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <limits>
-#include <map>
-#include <numeric>
-#include <ostream>
+
+#include "scheduler/scheduler_harness.h"
 
 namespace sluice::scheduler {
 namespace {
-
-// `count` tokens that start at `first` and differ from each other.
-std::vector<int32_t> tokens(int64_t count, int32_t first = 100) {
-  std::vector<int32_t> ids(static_cast<size_t>(count));
-  std::iota(ids.begin(), ids.end(), first);
-  return ids;
-}
-
-// A scheduler over its own blocks, and what its caller does: every sampled token is 1, and a
-// sequence ends at max_new_tokens.
-struct Harness {
-  Harness(SchedulerLimits limits, int64_t block_count, int64_t block_tokens)
-      : blocks(block_count, block_tokens), scheduler(limits, blocks) {}
-
-  Status add(SequenceId id, std::vector<int32_t> prompt, int64_t max_new_tokens,
-             bool all_prompt_logits = false) {
-    left[id] = max_new_tokens;
-    return scheduler.add({id, std::move(prompt), max_new_tokens, all_prompt_logits, 0});
-  }
-
-  MicroBatch form() {
-    MicroBatch batch = scheduler.make_micro_batch();
-    EXPECT_TRUE(scheduler.form(batch));
-    return batch;
-  }
-
-  bool can_form() {
-    MicroBatch batch = scheduler.make_micro_batch();
-    return scheduler.form(batch);
-  }
-
-  void complete(const MicroBatch& batch) {
-    std::vector<Outcome> outcomes;
-    for (const Slice& slice : batch.slices) {
-      if (slice.samples) outcomes.push_back({1, --left[slice.sequence] == 0});
-    }
-    scheduler.complete(batch, outcomes);
-    blocks.check_consistency();
-  }
-
-  MicroBatch step() {
-    MicroBatch batch = form();
-    complete(batch);
-    return batch;
-  }
-
-  memory::KvBlocks blocks;
-  Scheduler scheduler;
-  std::map<SequenceId, int64_t> left;
-};
-
-struct Row {
-  SequenceId id;
-  int64_t first_position, rows;
-  bool samples;
-  bool operator==(const Row&) const = default;
-};
-
-std::ostream& operator<<(std::ostream& out, const Row& row) {
-  return out << "{" << row.id << ": " << row.first_position << "+" << row.rows
-             << (row.samples ? " samples}" : "}");
-}
-
-std::vector<Row> rows(const MicroBatch& batch) {
-  std::vector<Row> result;
-  for (const Slice& s : batch.slices) {
-    result.push_back({s.sequence, s.first_position, s.rows, s.samples});
-  }
-  return result;
-}
-
-SchedulerLimits limits(int64_t batch, int64_t micro_batch, int64_t num_tokens,
-                       int64_t seq_len = 1000) {
-  SchedulerLimits l;
-  l.max_batch_size = batch;
-  l.micro_batch_size = micro_batch;
-  l.max_num_tokens = num_tokens;
-  l.max_seq_len = seq_len;
-  return l;
-}
-
-using Rows = std::vector<Row>;
 
 TEST(Scheduler, RefusesWhatCanNeverRunWithTheNumbers) {
   Harness h(limits(2, 2, 8, 40), 4, 8);
@@ -195,72 +111,6 @@ TEST(Scheduler, FinishesAPromptThatGeneratesNothing) {
   EXPECT_EQ(h.blocks.held(), 0);
 }
 
-TEST(Scheduler, SharesThePrefixOfThoseBefore) {
-  Harness h(limits(2, 2, 100), 100, 4);
-  ASSERT_TRUE(h.add(1, tokens(11), 6).ok());
-  for (int i = 0; i < 6; ++i) h.step();
-  EXPECT_TRUE(h.scheduler.idle());
-  // Its 11 + 5 computed tokens are four blocks, the generated ones included.
-  std::vector<int32_t> more = tokens(11);
-  more.resize(17, 1);
-  ASSERT_TRUE(h.add(2, more, 3).ok());
-  EXPECT_EQ(rows(h.step()), (Rows{{2, 16, 1, true}}));
-  // Never the whole prompt: the last token's logits are wanted.
-  ASSERT_TRUE(h.add(3, tokens(8), 3).ok());
-  EXPECT_EQ(rows(h.step()), (Rows{{2, 17, 1, true}, {3, 4, 4, true}}));
-  // And nothing where every row's logits are.
-  h.step();
-  ASSERT_TRUE(h.add(4, tokens(8), 3, true).ok());
-  const MicroBatch all = h.step();
-  EXPECT_EQ(rows(all).back(), (Row{4, 0, 8, true}));
-  EXPECT_EQ(all.slices.back().logit_rows, 8);
-  EXPECT_EQ(h.scheduler.counters().prompt_tokens, 11 + 17 + 8 + 8);
-  EXPECT_EQ(h.scheduler.counters().cached_prompt_tokens, 16 + 4);
-}
-
-TEST(Scheduler, SharesNothingWhenToldSo) {
-  SchedulerLimits l = limits(2, 2, 100);
-  l.prefix_sharing = false;
-  Harness h(l, 100, 4);
-  ASSERT_TRUE(h.add(1, tokens(9), 1).ok());
-  ASSERT_TRUE(h.add(2, tokens(9), 1).ok());
-  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 9, true}, {2, 0, 9, true}}));
-  EXPECT_EQ(h.blocks.cached(), 0);
-  EXPECT_EQ(h.scheduler.counters().cached_prompt_tokens, 0);
-}
-
-TEST(Scheduler, HoldsBackAPromptWhosePrefixIsBeingComputed) {
-  Harness h(limits(3, 3, 100), 100, 4);
-  ASSERT_TRUE(h.add(1, tokens(9), 5).ok());
-  ASSERT_TRUE(h.add(2, tokens(10), 5).ok());
-  ASSERT_TRUE(h.add(3, tokens(9, 700), 5).ok());
-  EXPECT_EQ(rows(h.step()), (Rows{{1, 0, 9, true}, {3, 0, 9, true}}));
-  EXPECT_EQ(rows(h.step()), (Rows{{1, 9, 1, true}, {3, 9, 1, true}, {2, 8, 2, true}}));
-  EXPECT_EQ(h.scheduler.counters().held_back, 1);
-}
-
-TEST(Scheduler, HoldsNothingBackForLongerThanItsBound) {
-  Harness h(limits(2, 2, 4, 2000), 1000, 4);
-  ASSERT_TRUE(h.add(1, tokens(1600), 1).ok());
-  ASSERT_TRUE(h.add(2, tokens(1600), 1).ok());
-  for (int i = 0; i < Scheduler::kMaxHeldIterations; ++i) {
-    ASSERT_EQ(h.scheduler.queued(), i == 0 ? 2 : 1);
-    h.step();
-  }
-  h.step();
-  EXPECT_EQ(h.scheduler.queued(), 0);
-}
-
-TEST(Scheduler, IsNotHeldBackByOneThatLeft) {
-  Harness h(limits(2, 2, 4), 100, 4);
-  ASSERT_TRUE(h.add(1, tokens(40), 1).ok());
-  ASSERT_TRUE(h.add(2, tokens(41), 1).ok());
-  h.step();
-  EXPECT_EQ(h.scheduler.queued(), 1);
-  EXPECT_TRUE(h.scheduler.cancel(1));
-  EXPECT_EQ(rows(h.step()), (Rows{{2, 4, 4, false}})) << "what was computed is shared all the same";
-}
-
 TEST(Scheduler, LetsNothingOvertakeAHeadThatDoesNotFit) {
   Harness h(limits(4, 4, 100), 10, 4);
   ASSERT_TRUE(h.add(1, tokens(8), 13).ok());       // 5 blocks
@@ -283,7 +133,7 @@ TEST(Scheduler, SetsTheYoungestBackWhenBlocksRunOut) {
   ASSERT_TRUE(h.add(1, tokens(7), 6).ok());
   ASSERT_TRUE(h.add(2, tokens(7, 300), 6).ok());
   ASSERT_TRUE(h.add(3, tokens(7, 600), 6).ok());
-  ASSERT_TRUE(h.add(4, tokens(2, 900), 1).ok());
+  ASSERT_TRUE(h.add(4, tokens(14, 900), 1).ok());
   EXPECT_EQ(h.step().slices.size(), 3u);
   EXPECT_EQ(h.step().slices.size(), 3u);  // each fills its second block
   ASSERT_EQ(h.blocks.free(), 0);
@@ -292,9 +142,10 @@ TEST(Scheduler, SetsTheYoungestBackWhenBlocksRunOut) {
   EXPECT_EQ(h.scheduler.counters().preemptions, 1);
   EXPECT_EQ(h.scheduler.queued(), 2);
   while (h.scheduler.running() == 2) EXPECT_EQ(h.step().slices.size(), 2u);
-  // When the first two have ended, the third starts again before the fourth, from its two tokens.
+  // When the first two have ended, the third starts again with its two tokens, and the fourth
+  // waits.
   const MicroBatch again = h.step();
-  ASSERT_EQ(rows(again), (Rows{{3, 0, 9, true}, {4, 0, 2, true}}));
+  ASSERT_EQ(rows(again), (Rows{{3, 0, 9, true}}));
   EXPECT_EQ(again.token_ids[7], 1) << "what it had sampled";
   EXPECT_EQ(again.sequences[0].prompt_tokens, 7);
   while (!h.scheduler.idle()) h.step();
