@@ -9,7 +9,7 @@ older: as old, but rope_scaling names its kind "type" (before 4.45).
 import json
 from pathlib import Path
 
-from cases import Case
+from case import Case
 
 WRITERS = {"old": "4.57.1", "older": "4.38.0"}  # transformers_version, as such files carry it
 

@@ -1,4 +1,4 @@
-"""Writes the golden cases of cases.py: for each a tiny random model and what transformers computes for it.
+"""Writes the golden cases of the table in cases.py: for each a tiny random model and what transformers computes for it.
 
     python make.py OUT [CASE ...]        OUT is tests/golden of the repository; the format is in its README.md
 """
@@ -21,7 +21,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import config_style
 import oracle
 import weights
-from cases import CASES, Case
+from case import Case
+from cases import CASES
 
 LOGIT_MARGIN = 2e-3  # between the best and the next token, along the greedy continuation
 ROUTER_MARGIN = 1e-4  # between the last chosen and the first unchosen expert's probability
