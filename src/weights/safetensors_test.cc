@@ -48,6 +48,23 @@ TEST(Safetensors, ReadsNamesShapesTypesAndMetadata) {
   EXPECT_TRUE(parsed->tensors[4].dims.empty());
 }
 
+TEST(Safetensors, KnowsTheSizeOfEveryTypeOfTheFormat) {
+  const struct {
+    const char* dtype;
+    int64_t bytes;  // of eight elements
+  } cases[] = {{"BOOL", 8},    {"F4", 4},          {"F6_E2M3", 6},     {"F6_E3M2", 6},
+               {"U8", 8},      {"I8", 8},          {"F8_E5M2", 8},     {"F8_E4M3", 8},
+               {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+               {"U16", 16},    {"F16", 16},        {"BF16", 16},       {"I32", 32},
+               {"U32", 32},    {"F32", 32},        {"C64", 64},        {"F64", 64},
+               {"I64", 64},    {"U64", 64}};
+  for (const auto& c : cases) {
+    const std::string offsets = "[0," + std::to_string(c.bytes) + "]";
+    const auto parsed = parse(safetensors_bytes(padded(one(c.dtype, "[8]", offsets)), c.bytes));
+    EXPECT_TRUE(parsed) << c.dtype << ": " << parsed.error().message;
+  }
+}
+
 TEST(Safetensors, AFileWithoutTensorsIsWhole) {
   EXPECT_TRUE(parse(safetensors_bytes("{}", 0)));
   EXPECT_TRUE(parse(safetensors_bytes(R"({"__metadata__":{}}   )", 0)));

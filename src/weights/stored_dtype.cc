@@ -9,7 +9,7 @@ namespace {
 
 using tensor::DType;
 
-constexpr std::array<StoredDType, 20> kStored{{
+constexpr std::array<StoredDType, 22> kStored{{
     {"BF16", 16, DType::kBF16},
     {"F16", 16, DType::kF16},
     {"F32", 32, DType::kF32},
@@ -27,6 +27,8 @@ constexpr std::array<StoredDType, 20> kStored{{
     {"F8_E4M3", 8, {}},
     {"F8_E5M2", 8, {}},
     {"F8_E8M0", 8, {}},
+    {"F8_E4M3FNUZ", 8, {}},
+    {"F8_E5M2FNUZ", 8, {}},
     {"F6_E2M3", 6, {}},
     {"F6_E3M2", 6, {}},
     {"F4", 4, {}},
