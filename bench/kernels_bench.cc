@@ -82,9 +82,12 @@ class Bench {
     return true;
   }
 
+  bool wants(const std::string& name) const {
+    return name.find(options_.filter) != std::string::npos;
+  }
+
   // Runs body(call) until a round is over; the best round counts.
   void run(const std::string& name, const Work& work, const std::function<void(int64_t)>& body) {
-    if (name.find(options_.filter) == std::string::npos) return;
     double best = 1e30;
     int64_t call = 0;
     body(call++);
@@ -129,13 +132,15 @@ void bench_linear(Bench& bench, const ModelCase& model) {
   const std::vector<float> x = random.normals(512 * model.hidden);
   std::vector<float> y(static_cast<size_t>(512 * rows));
   for (int64_t tokens : {1, 2, 4, 8, 12, 16, 32, 64, 128, 512}) {
+    const std::string name =
+        std::string(model.name) + " linear bf16 " + std::to_string(tokens) + " tokens";
+    if (!bench.wants(name)) continue;
     const Work work{static_cast<double>(rows * model.hidden * 2),
                     2.0 * static_cast<double>(rows * model.hidden * tokens)};
-    bench.run(std::string(model.name) + " linear bf16 " + std::to_string(tokens) + " tokens", work,
-              [&](int64_t call) {
-                kernels::linear(bench.exec(), bench.matrix(call, rows, model.hidden), x.data(),
-                                model.hidden, tokens, y.data(), rows);
-              });
+    bench.run(name, work, [&](int64_t call) {
+      kernels::linear(bench.exec(), bench.matrix(call, rows, model.hidden), x.data(), model.hidden,
+                      tokens, y.data(), rows);
+    });
   }
 }
 
@@ -154,6 +159,9 @@ std::vector<int64_t> loads(int64_t experts, int64_t per_expert, bool zipf) {
 }
 
 void bench_experts(Bench& bench, const ModelCase& model, int64_t per_expert, bool zipf) {
+  const std::string name = std::string(model.name) + " experts bf16 " + std::to_string(per_expert) +
+                           (zipf ? " tokens each, zipf" : " tokens each");
+  if (!bench.wants(name)) return;
   const std::vector<int64_t> tokens = loads(model.experts, per_expert, zipf);
   std::vector<PackedMatrix> matrices;
   for (int64_t e = 0; e < model.experts; ++e) {
@@ -180,19 +188,21 @@ void bench_experts(Bench& bench, const ModelCase& model, int64_t per_expert, boo
   const double weights = 3.0 * static_cast<double>(model.inter * model.hidden);
   const Work work{2.0 * weights * static_cast<double>(active),
                   2.0 * weights * static_cast<double>(slots)};
-  bench.run(std::string(model.name) + " experts bf16 " + std::to_string(per_expert) +
-                (zipf ? " tokens each, zipf" : " tokens each"),
-            work, [&](int64_t) {
-              kernels::expert_gate_up(bench.exec(), groups, token_of_slot.data(), x.data(),
-                                      model.hidden, hidden.data(), model.inter);
-              kernels::expert_down(bench.exec(), groups, hidden.data(), model.inter, out.data(),
-                                   model.hidden);
-            });
+  bench.run(name, work, [&](int64_t) {
+    kernels::expert_gate_up(bench.exec(), groups, token_of_slot.data(), x.data(), model.hidden,
+                            hidden.data(), model.inter);
+    kernels::expert_down(bench.exec(), groups, hidden.data(), model.inter, out.data(),
+                         model.hidden);
+  });
 }
 
 // `sequences` of `context` keys, the last `rows` of them as queries.
 void bench_attend(Bench& bench, const ModelCase& model, int64_t sequences, int64_t context,
                   int64_t rows) {
+  const std::string name = std::string(model.name) + " attend " + std::to_string(sequences) +
+                           " x " + std::to_string(rows) + " rows, " + std::to_string(context) +
+                           " keys";
+  if (!bench.wants(name)) return;
   kernels::AttendArgs args;
   args.cache.layout = {model.kv_heads, model.head_dim, model.head_dim, 32};
   args.cache.block_stride = args.cache.layout.block_bytes();
@@ -220,9 +230,7 @@ void bench_attend(Bench& bench, const ModelCase& model, int64_t sequences, int64
                       (static_cast<double>(context) - (static_cast<double>(rows) - 1.0) / 2.0);
   const Work work{static_cast<double>(sequences * context * args.cache.layout.bytes_per_token()),
                   4.0 * static_cast<double>(sequences * model.q_heads * model.head_dim) * seen};
-  bench.run(std::string(model.name) + " attend " + std::to_string(sequences) + " x " +
-                std::to_string(rows) + " rows, " + std::to_string(context) + " keys",
-            work, [&](int64_t) { kernels::attend(bench.exec(), args); });
+  bench.run(name, work, [&](int64_t) { kernels::attend(bench.exec(), args); });
 }
 
 bool parse(int argc, char** argv, Options* options) {

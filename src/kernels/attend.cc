@@ -12,13 +12,17 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr int64_t kItemRows = 48;                 // pairs of an item, for small heads
+constexpr int64_t kItemRows = 192;                // pairs of an item, for small heads
 constexpr int64_t kItemFloats = kItemRows * 128;  // of their outputs, on the stack
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-int64_t item_rows(int value_dim) {
-  return std::min(kItemRows, kItemFloats / round_up(value_dim, 16));
+// Pairs of an item: many, because each item reads all keys and values that they see; but enough
+// items for the team.
+int64_t rows_of_item(int value_dim, int64_t pairs, int threads) {
+  const int64_t most = std::min(kItemRows, kItemFloats / round_up(value_dim, 16));
+  const int64_t share = pairs / (kItemsPerThread * threads);
+  return std::clamp<int64_t>(round_up(share, kMaxTileTokens), kMaxTileTokens, most);
 }
 
 int64_t splits_of(int64_t keys) { return (keys + kAttendSplit - 1) / kAttendSplit; }
@@ -235,13 +239,20 @@ void run_whole(const Exec& exec, const AttendArgs& args, const Item& item) {
     exec.ops->scale_row(out_row(args, item, group, item.first_pair + i), dim, 1.0f / total[i].sum);
 }
 
-// body(item, pairs of earlier sequences and heads) for every item of the call, times `parts` of
-// each sequence; the item's part is the third argument.
+int64_t total_rows(const AttendArgs& args) {
+  int64_t rows = 0;
+  for (const AttendSequence& s : args.sequences) rows += s.rows;
+  return rows;
+}
+
+// body(item, rows of earlier sequences, part) for every item of the call, times the parts of its
+// sequence.
 template <class Parts, class Body>
 void over_items(const Exec& exec, const AttendArgs& args, const Parts& parts_of, const Body& body) {
   const KvLayout& layout = args.cache.layout;
   const int64_t group = args.q_heads / layout.kv_heads;
-  const int64_t most = item_rows(layout.value_dim);
+  const int64_t most =
+      rows_of_item(layout.value_dim, total_rows(args) * args.q_heads, exec.team->threads());
   const auto tiles_of = [&](const AttendSequence& s) { return (s.rows * group + most - 1) / most; };
   int64_t items = 0;
   for (const AttendSequence& s : args.sequences)
@@ -262,12 +273,6 @@ void over_items(const Exec& exec, const AttendArgs& args, const Parts& parts_of,
       rows_before += s.rows;
     }
   });
-}
-
-int64_t total_rows(const AttendArgs& args) {
-  int64_t rows = 0;
-  for (const AttendSequence& s : args.sequences) rows += s.rows;
-  return rows;
 }
 
 int64_t most_splits(const AttendArgs& args) {

@@ -16,8 +16,8 @@ using GemmTile = void (*)(const std::byte* const* panels, int64_t step, const fl
                           int64_t cols, float* out, int64_t ld_out, bool resume);
 
 constexpr int kMaxTileTokens = 12;
-constexpr int kTilePanelSizes = 4;  // 1, 2, 4, 8 panels
-constexpr int kMaxTilePanels = 8;
+constexpr int kTilePanelSizes = 3;  // 1, 2, 4 panels
+constexpr int kMaxTilePanels = 4;
 constexpr int kKeyBlock = 64;  // keys between two updates of attention's running maximum
 
 // One query row's softmax over the keys seen so far.

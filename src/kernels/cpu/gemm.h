@@ -40,6 +40,10 @@ SLUICE_INLINE void tile_step(const std::byte* const* panels, int64_t offset,
   }
 }
 
+// Ahead of the loads, in each panel: a panel crosses pages, where the hardware's own prefetch
+// stops.
+constexpr int64_t kPrefetchBytes = 2048;
+
 template <class Weights, int P, int T>
 void gemm_tile(const std::byte* const* panels_in, int64_t step, const float* const* rows_in,
                int64_t cols, float* out, int64_t ld_out, bool resume) {
@@ -56,6 +60,9 @@ void gemm_tile(const std::byte* const* panels_in, int64_t step, const float* con
   const int64_t whole = cols / Weights::kGroup * Weights::kGroup;
   int64_t offset = 0;
   for (int64_t k = 0; k < whole; k += Weights::kGroup, offset += step) {
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+      __builtin_prefetch(panels[p] + offset + kPrefetchBytes);
+    }
     tile_step<Weights, 0, P, T>(panels, offset, rows, k, acc);
     if constexpr (Weights::kGroup == 2) {
       tile_step<Weights, 1, P, T>(panels, offset, rows, k + 1, acc);

@@ -35,6 +35,13 @@ HWY_INLINE F16 div(const F16& a, const F16& b) { SLUICE_PARTS(hn::Div(a.v[i], b.
 HWY_INLINE F16 max(const F16& a, const F16& b) { SLUICE_PARTS(hn::Max(a.v[i], b.v[i])); }
 HWY_INLINE F16 min(const F16& a, const F16& b) { SLUICE_PARTS(hn::Min(a.v[i], b.v[i])); }
 
+// The largest lane; which of equals, or of NaN, is not said.
+HWY_INLINE float max_of_lanes(const F16& a) {
+  Part top = a.v[0];
+  SLUICE_UNROLL for (int i = 1; i < kParts; ++i) top = hn::Max(top, a.v[i]);
+  return hn::GetLane(hn::MaxOfLanes(D(), top));
+}
+
 using DInt = hn::RebindToSigned<D>;
 
 // 2^n of whole n in [-126, 127].

@@ -29,6 +29,13 @@ inline F16 div(const F16& a, const F16& b) { SLUICE_LANES(a.v[i] / b.v[i]); }
 inline F16 max(const F16& a, const F16& b) { SLUICE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
 inline F16 min(const F16& a, const F16& b) { SLUICE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
 
+// The largest lane; which of equals, or of NaN, is not said.
+inline float max_of_lanes(const F16& a) {
+  float top = a.v[0];
+  for (int i = 1; i < 16; ++i) top = a.v[i] > top ? a.v[i] : top;
+  return top;
+}
+
 // 2^n of whole n in [-126, 127].
 inline F16 power_of_two(const F16& n) {
   SLUICE_LANES(__builtin_bit_cast(float, (static_cast<int32_t>(n.v[i]) + 127) << 23));

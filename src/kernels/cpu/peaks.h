@@ -4,6 +4,9 @@ float read_all(const float* data, int64_t count) {
   F16 sum[16];
   SLUICE_UNROLL for (int i = 0; i < 16; ++i) sum[i] = zero();
   for (int64_t at = 0; at < count; at += 256) {
+    SLUICE_UNROLL for (int i = 0; i < 16; ++i) {
+      __builtin_prefetch(data + at + i * 16 + kPrefetchBytes / 4);
+    }
     SLUICE_UNROLL for (int i = 0; i < 16; ++i) sum[i] = add(sum[i], load(data + at + i * 16));
   }
   for (int i = 1; i < 16; ++i) sum[0] = add(sum[0], sum[i]);

@@ -9,14 +9,6 @@ inline float fold_sum(const F16& lanes) {
   return v[0];
 }
 
-inline float fold_max(const F16& lanes) {
-  float v[16];
-  store(lanes, v);
-  for (int width = 8; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) v[i] = v[i] > v[i + width] ? v[i] : v[i + width];
-  return v[0];
-}
-
 // The last n < 16 elements, `other` behind them.
 inline F16 load_tail(const float* from, int64_t n, float other) {
   float v[16];
@@ -81,7 +73,7 @@ float row_max(const float* x, int64_t dim) {
   int64_t i = 0;
   for (; i + 16 <= dim; i += 16) top = max(load(x + i), top);
   if (i < dim) top = max(load_tail(x + i, dim - i, -__builtin_inff()), top);
-  return fold_max(top);
+  return max_of_lanes(top);
 }
 
 float sum_exp(const float* x, int64_t dim, float top) {

@@ -9,7 +9,7 @@ float softmax_block(float* scores, int64_t visible, float scale, SoftmaxState* s
     s[i] = keep_first(mul(load(scores + i * 16), set(scale)), visible - i * 16, nothing);
     top = max(s[i], top);
   }
-  const float block_max = fold_max(top);
+  const float block_max = max_of_lanes(top);
   float factor = 1.0f;
   F16 sum = load(state->sum);
   if (block_max > state->max) {

@@ -17,7 +17,6 @@ constexpr void fill_dtype(GemmTile (&sizes)[kTilePanelSizes][kMaxTileTokens + 1]
   fill<Weights, 1, kTiles[0]>(sizes[0]);
   fill<Weights, 2, kTiles[1]>(sizes[1]);
   fill<Weights, 4, kTiles[2]>(sizes[2]);
-  fill<Weights, 8, kTiles[3]>(sizes[3]);
 }
 
 constexpr OpTable make_table() {

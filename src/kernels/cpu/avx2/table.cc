@@ -13,7 +13,7 @@ namespace {
 
 constexpr Isa kIsa = Isa::kAvx2;
 constexpr int kChains = 6;
-constexpr int kTiles[kTilePanelSizes] = {6, 3, 1, 0};
+constexpr int kTiles[kTilePanelSizes] = {6, 3, 1};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"

@@ -13,7 +13,7 @@ namespace {
 
 constexpr Isa kIsa = Isa::kAvx512Bf16;
 constexpr int kChains = 12;
-constexpr int kTiles[kTilePanelSizes] = {12, 12, 6, 1};
+constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Isa kIsa = Isa::kScalar;
 constexpr int kChains = 1;
-constexpr int kTiles[kTilePanelSizes] = {4, 4, 0, 0};
+constexpr int kTiles[kTilePanelSizes] = {4, 4, 0};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
