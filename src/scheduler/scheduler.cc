@@ -10,7 +10,7 @@ namespace sluice::scheduler {
 namespace {
 
 constexpr int64_t kMaxBatchSize = int64_t{1} << 20;
-constexpr int64_t kMaxQueued = int64_t{1} << 24;
+constexpr int64_t kMaxQueued = int64_t{1} << 20;
 
 void check_limits(const SchedulerLimits& limits) {
   SLUICE_CHECK(limits.max_batch_size >= 1 && limits.max_batch_size <= kMaxBatchSize,
@@ -21,7 +21,7 @@ void check_limits(const SchedulerLimits& limits) {
                "an iteration has a row for every sequence of its micro-batch");
   SLUICE_CHECK(limits.max_seq_len >= 1, "a sequence holds at least one token");
   SLUICE_CHECK(limits.max_queued >= 1 && limits.max_queued <= kMaxQueued,
-               "max_queued is 1 to 2^24");
+               "max_queued is 1 to 2^20");
   SLUICE_CHECK(limits.reserve_fraction >= 0 && limits.reserve_fraction <= 1,
                "reserve_fraction is a share");
 }
