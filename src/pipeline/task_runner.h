@@ -16,14 +16,14 @@ using schedule::Ticket;
 
 struct TaskContext {
   uint64_t user = 0;  // as given to submit(): which micro-batch
-  Ticket ticket;
-  std::span<const schedule::PageRange> pages;  // that the task needs where they are
+  Ticket ticket{};
+  std::span<const schedule::PageRange> pages{};  // that the task needs where they are
 };
 
 struct TaskResult {
   // Of an expansion point; must stay as it is until run() has been left and the lane's next task,
   // or one of this expansion, begins.
-  schedule::RoutingOutcome routing;
+  schedule::RoutingOutcome routing{};
   // What the task did, if known; for the trace.
   double flops = 0;
   double bytes = 0;

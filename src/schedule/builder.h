@@ -29,8 +29,8 @@ BatchShape shape_of(const models::BatchView& batch);
 
 // Where weights lie at the moment of building. Empty spans: all on the host.
 struct Residency {
-  std::span<const Level> layers;   // [layer]: what is not an expert
-  std::span<const Level> experts;  // [layer * experts_per_layer + expert]
+  std::span<const Level> layers{};   // [layer]: what is not an expert
+  std::span<const Level> experts{};  // [layer * experts_per_layer + expert]
   int experts_per_layer = 0;
 
   Level layer(int l) const { return layers.empty() ? Level::kHost : layers[l]; }
@@ -43,22 +43,22 @@ struct Residency {
 struct Context {
   const models::ModelConfig* model = nullptr;
   const plan::Plan* plan = nullptr;
-  BatchShape batch;
+  BatchShape batch{};
   int micro_batch = 0;
   int64_t iteration = 0;
   bool cold = true;  // no event of an earlier iteration may be waited for
-  Residency residency;
+  Residency residency{};
   const CostModel* costs = nullptr;  // null: predicted times stay 0
 };
 
 // What `route` decided for one layer of one micro-batch.
 struct RoutingOutcome {
-  std::span<const int32_t> expert_tokens;  // [experts]: (token, expert) pairs
+  std::span<const int32_t> expert_tokens{};  // [experts]: (token, expert) pairs
 };
 
 struct BuilderBounds {
-  Bounds iteration;
-  Bounds expansion;  // of each
+  Bounds iteration{};
+  Bounds expansion{};  // of each
   Bounds total() const;
 };
 

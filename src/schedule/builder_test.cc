@@ -14,7 +14,9 @@ class Builders : public ::testing::Test {
  protected:
   Builders() {
     models::LayerConfig layer;
-    layer.attention = {.q_heads = 4, .kv_heads = 2, .head_dim = 8};
+    layer.attention.q_heads = 4;
+    layer.attention.kv_heads = 2;
+    layer.attention.head_dim = 8;
     layer.ffn = {.inter = 96};
     config_.layers.push_back(layer);
     layer.ffn = {.inter = 48, .experts = 6, .top_k = 2};
@@ -165,8 +167,7 @@ TEST(BatchShape, SumsTheKeysThatRowsSee) {
       {.first_row = 0, .rows = 1, .first_position = 9},
       {.first_row = 1, .rows = 3, .first_position = 4}};
   const std::vector<int32_t> ids(4), logits(2);
-  const BatchShape shape =
-      shape_of({.token_ids = ids, .sequences = sequences, .logit_rows = logits});
+  const BatchShape shape = shape_of({ids, {}, {}, sequences, logits});
   EXPECT_EQ(shape, (BatchShape{.rows = 4,
                                .sequences = 2,
                                .visible_keys = 10 + 5 + 6 + 7,

@@ -54,7 +54,7 @@ std::string to_string(const Bounds& bounds);
 struct ExpansionPoint {
   TaskIndex task = 0;
   int16_t layer = -1;
-  Bounds bounds;
+  Bounds bounds{};
   bool operator==(const ExpansionPoint&) const = default;
 };
 

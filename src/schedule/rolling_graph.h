@@ -30,8 +30,8 @@ struct Ticket {
 // Storage is reserved for these once; what does not fit is refused by name.
 struct GraphLimits {
   int32_t max_iterations_in_flight = 1;
-  Bounds max_iteration;       // of one iteration with all its expansions: BuilderBounds::total()
-  Bounds max_expansion;       // of one expansion
+  Bounds max_iteration{};     // of one iteration with all its expansions: BuilderBounds::total()
+  Bounds max_expansion{};     // of one expansion
   int64_t max_events = 4096;  // named and not yet forgotten
 };
 

@@ -43,7 +43,7 @@ struct Transfer {
   Payload payload = Payload::kWeights;
   Level from = Level::kHost;
   Level to = Level::kDevice;
-  PageRange pages;
+  PageRange pages{};
   int64_t first_byte = 0;
   int64_t bytes = 0;
   bool operator==(const Transfer&) const = default;
@@ -72,7 +72,7 @@ std::string to_string(const Event& event);
 // An event has one signaller, which states how many waits will be made on it, over all iterations:
 // after the last one it is forgotten.
 struct Signal {
-  Event event;
+  Event event{};
   uint32_t waits = 1;
   bool operator==(const Signal&) const = default;
 };
@@ -88,15 +88,15 @@ struct Range {
 };
 
 struct Task {
-  std::variant<models::Stage, Transfer> work;
+  std::variant<models::Stage, Transfer> work{};
   Lane lane = Lane::kHostCompute;
   int16_t layer = -1;
   uint16_t micro_batch = 0;
   uint32_t expansion = kNone;  // index of the expansion point that this task is
-  Range dependencies;          // filled by Subgraph
-  Range waits;
-  Range signals;
-  Range pages;       // that must stay where they are while the task runs
+  Range dependencies{};        // filled by Subgraph
+  Range waits{};
+  Range signals{};
+  Range pages{};     // that must stay where they are while the task runs
   int64_t rank = 0;  // of a lane's ready tasks the lowest (rank, iteration, index) runs first
   int64_t predicted_ns = 0;  // 0: not predicted
 
