@@ -219,11 +219,17 @@ TEST(ChatTemplate, HostileTemplatesMeetTheirLimits) {
       "{{ 'x' | center(10**12) }}",
       "{{ '%1000000000d' | format(1) }}",
       "{{ '{:1000000000}'.format(1) }}",
+      "{{ ('{0}' * 10**5).format('a' * 10**6) }}",
+      "{{ ('y' * 10**6).join(('x ' * 10**5).split()) }}",
       "{{ ('a' * 10**6) | indent(10**9) }}",
       "{{ ('x ' * 10**6).split() | join('y' * 10**6) }}",
       "{% set b %}{% for i in range(99999) %}" + std::string(4000, 'z') +
           "{% endfor %}{% endset %}{{ b | length }}",
       "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}{{ ns | tojson }}",
+      "{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}"
+      "{{ a == b }}",
+      "{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}"
+      "{{ a != b }}",
       "{{ 2 ** 10**9 }}",
       "{% for i in range(99999) %}{% for j in range(999) %}{{ 'spam' }}{% endfor %}{% endfor %}",
       "{{ 'a' | batch(10**9, 'x') | list }}",
@@ -236,11 +242,6 @@ TEST(ChatTemplate, HostileTemplatesMeetTheirLimits) {
     const std::string said = refusal(source);
     const auto spent = std::chrono::steady_clock::now() - start;
     EXPECT_EQ(said.substr(0, 8) == "rendered", false) << source.substr(0, 200) << said;
-    RecordProperty("said", said);
-    if (spent > std::chrono::seconds(1)) {
-      std::cout << std::chrono::duration<double>(spent).count() << " s: " << source.substr(0, 90)
-                << "\n";
-    }
     EXPECT_LT(spent, std::chrono::seconds(15)) << source.substr(0, 200);
   }
 }

@@ -11,16 +11,21 @@ const MAX_DEPTH: usize = 128;
 pub struct Bounded {
     pub text: String,
     limit: usize,
+    pushes: u32,
 }
 
 impl Bounded {
     pub fn new(limit: usize) -> Bounded {
-        Bounded { text: String::new(), limit }
+        Bounded { text: String::new(), limit, pushes: 0 }
     }
 
     pub fn push(&mut self, piece: &str) -> Result<(), Error> {
         if self.text.len() + piece.len() > self.limit {
             return Err(too_long());
+        }
+        self.pushes += 1;
+        if self.pushes % 4096 == 0 {
+            crate::template_functions::check_time()?;
         }
         self.text.push_str(piece);
         Ok(())
@@ -88,7 +93,11 @@ fn write_repr(out: &mut Bounded, value: &Value, depth: usize) -> Result<(), Erro
     }
     match value.kind() {
         ValueKind::Undefined => out.push("Undefined"),
-        ValueKind::Map if !is_namespace(value) => {
+        // It may hold itself.
+        ValueKind::Map if is_namespace(value) => {
+            Err(Error::new(ErrorKind::InvalidOperation, "a namespace cannot be printed"))
+        }
+        _ if is_dict(value) => {
             out.push("{")?;
             for (i, key) in value.try_iter()?.enumerate() {
                 out.push(if i > 0 { ", " } else { "" })?;
@@ -127,6 +136,11 @@ pub fn is_list(value: &Value) -> bool {
 
 pub fn is_tuple(value: &Value) -> bool {
     value.downcast_object_ref::<minijinja::value::Tuple>().is_some()
+}
+
+/// A namespace looks like a map to minijinja, and may hold itself.
+pub fn is_dict(value: &Value) -> bool {
+    value.kind() == ValueKind::Map && !is_namespace(value)
 }
 
 fn is_namespace(value: &Value) -> bool {
@@ -196,7 +210,7 @@ pub fn write_json(
         ValueKind::None => out.push("null"),
         ValueKind::Bool => out.push(if value.is_true() { "true" } else { "false" }),
         ValueKind::Number => out.push(&json_number(value)),
-        ValueKind::Map if !is_namespace(value) => write_json_map(out, value, style, depth),
+        _ if is_dict(value) => write_json_map(out, value, style, depth),
         _ if is_list(value) => {
             let items = value.try_iter()?.map(|item| (None, item));
             write_json_items(out, items, ["[", "]"], style, depth)

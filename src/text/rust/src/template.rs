@@ -30,7 +30,7 @@ pub struct Template {
 }
 
 /// Rendering recurses in native code (macros, nested values): it has a stack of its own.
-const STACK_BYTES: usize = 64 << 20;
+const STACK_BYTES: usize = 256 << 20;
 
 impl Template {
     fn new(source: &str, limits: Limits) -> Result<Template, Failure> {

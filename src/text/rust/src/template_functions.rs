@@ -150,8 +150,11 @@ fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Resul
         if let Some(result) = string_method(text, name, args)? {
             return Ok(result);
         }
-        if name == "replace" {
-            charge_replacement(state, text, args)?;
+        match name {
+            "replace" => charge_replacement(state, text, args)?,
+            "format" => charge_format(state, text, args)?,
+            "join" => return join(text, args).map(Value::from),
+            _ => {}
         }
     }
     match (value.kind(), name) {
@@ -185,6 +188,41 @@ fn charge_replacement(state: &State, text: &str, args: &[Value]) -> Result<(), E
         Some((_, left)) if made >= left => Err(Error::from(ErrorKind::OutOfFuel)),
         _ => Ok(()),
     }
+}
+
+/// str.format may name an argument many times and ask for any width.
+fn charge_format(state: &State, text: &str, args: &[Value]) -> Result<(), Error> {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+    if digits > 4 {
+        return Err(Error::new(ErrorKind::InvalidOperation, "a format width of over 9999"));
+    }
+    let mut longest = 9999;
+    for arg in args {
+        let mut told = Bounded::new(check_time()?);
+        write_str(&mut told, arg)?;
+        longest = longest.max(told.text.len());
+    }
+    let fields = text.matches('{').count();
+    match state.fuel_levels() {
+        Some((_, left)) if fields.saturating_mul(longest) as u64 / 64 >= left => {
+            Err(Error::from(ErrorKind::OutOfFuel))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn join(separator: &str, args: &[Value]) -> Result<String, Error> {
+    let (items,): (&Value,) = from_args(args)?;
+    let mut text = Bounded::new(check_time()?);
+    for (i, item) in items.try_iter()?.enumerate() {
+        let Some(item) = item.as_str() else {
+            let message = format!("join takes strings, item {i} is a {}", item.kind());
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        };
+        text.push(if i > 0 { separator } else { "" })?;
+        text.push(item)?;
+    }
+    Ok(text.text)
 }
 
 /// The methods that pycompat leaves out or does differently; None for the others.

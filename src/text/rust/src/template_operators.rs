@@ -1,21 +1,31 @@
-//! A compiled template whose + and ~ are this file's: Python's, and paid for.
+//! A compiled template whose + ~ == != and literals are this file's: Python's, and paid for.
 //!
 //! minijinja's own + joins lists lazily, which its fuel does not see: sixty doublings of a list would
-//! fill the memory. Both instructions take two values and leave one, as a call of a function with two
-//! arguments does, so they are replaced one for one. No template can spell the functions' names.
+//! fill the memory. Its == walks [x, x] nested sixty times, which is for ever. These instructions take
+//! n values and leave one, as a call of a function with n arguments does, so they are replaced one
+//! for one. No template can spell the functions' names.
 
 use std::collections::BTreeMap;
 
 use minijinja::machinery::{self, CodeGenerator, Instruction, Instructions};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Tuple, Value, ValueKind};
+use minijinja::value::{Rest, Tuple, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 
-use crate::python_text::{is_list, is_tuple, write_str, Bounded};
+use crate::python_text::{is_dict, is_list, is_tuple, write_str, Bounded};
 use crate::template_functions::check_time;
 
 const ADD: &str = "+";
 const CONCAT: &str = "~";
+const EQUAL: &str = "==";
+const UNEQUAL: &str = "!=";
+const LIST: &str = "[";
+const TUPLE: &str = "(";
+const MAP: &str = "{";
+
+/// Of a list, tuple or map that a template writes.
+const MAX_NESTING: usize = 64;
+const MAX_NODES: usize = 100_000;
 
 pub struct Program {
     // Dropped before the source that they borrow.
@@ -52,10 +62,21 @@ impl Program {
 fn replace_operators(code: &mut Instructions<'static>) {
     let mut at = 0;
     while let Some(instruction) = code.get_mut(at) {
-        match instruction {
-            Instruction::Add => *instruction = Instruction::CallFunction(ADD, Some(2)),
-            Instruction::StringConcat => *instruction = Instruction::CallFunction(CONCAT, Some(2)),
-            _ => {}
+        let call = match instruction {
+            Instruction::Add => Some((ADD, 2)),
+            Instruction::StringConcat => Some((CONCAT, 2)),
+            Instruction::Eq => Some((EQUAL, 2)),
+            Instruction::Ne => Some((UNEQUAL, 2)),
+            Instruction::BuildList(Some(count)) => Some((LIST, *count)),
+            Instruction::BuildTuple(Some(count)) => Some((TUPLE, *count)),
+            Instruction::BuildMap(pairs) => Some((MAP, *pairs * 2)),
+            _ => None,
+        };
+        if let Some((name, count)) = call {
+            // A literal of more values than a call can take is as long as its source, and stays.
+            if let Ok(count) = u16::try_from(count) {
+                *instruction = Instruction::CallFunction(name, Some(count));
+            }
         }
         at += 1;
     }
@@ -64,6 +85,82 @@ fn replace_operators(code: &mut Instructions<'static>) {
 pub fn install(env: &mut Environment<'static>) {
     env.add_function(ADD, add);
     env.add_function(CONCAT, concat);
+    env.add_function(EQUAL, |state: &State, a: &Value, b: &Value| equal(state, a, b, 0));
+    env.add_function(UNEQUAL, |state: &State, a: &Value, b: &Value| {
+        equal(state, a, b, 0).map(|equal| !equal)
+    });
+    env.add_function(LIST, |state: &State, items: Rest<Value>| {
+        weigh(state, &items)?;
+        Ok(Value::from(items.0))
+    });
+    env.add_function(TUPLE, |state: &State, items: Rest<Value>| {
+        weigh(state, &items)?;
+        Ok(Value::from_object(Tuple::from(items.0)))
+    });
+    env.add_function(MAP, |state: &State, items: Rest<Value>| {
+        weigh(state, &items)?;
+        Ok(Value::from_pairs(items.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()))))
+    });
+}
+
+/// Pays for a new container by all that it holds, and refuses one that is nested too deeply or that
+/// names the same values again and again.
+fn weigh(state: &State, items: &[Value]) -> Result<(), Error> {
+    let mut nodes = 0;
+    for item in items {
+        count_nodes(item, 1, &mut nodes)?;
+    }
+    state.consume_fuel(nodes as u64 / 8)
+}
+
+fn count_nodes(value: &Value, depth: usize, nodes: &mut usize) -> Result<(), Error> {
+    *nodes += 1;
+    if depth > MAX_NESTING || *nodes > MAX_NODES {
+        let message = "a value is nested too deeply or holds too much";
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    if is_list(value) {
+        value.try_iter()?.try_for_each(|item| count_nodes(&item, depth + 1, nodes))
+    } else if is_dict(value) {
+        value.try_iter()?.try_for_each(|key| count_nodes(&value.get_item(&key)?, depth + 1, nodes))
+    } else {
+        Ok(())
+    }
+}
+
+/// Python's ==, paid for by the value.
+fn equal(state: &State, a: &Value, b: &Value, depth: usize) -> Result<bool, Error> {
+    if depth > 2 * MAX_NESTING {
+        return Err(Error::new(ErrorKind::InvalidOperation, "values are nested too deeply"));
+    }
+    state.consume_fuel(1)?;
+    if is_list(a) && is_list(b) {
+        if is_tuple(a) != is_tuple(b) || a.len() != b.len() {
+            return Ok(false);
+        }
+        for (left, right) in a.try_iter()?.zip(b.try_iter()?) {
+            if !equal(state, &left, &right, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    if a.kind() == ValueKind::Map && b.kind() == ValueKind::Map {
+        if !is_dict(a) || !is_dict(b) {
+            return Err(Error::new(ErrorKind::InvalidOperation, "namespaces cannot be compared"));
+        }
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        for key in a.try_iter()? {
+            let right = b.get_item(&key)?;
+            if right.is_undefined() || !equal(state, &a.get_item(&key)?, &right, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    Ok(a == b)
 }
 
 fn refused(left: &Value, right: &Value) -> Error {
