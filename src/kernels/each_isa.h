@@ -1,4 +1,5 @@
-// Runs a test's body on every ISA that this CPU has and for several sizes of team.
+// Runs a test's body on every ISA that this CPU has and for several sizes of team. The test's JSON
+// result names the ISAs (tools/isa_ledger.py reads it).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,6 +16,9 @@ constexpr int kTeamSizes[] = {1, 2, 3};
 
 template <class Body>
 void each_isa(const Body& body) {
+  std::string isas;
+  for (Isa isa : available_isas()) isas += std::string(isas.empty() ? "" : " ") + name(isa);
+  ::testing::Test::RecordProperty("isas", isas);
   for (int threads : kTeamSizes) {
     base::ThreadTeam team(threads);
     for (Isa isa : available_isas()) {

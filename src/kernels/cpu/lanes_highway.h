@@ -6,6 +6,7 @@ using D = hn::CappedTag<float, 16>;
 using Part = hn::Vec<D>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kParts = 16 / kLanes;
+static_assert(kLanes == kRegisterFloats, "Highway compiles for the ISA that the flags name");
 
 struct F16 {
   Part v[kParts];

@@ -1,5 +1,4 @@
-// The table of one ISA, from what was included before it. kWide: 32 registers of 16 floats; else 16
-// of 8, or none to speak of.
+// The table of one ISA, from what was included before it.
 
 // How many tokens go with how many panels, so that accumulators, weights and one activation fill
 // the registers; a few tokens take more panels, to keep as many chains of additions in flight.

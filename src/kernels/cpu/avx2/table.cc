@@ -9,6 +9,8 @@
 namespace sluice::kernels::avx2 {
 namespace {
 
+constexpr int kRegisterFloats = 8;
+
 #include "kernels/cpu/lanes_highway.h"
 
 constexpr Isa kIsa = Isa::kAvx2;

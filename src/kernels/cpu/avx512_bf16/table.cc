@@ -9,6 +9,8 @@
 namespace sluice::kernels::avx512_bf16 {
 namespace {
 
+constexpr int kRegisterFloats = 16;
+
 #include "kernels/cpu/lanes_highway.h"
 
 constexpr Isa kIsa = Isa::kAvx512Bf16;
