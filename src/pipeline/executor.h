@@ -33,7 +33,7 @@ class Executor {
   // kInvalid for options without a lane or with a limit below 1.
   static Result<std::unique_ptr<Executor>> create(const ExecutorOptions& options);
   // Drops what is in flight: tasks not started fail, running ones are waited for up to
-  // lane_timeout_ms. Runners must live until then.
+  // lane_timeout_ms. Runners must live until then, the runner of a task that hangs as long as it.
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

@@ -11,12 +11,13 @@ void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
   const TaskContext context{graph.user(ref), graph.ticket(ref), graph.graph(ref).pages_of(task)};
   TaskRunner& runner = *options.runners[static_cast<size_t>(which)];
   lock.unlock();
-  const Clock::time_point start = options.trace != nullptr ? Clock::now() : Clock::time_point();
+  const bool traced = options.trace != nullptr;
+  const Clock::time_point start = traced ? Clock::now() : Clock::time_point();
   const Result<TaskResult> result = runner.run(task, context);
-  if (options.trace != nullptr) {
-    options.trace->record(task, context.ticket.iteration, start, Clock::now(), result);
-  }
+  const Clock::time_point end = traced ? Clock::now() : Clock::time_point();
   lock.lock();
+  if (stop) return;  // the executor is going or gone, and what it borrowed with it
+  if (traced) options.trace->record(task, context.ticket.iteration, start, end, result);
   if (result.ok()) {
     graph.complete(ref, result->routing);
   } else {

@@ -101,8 +101,10 @@ TEST(Lanes, RefuseMoreThanTheNamedLimit) {
 TEST(Lanes, NameTheTaskAndLaneThatHang) {
   std::promise<void> let_go;
   std::shared_future<void> gate = let_go.get_future().share();
-  MadeRunner disk([gate](const auto&, const auto&) -> Result<TaskResult> {
+  std::atomic<bool> left = false;
+  MadeRunner disk([gate, &left](const auto&, const auto&) -> Result<TaskResult> {
     gate.wait();
+    left = true;
     return TaskResult{};
   });
   MadeRunner host([](const auto&, const auto&) -> Result<TaskResult> { return TaskResult{}; });
@@ -125,7 +127,7 @@ TEST(Lanes, NameTheTaskAndLaneThatHang) {
   EXPECT_TRUE(executor->wait(*other).ok());
   executor.reset();
   let_go.set_value();
-  std::this_thread::sleep_for(milliseconds(20));  // the lane's thread leaves on its own
+  while (!left) std::this_thread::yield();  // what it borrowed must live as long as it runs
 }
 
 TEST(Lanes, NameTheEventThatNobodySignals) {
