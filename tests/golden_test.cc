@@ -96,9 +96,14 @@ class Golden : public testing::TestWithParam<GoldenCase> {
       token = argmax(got.last(vocab));
     }
     EXPECT_EQ(next, positions.size());
+    const auto greedy_logits = golden_tensor<float>(golden, "greedy_logits" + suffix);
     for (size_t i = 0; i < greedy.size(); ++i) {
       ASSERT_EQ(token, greedy[i]) << "generated token " << i;
-      token = argmax(model.append({&token, 1}));
+      const auto got = model.append({&token, 1});
+      for (size_t v = 0; v < vocab && (i + 2) * vocab <= greedy_logits.size(); ++v) {
+        ASSERT_NEAR(got[v], greedy_logits[(i + 1) * vocab + v], kTolerance) << "generated " << i;
+      }
+      token = argmax(got);
     }
   }
 };

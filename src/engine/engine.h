@@ -15,6 +15,7 @@
 #include "kernels/exec.h"
 #include "models/config.h"
 #include "plan/plan.h"
+#include "schedule/cost_model.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -35,8 +36,14 @@ struct EngineOptions {
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
   bool prefix_sharing = true;
+  // Share of max_tokens whose KV blocks are counted before a sequence starts. Below 1 more of them
+  // run side by side; when blocks run out, the youngest is set back and computed again, with the
+  // same tokens.
+  double kv_reserve_fraction = 1.0;
   int64_t max_queued_requests = 1024;
   uint64_t seed = 0;
+  bool per_request_experts = false;  // fill RequestOutput::expert_tokens
+  schedule::Rates host_rates;        // of this machine, for predicted times in the trace; 0: none
   std::optional<kernels::Isa> isa;   // tests: run with this one
   pipeline::Trace* trace = nullptr;  // records every task if given; outlives the engine
 };

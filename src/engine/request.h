@@ -84,6 +84,9 @@ struct RequestOutput {
   int64_t prompt_tokens = 0;
   int64_t cached_prompt_tokens = 0;  // taken from the prefix cache
   int64_t completion_tokens = 0;     // sampled tokens, the ending EOS counted
+  // [layer * max_experts + expert]: (token, expert) pairs of its rows, prompt and output, if
+  // EngineOptions::per_request_experts; rows taken from the prefix cache were not routed again.
+  std::vector<uint32_t> expert_tokens;
   double queue_seconds = 0, first_token_seconds = 0, total_seconds = 0;
 };
 

@@ -86,6 +86,23 @@ TEST(Config, AWindowBoundsThePositions) {
   EXPECT_EQ(read_config(qwen).value().max_positions, 128);
 }
 
+TEST(Config, ScaledRopeStretchesThePositions) {
+  Json json = mixtral();
+  json["rope_scaling"] = {{"rope_type", "dynamic"}, {"factor", 4.0}};
+  EXPECT_EQ(read_config(json).value().max_positions, 2048);
+  json["rope_scaling"] = {
+      {"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}};
+  EXPECT_EQ(read_config(json).value().max_positions, 512);
+}
+
+TEST(Config, TwoNamesOfTheExpertsMustAgree) {
+  Json json = qwen3();
+  json["num_local_experts"] = 8;
+  EXPECT_TRUE(read_config(json).ok());
+  json["num_local_experts"] = 16;
+  EXPECT_NE(read_config(json).error().message.find("'num_local_experts'"), std::string::npos);
+}
+
 TEST(Config, TensorTableNamesEveryTensorOnce) {
   const ModelConfig model = read_config(mixtral()).value();
   const auto table = tensor_table(model, kMixtral.names());

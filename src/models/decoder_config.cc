@@ -12,6 +12,24 @@ constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxHeads = 4096;
 constexpr int64_t kMaxHeadDim = 4096;
 
+// Scaled frequencies carry a model past the positions that config.json names, as vLLM reckons.
+int64_t scaled_positions(const RopeConfig& rope, int64_t max_positions) {
+  const auto stretched = [&](int64_t from) {
+    return std::max(max_positions, static_cast<int64_t>(static_cast<double>(from) * rope.factor));
+  };
+  switch (rope.kind) {
+    case RopeKind::kDefault:
+    case RopeKind::kLlama3:
+      return max_positions;
+    case RopeKind::kLinear:
+    case RopeKind::kDynamic:
+      return stretched(max_positions);
+    case RopeKind::kYarn:
+      return stretched(rope.original_max_positions);
+  }
+  base::check_failed("known rope", "a RopeKind outside its enum", __FILE__, __LINE__);
+}
+
 AttentionConfig read_attention(HfConfig& config, int64_t hidden, const DecoderDefaults& defaults) {
   AttentionConfig attention;
   const int64_t heads = config.size("num_attention_heads", kMaxHeads);
@@ -55,6 +73,7 @@ ModelConfig read_decoder(HfConfig& config, const char* family, const DecoderDefa
   const auto layers = static_cast<size_t>(config.size("num_hidden_layers", kMaxLayers));
   model.layers.assign(layers, {read_attention(config, model.hidden, defaults), {}});
   model.rope = read_rope(config, defaults.rope_theta, model.max_positions);
+  model.max_positions = scaled_positions(model.rope, model.max_positions);
   if (const std::string act = config.text_or("hidden_act", "silu"); act != "silu") {
     config.fail({ErrorCode::kUnsupported,
                  config.where() + ": 'hidden_act' is '" + act + "'; only 'silu' is supported"});

@@ -10,12 +10,18 @@ constexpr int64_t kMaxExperts = 4096;
 FfnConfig read_experts(HfConfig& config, std::initializer_list<const char*> expert_keys,
                        const char* inter_key) {
   const char* experts_key = *expert_keys.begin();
-  for (const char* key : expert_keys) {
-    if (config.has(key)) experts_key = key;
-  }
-  config.ignore(expert_keys);
   FfnConfig ffn;
-  ffn.experts = static_cast<int>(config.size(experts_key, kMaxExperts));
+  for (const char* key : expert_keys) {
+    if (!config.has(key)) continue;
+    const auto experts = static_cast<int>(config.size(key, kMaxExperts));
+    if (ffn.experts > 0 && ffn.experts != experts) {
+      config.fail({ErrorCode::kInvalid,
+                   config.where() + ": '" + experts_key + "' and '" + key + "' differ"});
+    }
+    ffn.experts = experts;
+    experts_key = key;
+  }
+  if (ffn.experts == 0) config.size(experts_key, kMaxExperts);  // records that it is missing
   ffn.top_k = static_cast<int>(config.size("num_experts_per_tok", kMaxExperts));
   ffn.inter = static_cast<int>(config.size(inter_key));
   if (ffn.top_k > ffn.experts) {

@@ -10,7 +10,7 @@
 namespace sluice::models {
 
 // Experts, top-k and expert width. `expert_keys` are the names a family gives the number of
-// experts; the first one present is read. Fields of the training loss are marked as read.
+// experts; they must agree. Fields of the training loss are marked as read.
 FfnConfig read_experts(HfConfig& config, std::initializer_list<const char*> expert_keys,
                        const char* inter_key);
 

@@ -1,0 +1,14 @@
+// How much memory this process may still take.
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::engine {
+
+// Bytes: what the kernel says is available, less if a cgroup allows less. 0 if nothing can be read.
+int64_t available_host_memory();
+
+// Cores that this process may run on.
+int available_cores();
+
+}  // namespace sluice::engine

@@ -1,0 +1,123 @@
+#include "engine/host_runner.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace sluice::engine {
+
+using models::StageKind;
+
+HostRunner::HostRunner(const models::ForwardContext& forward, models::WeightBytes weight_bytes,
+                       std::vector<Flight>& flights, EngineStats& stats, bool count_per_request)
+    : forward_(forward),
+      weight_bytes_(weight_bytes),
+      flights_(flights),
+      stats_(stats),
+      count_per_request_(count_per_request) {
+  for (int i = 0; i < forward.exec.team->threads(); ++i)
+    workers_.emplace_back(forward.config->vocab);
+}
+
+Result<pipeline::TaskResult> HostRunner::run(const schedule::Task& task,
+                                             const pipeline::TaskContext& context) {
+  const models::Stage* stage = task.stage();
+  SLUICE_CHECK(stage != nullptr, "the host-compute lane runs stages");
+  Flight& flight = flights_[context.user];
+  if (stage->kind == StageKind::kSample) {
+    sample(*stage, flight);
+  } else {
+    models::run_stage(forward_, *stage, flight.batch.view(), flight.activations);
+  }
+  pipeline::TaskResult result;
+  if (stage->kind == StageKind::kRoute) {
+    const auto& ffn = forward_.config->layers[static_cast<size_t>(stage->layer)].ffn;
+    if (ffn.is_moe()) {
+      count_experts(*stage, flight);
+      result.routing.expert_tokens = {flight.activations.expert_tokens,
+                                      static_cast<size_t>(ffn.experts)};
+    }
+  }
+  account(*stage, flight, result);
+  return result;
+}
+
+void HostRunner::account(const models::Stage& stage, const Flight& flight,
+                         pipeline::TaskResult& result) {
+  const models::Cost cost = models::stage_cost(
+      *forward_.config, stage,
+      models::stage_load(*forward_.config, stage, flight.batch.view(), flight.activations),
+      weight_bytes_);
+  StageStats& stats = stats_.stages[static_cast<size_t>(stage.kind)];
+  // One reading of the clock per task: tasks of this lane run back to back.
+  const Clock::time_point now = Clock::now();
+  stats.busy_seconds += std::chrono::duration<double>(now - last_).count();
+  last_ = now;
+  ++stats.tasks;
+  stats.cost += cost;
+  result.flops = cost.flops;
+  result.bytes = cost.bytes();
+}
+
+void HostRunner::count_experts(const models::Stage& stage, const Flight& flight) {
+  const auto layer = static_cast<size_t>(stage.layer);
+  std::vector<int64_t>& totals = stats_.expert_tokens[layer];
+  for (size_t e = 0; e < totals.size(); ++e) totals[e] += flight.activations.expert_tokens[e];
+  if (!count_per_request_) return;
+  const int top_k = forward_.config->layers[layer].ffn.top_k;
+  const auto width = static_cast<size_t>(forward_.config->max_experts());
+  for (size_t s = 0; s < flight.batch.slices.size(); ++s) {
+    const scheduler::Slice& slice = flight.batch.slices[s];
+    std::vector<uint32_t>& counts = flight.choices[s]->request().expert_tokens;
+    for (int64_t i = slice.first_row * top_k; i < (slice.first_row + slice.rows) * top_k; ++i) {
+      ++counts[layer * width + static_cast<size_t>(flight.activations.expert[i])];
+    }
+  }
+}
+
+void HostRunner::sample(const models::Stage& stage, Flight& flight) {
+  const scheduler::MicroBatch& batch = flight.batch;
+  slice_of_logit_.resize(batch.logit_rows.size());
+  for (size_t s = 0; s < batch.slices.size(); ++s) {
+    const scheduler::Slice& slice = batch.slices[s];
+    std::fill_n(slice_of_logit_.begin() + slice.first_logit, slice.logit_rows,
+                static_cast<int32_t>(s));
+  }
+  const int64_t first = stage.first * flight.activations.logit_rows;
+  const int64_t rows = std::min(flight.activations.logit_rows,
+                                static_cast<int64_t>(batch.logit_rows.size()) - first);
+  if (rows <= 1) {
+    if (rows == 1) sample_row(flight, first, 0, workers_[0]);
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  forward_.exec.team->run([&](int member) {
+    for (int64_t i = next.fetch_add(1); i < rows; i = next.fetch_add(1)) {
+      sample_row(flight, first, i, workers_[static_cast<size_t>(member)]);
+    }
+  });
+}
+
+// The row says either how likely the prompt's next token was, or which token comes next. Rows of
+// one prompt write different elements, so they may run side by side.
+void HostRunner::sample_row(Flight& flight, int64_t part_first, int64_t index, Worker& worker) {
+  const auto at = static_cast<size_t>(part_first + index);
+  const auto s = static_cast<size_t>(slice_of_logit_[at]);
+  const scheduler::Slice& slice = flight.batch.slices[s];
+  ChoiceRun& choice = *flight.choices[s];
+  const int64_t row = flight.batch.logit_rows[at];
+  const auto position = static_cast<size_t>(slice.first_position + row - slice.first_row);
+  const auto vocab = static_cast<size_t>(forward_.config->vocab);
+  const std::span<float> logits(flight.activations.logits + static_cast<size_t>(index) * vocab,
+                                vocab);
+
+  RequestRun& request = choice.request();
+  const auto& prompt_logprobs = request.request.sampling.prompt_logprobs;
+  if (prompt_logprobs && choice.index() == 0 && position + 1 < request.request.prompt.size()) {
+    request.prompt_logprobs[position + 1] =
+        worker.sampler.logprob(logits, request.request.prompt[position + 1], *prompt_logprobs);
+  }
+  const bool last = row == slice.first_row + slice.rows - 1;
+  if (slice.samples && last && !choice.ended()) choice.step(logits, worker.sampler, worker.raw);
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,91 @@
+#include "engine/loaded_model.h"
+
+#include "engine/fit.h"
+#include "engine/host_memory.h"
+#include "models/rope_config.h"
+#include "weights/checkpoint.h"
+#include "weights/fingerprint.h"
+
+namespace sluice::engine {
+namespace {
+
+FitWishes wishes_of(const EngineOptions& options) {
+  return {.schedule = options.schedule,
+          .threads = options.threads,
+          .max_batch_size = options.max_batch_size,
+          .micro_batch_size = options.micro_batch_size,
+          .max_num_tokens = options.max_num_tokens,
+          .max_seq_len = options.max_seq_len,
+          .kv_cache_memory = options.kv_cache_memory,
+          .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
+          .kv_block_tokens = options.kv_block_tokens};
+}
+
+Status reserve_cache(LoadedModel& model) {
+  std::vector<kernels::KvLayout> layouts;
+  for (int i = 0; i < model.files.config.layer_count(); ++i) {
+    layouts.push_back(
+        models::kv_layout(model.files.config, i, static_cast<int>(model.plan.kv_block_tokens)));
+  }
+  SLUICE_ASSIGN(model.cache,
+                memory::KvCache::create(layouts, model.plan.kv_blocks, {.huge_pages = true}));
+  for (int i = 0; i < model.files.config.layer_count(); ++i) {
+    model.kv.push_back(model.cache.layer(i));
+  }
+  return {};
+}
+
+Status reserve_activations(LoadedModel& model) {
+  const models::ActivationLimits limits{.rows = model.plan.max_num_tokens,
+                                        .logit_rows = model.plan.logit_rows,
+                                        .context = model.plan.max_seq_len};
+  SLUICE_ASSIGN(model.activation_arena,
+                memory::Arena::create(model.plan.activation_bytes, {.huge_pages = true}));
+  for (int64_t i = 0; i < model.plan.micro_batches(); ++i) {
+    model.activations.push_back(
+        models::carve_activations(model.files.config, limits, model.activation_arena));
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t LoadedModel::prefix_salt(int64_t prompt_tokens) const {
+  return models::rope_depends_on_length(files.config.rope, prompt_tokens)
+             ? static_cast<uint64_t>(prompt_tokens)
+             : 0;
+}
+
+Result<std::unique_ptr<LoadedModel>> load_model(const std::string& directory,
+                                                const EngineOptions& options,
+                                                const std::function<void(double)>& progress) {
+  auto model = std::make_unique<LoadedModel>();
+  SLUICE_ASSIGN(model->files, read_model_files(directory));
+  const models::ModelConfig& config = model->files.config;
+  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(directory));
+  SLUICE_ASSIGN(model->fingerprint, weights::fingerprint(checkpoint));
+  SLUICE_ASSIGN(const int64_t weight_bytes,
+                models::packed_weight_bytes(config, *model->files.family, checkpoint));
+  SLUICE_ASSIGN(model->plan, fit_plan(config, weight_bytes, wishes_of(options),
+                                      {.available_memory = available_host_memory(),
+                                       .cores = available_cores()}));
+  SLUICE_TRY(reserve_activations(*model));
+  SLUICE_TRY(reserve_cache(*model));
+  model->team = std::make_unique<base::ThreadTeam>(model->plan.threads);
+  SLUICE_ASSIGN(model->weight_arena,
+                memory::Arena::create(model->plan.weight_bytes, {.huge_pages = true}));
+  SLUICE_ASSIGN(model->weights, models::load_weights(config, *model->files.family, checkpoint,
+                                                     model->weight_arena, *model->team, progress));
+  const int head_dim = config.layers.front().attention.head_dim;
+  model->inv_freq.resize(static_cast<size_t>(head_dim / 2));
+  models::rope_frequencies(config.rope, head_dim, 1, model->inv_freq.data());
+  model->forward = {
+      .config = &config,
+      .weights = &model->weights,
+      .kv = model->kv,
+      .inv_freq = model->inv_freq.data(),
+      .exec = {&kernels::op_table(options.isa.value_or(kernels::best_isa())), model->team.get()}};
+  return model;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,45 @@
+// A model in memory with all that its stages need: weights, KV cache, activations, thread team.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "engine/engine.h"
+#include "engine/model_files.h"
+#include "memory/arena.h"
+#include "memory/kv_cache.h"
+#include "models/activations.h"
+#include "models/forward.h"
+#include "models/weights_map.h"
+#include "plan/plan.h"
+
+namespace sluice::engine {
+
+// Not movable: `forward` points into it.
+struct LoadedModel {
+  ModelFiles files;
+  plan::Plan plan;
+  std::string fingerprint;
+  std::unique_ptr<base::ThreadTeam> team;
+  memory::Arena weight_arena, activation_arena;
+  memory::KvCache cache;
+  std::vector<kernels::KvLayerView> kv;  // by layer
+  models::ModelWeights weights;
+  std::vector<models::Activations> activations;  // one set per micro-batch
+  std::vector<float> inv_freq;
+  models::ForwardContext forward;
+
+  // Prefix blocks are shared only between prompts whose keys are the same: with dynamic rope they
+  // depend on the prompt's length.
+  uint64_t prefix_salt(int64_t prompt_tokens) const;
+};
+
+// Reads the files, makes the plan, reserves everything, packs the weights.
+Result<std::unique_ptr<LoadedModel>> load_model(const std::string& directory,
+                                                const EngineOptions& options,
+                                                const std::function<void(double)>& progress);
+
+}  // namespace sluice::engine

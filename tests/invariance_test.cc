@@ -1,0 +1,145 @@
+// Promise 1: the same tokens and the same log-probabilities, bit for bit, whatever the schedule,
+// micro-batch, batch mates, order, chunk size, prefix reuse, thread count or set-back.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/model_files.h"
+#include "engine_runs.h"
+
+namespace sluice::tests {
+namespace {
+
+using engine::EngineOptions;
+
+// The longest prompt: crosses KV blocks, chunks and every tile of the kernels, where the model
+// allows.
+int longest_prompt(const std::string& model) {
+  const auto config = engine::read_model_config(model);
+  return static_cast<int>(std::min<int64_t>(300, config->max_positions - 24));
+}
+
+struct Variant {
+  const char* name;
+  EngineOptions options;
+  bool reversed = false;
+};
+
+EngineOptions options(int64_t batch, int64_t micro_batch, int64_t tokens, const char* schedule,
+                      int threads, bool sharing = true) {
+  EngineOptions o;
+  o.schedule = schedule;
+  o.threads = threads;
+  o.max_batch_size = batch;
+  o.micro_batch_size = micro_batch;
+  o.max_num_tokens = tokens;
+  o.kv_cache_memory = int64_t{64} << 20;
+  o.prefix_sharing = sharing;
+  return o;
+}
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all = {
+      {"batch 1 sharing", options(1, 1, 512, "resident", 1)},
+      {"batch 3", options(3, 3, 64, "resident", 1)},
+      {"batch 3 by 1", options(3, 1, 48, "resident", 1)},
+      {"batch 8 by 3, tiny chunks", options(8, 3, 9, "resident", 2)},
+      {"batch 64", options(64, 64, 512, "resident", 2)},
+      {"batch 64 by 16, reversed", options(64, 16, 100, "resident", 2), true},
+      {"serial", options(8, 8, 128, "serial", 1)},
+      {"serial by 2, two threads, unshared", options(8, 2, 33, "serial", 2, false)},
+      {"small blocks", options(16, 16, 80, "resident", 1)},
+      {"set back", options(26, 26, 64, "resident", 1)},
+  };
+  all[8].options.kv_block_tokens = 16;
+  all[9].options.kv_reserve_fraction = 0;
+  all[9].options.kv_block_tokens = 16;
+  return all;
+}
+
+class Invariance : public testing::TestWithParam<const char*> {};
+
+TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
+  const std::string model = golden_model(GetParam());
+  auto plain = load_engine(model, options(1, 1, 512, "resident", 1, /*sharing=*/false));
+  const int longest = longest_prompt(model);
+  const auto requests = mixed_requests(26, plain->config().vocab, longest, 24);
+  const int64_t plain_bytes_per_token =
+      plain->plan().kv_bytes / (plain->plan().kv_blocks * plain->plan().kv_block_tokens);
+  const auto expected = run_all(*plain, requests);
+  ASSERT_EQ(expected.size(), requests.size());
+  plain.reset();
+  for (const Variant& variant : variants()) {
+    EngineOptions o = variant.options;
+    const bool set_back = o.kv_reserve_fraction < 1;
+    if (set_back) o.kv_cache_memory = plain_bytes_per_token * o.kv_block_tokens * 2 * longest / 16;
+    auto engine = load_engine(model, o);
+    auto order = requests;
+    if (variant.reversed) std::ranges::reverse(order);
+    const auto got = run_all(*engine, order);
+    ASSERT_EQ(got.size(), expected.size()) << variant.name;
+    for (const auto& [id, output] : expected) {
+      EXPECT_TRUE(same_answers(output, got.at(id))) << variant.name << ", request " << id;
+    }
+    if (variant.options.prefix_sharing && variant.options.max_batch_size < 26) {
+      EXPECT_GT(engine->stats().cached_prompt_tokens, 0) << variant.name;
+    }
+    if (set_back) {
+      EXPECT_GT(engine->stats().preemptions, 0) << variant.name;
+    }
+  }
+}
+
+TEST_P(Invariance, EveryIsaGivesTheSameAnswers) {
+  const std::string model = golden_model(GetParam());
+  const auto base = options(8, 8, 128, "resident", 1);
+  auto best = load_engine(model, base);
+  const auto requests =
+      mixed_requests(8, best->config().vocab, std::min(120, longest_prompt(model)), 8);
+  const auto expected = run_all(*best, requests);
+  for (kernels::Isa isa : kernels::available_isas()) {
+    auto o = base;
+    o.isa = isa;
+    auto engine = load_engine(model, o);
+    const auto got = run_all(*engine, requests);
+    for (const auto& [id, output] : expected) {
+      EXPECT_TRUE(same_answers(output, got.at(id))) << kernels::name(isa) << ", request " << id;
+    }
+  }
+}
+
+TEST_P(Invariance, PromptLogprobsAndSeededDraws) {
+  const std::string model = golden_model(GetParam());
+  std::map<engine::RequestId, engine::RequestOutput> expected;
+  for (const auto& o : {options(1, 1, 512, "resident", 1, false), options(7, 7, 50, "resident", 2),
+                        options(6, 2, 20, "serial", 1)}) {
+    auto engine = load_engine(model, o);
+    auto requests =
+        mixed_requests(9, engine->config().vocab, std::min(150, longest_prompt(model)), 12);
+    for (auto& request : requests) {
+      request.sampling.temperature = 0.9;
+      request.sampling.top_p = 0.95;
+      request.sampling.seed = request.id * 11;
+      request.sampling.n = request.id % 2 == 0 ? 3 : 1;
+      if (request.id % 3 == 0) request.sampling.prompt_logprobs = 2;
+      if (request.id == 6) request.sampling.max_tokens = 0;
+    }
+    const auto got = run_all(*engine, requests);
+    if (expected.empty()) expected = got;
+    for (const auto& [id, output] : expected) {
+      EXPECT_TRUE(same_answers(output, got.at(id))) << "request " << id;
+    }
+  }
+  ASSERT_FALSE(expected.at(2).choices.empty());
+  EXPECT_EQ(expected.at(2).choices.size(), 3u);
+  EXPECT_FALSE(expected.at(3).prompt_logprobs.front().has_value());
+  EXPECT_TRUE(expected.at(3).prompt_logprobs.back().has_value());
+  EXPECT_TRUE(expected.at(6).choices.front().tokens.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Invariance,
+                         testing::Values("mixtral_long", "qwen3_moe_norm", "llama_rope_dynamic"),
+                         [](const auto& name) { return std::string(name.param); });
+
+}  // namespace
+}  // namespace sluice::tests
