@@ -1,0 +1,104 @@
+#include "kernels/attend_item.h"
+
+#include <limits>
+
+#include "kernels/op_table.h"
+
+namespace sluice::kernels {
+
+void AttendItemRun::run_split(int64_t split) {
+  const int64_t first_key = split * kAttendSplit;
+  const int64_t last_key = std::min(first_key + kAttendSplit, visible(item_.pairs - 1));
+  for (int64_t i = first_seeing(first_key); i < item_.pairs; ++i) {
+    state_[i].max = -std::numeric_limits<float>::infinity();
+    std::fill(state_[i].sum, state_[i].sum + 16, 0.0f);
+    std::fill(output(i), output(i) + padded_, 0.0f);
+  }
+  for (int64_t key = first_key; key < last_key; key += kKeyBlock) {
+    const int64_t from = first_seeing(key);
+    const int64_t rows = item_.pairs - from;
+    const int64_t tiles = (rows + ops_.max_tile_tokens - 1) / ops_.max_tile_tokens;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t first = rows * tile / tiles;
+      run_tile(key, from + first, rows * (tile + 1) / tiles - first);
+    }
+  }
+}
+
+// Rows [first, first + count) and the keys of one block; each row sees at least one of them.
+void AttendItemRun::run_tile(int64_t first_key, int64_t first, int64_t count) {
+  const auto seen = [&](int64_t i) {
+    return std::min<int64_t>(visible(first + i) - first_key, kKeyBlock);
+  };
+  const int64_t most = seen(count - 1);
+  score(first_key, most, first, count);
+  const float* weights[kMaxTileTokens];
+  for (int64_t i = 0; i < count; ++i) {
+    weights[i] = scores_ + i * kKeyBlock;
+    const float factor =
+        ops_.softmax_block(scores_ + i * kKeyBlock, seen(i), args_.scale, &state_[first + i]);
+    if (factor != 1.0f) ops_.scale_row(output(first + i), padded_, factor);
+  }
+  if (seen(0) == most) return weigh(first_key, most, weights, first, count);
+  for (int64_t i = 0; i < count; ++i) weigh(first_key, seen(i), weights + i, first + i, 1);
+}
+
+// scores_[i] = q . k, lanes beyond `keys` undefined.
+void AttendItemRun::score(int64_t first_key, int64_t keys, int64_t first, int64_t count) {
+  const std::byte* panels[kKeyBlock / 16];
+  const int64_t tiles = (keys + 15) / 16;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t key = first_key + i * 16;
+    panels[i] = reinterpret_cast<const std::byte*>(head_of(key) +
+                                                   key % layout_.block_tokens * layout_.key_dim);
+  }
+  for (int64_t i = 0; i < tiles;) {
+    const int log2 =
+        tile_panels_log2(ops_, tensor::DType::kF32, static_cast<int>(count), tiles - i);
+    ops_.gemm[kF32][log2][count](panels + i, 16 * sizeof(float), q_ + first, layout_.key_dim,
+                                 scores_ + i * 16, kKeyBlock, false);
+    i += int64_t{1} << log2;
+  }
+}
+
+// output += weights . values, one run of keys per cache block.
+void AttendItemRun::weigh(int64_t first_key, int64_t keys, const float* const* weights,
+                          int64_t first, int64_t count) {
+  const int64_t dim = layout_.value_dim;
+  const int64_t whole = dim / 16 * 16;
+  for (int64_t at = 0; at < keys;) {
+    const int64_t offset = (first_key + at) % layout_.block_tokens;
+    const int64_t run = std::min(keys - at, layout_.block_tokens - offset);
+    const float* values =
+        head_of(first_key + at) + int64_t{layout_.block_tokens} * layout_.key_dim + offset * dim;
+    const float* rows[kMaxTileTokens];
+    for (int64_t i = 0; i < count; ++i) rows[i] = weights[i] + at;
+    weigh_panels(values, dim, whole, rows, run, output(first), count);
+    if (whole < dim) {
+      alignas(64) float tail[kKeyBlock * 16];
+      for (int64_t k = 0; k < run; ++k)
+        for (int64_t i = 0; i < 16; ++i)
+          tail[k * 16 + i] = whole + i < dim ? values[k * dim + whole + i] : 0.0f;
+      weigh_panels(tail, 16, 16, rows, run, output(first) + whole, count);
+    }
+    at += run;
+  }
+}
+
+void AttendItemRun::weigh_panels(const float* values, int64_t ld_values, int64_t dim,
+                                 const float* const* weights, int64_t keys, float* out,
+                                 int64_t count) {
+  const std::byte* panels[kMaxTilePanels];
+  for (int64_t panel = 0; panel < dim / 16;) {
+    const int log2 =
+        tile_panels_log2(ops_, tensor::DType::kF32, static_cast<int>(count), dim / 16 - panel);
+    const int64_t size = int64_t{1} << log2;
+    for (int64_t p = 0; p < size; ++p)
+      panels[p] = reinterpret_cast<const std::byte*>(values + (panel + p) * 16);
+    ops_.gemm[kF32][log2][count](panels, ld_values * int64_t{sizeof(float)}, weights, keys,
+                                 out + panel * 16, padded_, true);
+    panel += size;
+  }
+}
+
+}  // namespace sluice::kernels
