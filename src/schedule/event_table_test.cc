@@ -75,8 +75,9 @@ TEST(EventTable, BehavesAsAMapUnderRandomUse) {
       if (!done) named.waiting.insert(tasks);
       ++named.made;
     }
-    if (named.signalled && named.made == named.waits) model.erase(name);
-    if (!named.signalled && named.made == 0) model.erase(name);
+    const bool forgotten = named.signalled && named.made == named.waits;
+    const bool untouched = !named.signalled && named.made == 0;
+    if (forgotten || untouched) model.erase(name);
     ASSERT_EQ(table.size(), static_cast<int64_t>(model.size()));
   }
 }
