@@ -225,6 +225,9 @@ TEST(ChatTemplate, HostileTemplatesMeetTheirLimits) {
       "{{ ('x ' * 10**6).split() | join('y' * 10**6) }}",
       "{% set b %}{% for i in range(99999) %}" + std::string(4000, 'z') +
           "{% endfor %}{% endset %}{{ b | length }}",
+      "{% set ns = namespace() %}{% set ns.me = [ns] %}",
+      "{% set ns = namespace() %}{% set ns.a, ns.b = 1, 2 %}",
+      "{% set ns = namespace() %}{% set ns.d = dict(a=ns) %}{{ [ns.d] | tojson }}",
       "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}{{ ns | tojson }}",
       "{% set a = namespace() %}{% set a.x = a %}{% set b = namespace() %}{% set b.x = b %}"
       "{{ a == b }}",

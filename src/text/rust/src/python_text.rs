@@ -93,10 +93,6 @@ fn write_repr(out: &mut Bounded, value: &Value, depth: usize) -> Result<(), Erro
     }
     match value.kind() {
         ValueKind::Undefined => out.push("Undefined"),
-        // It may hold itself.
-        ValueKind::Map if is_namespace(value) => {
-            Err(Error::new(ErrorKind::InvalidOperation, "a namespace cannot be printed"))
-        }
         _ if is_dict(value) => {
             out.push("{")?;
             for (i, key) in value.try_iter()?.enumerate() {
@@ -138,13 +134,8 @@ pub fn is_tuple(value: &Value) -> bool {
     value.downcast_object_ref::<minijinja::value::Tuple>().is_some()
 }
 
-/// A namespace looks like a map to minijinja, and may hold itself.
 pub fn is_dict(value: &Value) -> bool {
-    value.kind() == ValueKind::Map && !is_namespace(value)
-}
-
-fn is_namespace(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.type_name().contains("amespace"))
+    value.kind() == ValueKind::Map
 }
 
 /// Python quotes with ' unless the text has ' and no ".

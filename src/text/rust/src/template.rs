@@ -38,7 +38,9 @@ impl Template {
         let (env, code) = on_own_stack(move || {
             let syntax = syntax()?;
             let code = Program::compile(source, syntax.clone()).map_err(|e| told(&e))?;
-            Ok((environment(syntax, limits), code))
+            let mut env = environment(syntax, limits);
+            code.install_assignments(&mut env);
+            Ok((env, code))
         })?;
         let mut template = Template { env, code, limits, takes_parts: false, takes_strings: true };
         template.probe_content();

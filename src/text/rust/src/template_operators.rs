@@ -4,12 +4,17 @@
 //! fill the memory. Its == walks [x, x] nested sixty times, which is for ever. These instructions take
 //! n values and leave one, as a call of a function with n arguments does, so they are replaced one
 //! for one. No template can spell the functions' names.
+//!
+//! `set ns.x = value` becomes a call too, on this file's own namespace: minijinja's may hold itself, and
+//! then printing or comparing it never ends. The call leaves a value that nothing takes (a statement's
+//! stack is not read again), a marker, so that what should find it there by mistake is refused.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use minijinja::machinery::{self, CodeGenerator, Instruction, Instructions};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, Tuple, Value, ValueKind};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Tuple, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 
 use crate::python_text::{is_dict, is_list, is_tuple, write_str, Bounded};
@@ -32,6 +37,8 @@ pub struct Program {
     main: Instructions<'static>,
     blocks: BTreeMap<&'static str, Instructions<'static>>,
     _source: Box<str>,
+    /// The attributes that the template sets on namespaces, and the functions that set them.
+    attributes: BTreeMap<String, Box<str>>,
 }
 
 impl Program {
@@ -45,9 +52,20 @@ impl Program {
         let mut generator = CodeGenerator::new(NAME, text);
         generator.compile_stmt(&tree);
         let (mut main, mut blocks) = generator.finish();
-        replace_operators(&mut main);
-        blocks.values_mut().for_each(replace_operators);
-        Ok(Program { main, blocks, _source: source })
+        let mut attributes = BTreeMap::new();
+        for code in std::iter::once(&mut main).chain(blocks.values_mut()) {
+            replace_operators(code, &mut attributes);
+        }
+        Ok(Program { main, blocks, _source: source, attributes })
+    }
+
+    /// Gives `env` the functions that this program's assignments call.
+    pub fn install_assignments(&self, env: &mut Environment<'static>) {
+        for (attribute, setter) in &self.attributes {
+            let attribute = attribute.clone();
+            let set = move |value: &Value, target: &Value| assign(&attribute, value, target);
+            env.add_function(setter.to_string(), set);
+        }
     }
 
     pub fn run(&self, env: &Environment<'static>, variables: Value) -> Result<String, Error> {
@@ -59,9 +77,20 @@ impl Program {
     }
 }
 
-fn replace_operators(code: &mut Instructions<'static>) {
+fn replace_operators(
+    code: &mut Instructions<'static>,
+    attributes: &mut BTreeMap<String, Box<str>>,
+) {
     let mut at = 0;
     while let Some(instruction) = code.get_mut(at) {
+        if let Instruction::SetAttr(attribute) = instruction {
+            let name = attributes
+                .entry(attribute.to_string())
+                .or_insert_with(|| format!(".{attribute}=").into_boxed_str());
+            // SAFETY: as for the source; `attributes` ends up in the same Program.
+            let name: &'static str = unsafe { &*(&**name as *const str) };
+            *instruction = Instruction::CallFunction(name, Some(2));
+        }
         let call = match instruction {
             Instruction::Add => Some((ADD, 2)),
             Instruction::StringConcat => Some((CONCAT, 2)),
@@ -89,6 +118,7 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_function(UNEQUAL, |state: &State, a: &Value, b: &Value| {
         equal(state, a, b, 0).map(|equal| !equal)
     });
+    env.add_function("namespace", namespace);
     env.add_function(LIST, |state: &State, items: Rest<Value>| {
         weigh(state, &items)?;
         Ok(Value::from(items.0))
@@ -103,6 +133,72 @@ pub fn install(env: &mut Environment<'static>) {
     });
 }
 
+/// What `namespace()` makes: names that a template may set again, from inside a loop too. It is no
+/// dict, so that nothing walks into it.
+#[derive(Debug, Default)]
+pub struct Namespace {
+    values: Mutex<BTreeMap<String, Value>>,
+}
+
+impl Object for Namespace {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.values.lock().ok()?.get(key.as_str()?).cloned()
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<Namespace>")
+    }
+}
+
+/// What an assignment leaves behind.
+#[derive(Debug)]
+struct Nothing;
+
+impl Object for Nothing {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+}
+
+fn assign(name: &str, value: &Value, target: &Value) -> Result<Value, Error> {
+    let refused = |message: &str| Err(Error::new(ErrorKind::InvalidOperation, message.to_string()));
+    let Some(namespace) = target.downcast_object_ref::<Namespace>() else {
+        return refused("can only assign to the attributes of a namespace");
+    };
+    if name.starts_with('_') {
+        return refused("a namespace takes no name that begins with an underscore");
+    }
+    if value.downcast_object_ref::<Nothing>().is_some() {
+        return refused("attributes cannot be set several at once");
+    }
+    if value.downcast_object_ref::<Namespace>().is_some() {
+        // It might keep itself alive for ever.
+        return refused("a namespace cannot be held by another one");
+    }
+    if let Ok(mut values) = namespace.values.lock() {
+        values.insert(name.to_string(), value.clone());
+    }
+    Ok(Value::from_object(Nothing))
+}
+
+/// namespace(a=1), namespace({'a': 1})
+fn namespace(first: Option<Value>, named: Kwargs) -> Result<Value, Error> {
+    let made = Value::from_object(Namespace::default());
+    if let Some(dict) = first {
+        for key in dict.try_iter()? {
+            assign(key.as_str().unwrap_or("_"), &dict.get_item(&key)?, &made)?;
+        }
+    }
+    for name in named.args().map(str::to_string).collect::<Vec<_>>() {
+        assign(&name, &named.get::<Value>(&name)?, &made)?;
+    }
+    Ok(made)
+}
+
 /// Pays for a new container by all that it holds, and refuses one that is nested too deeply or that
 /// names the same values again and again.
 fn weigh(state: &State, items: &[Value]) -> Result<(), Error> {
@@ -115,6 +211,10 @@ fn weigh(state: &State, items: &[Value]) -> Result<(), Error> {
 
 fn count_nodes(value: &Value, depth: usize, nodes: &mut usize) -> Result<(), Error> {
     *nodes += 1;
+    if value.downcast_object_ref::<Namespace>().is_some() {
+        let message = "a namespace cannot be held by another value";
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
     if depth > MAX_NESTING || *nodes > MAX_NODES {
         let message = "a value is nested too deeply or holds too much";
         return Err(Error::new(ErrorKind::InvalidOperation, message));
@@ -145,10 +245,7 @@ fn equal(state: &State, a: &Value, b: &Value, depth: usize) -> Result<bool, Erro
         }
         return Ok(true);
     }
-    if a.kind() == ValueKind::Map && b.kind() == ValueKind::Map {
-        if !is_dict(a) || !is_dict(b) {
-            return Err(Error::new(ErrorKind::InvalidOperation, "namespaces cannot be compared"));
-        }
+    if is_dict(a) && is_dict(b) {
         if a.len() != b.len() {
             return Ok(false);
         }
