@@ -42,6 +42,7 @@ class Job {
   const Output& output() const { return *output_; }
   int64_t answered_before() const { return answered_before_; }
   int64_t failed_before() const { return failed_before_; }  // of these, error lines
+  int64_t index_bytes() const { return index_->bytes(); }   // after prepare()
   // When the output was begun: what templates are told the time is.
   int64_t begun_local_s() const { return journal_->begun_local_s(); }
 

@@ -32,8 +32,13 @@ std::variant<BatchLine, LineError> read_body(const Json& body, bool is_chat, std
   read_guide(fields, line);
   read_other(fields);
   fields.refuse_unknown();
+  const bool generates = !line.has_max_tokens || line.sampling.max_tokens > 0;
+  if (!generates && !line.echo)
+    fields.wrong_value("max_tokens", "is 0, which only 'echo' gives a sense");
   if (!fields.ok()) return *fields.error();
-  if (line.echo && line.sampling.logprobs) line.sampling.prompt_logprobs = line.sampling.logprobs;
+  // Without new tokens the engine must be asked for something of the prompt.
+  if (line.echo && (line.sampling.logprobs || !generates))
+    line.sampling.prompt_logprobs = line.sampling.logprobs.value_or(0);
   return line;
 }
 

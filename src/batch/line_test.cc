@@ -84,6 +84,11 @@ TEST(Line, EchoWithLogprobsAsksForThePromptsToo) {
   EXPECT_EQ(parsed.line()->sampling.prompt_logprobs, 1);
   EXPECT_EQ(parsed.line()->sampling.max_tokens, 0);
   EXPECT_EQ(code(chat(R"("max_tokens":0)")), "invalid_value");
+  EXPECT_EQ(code(completion(R"("prompt":"x","max_tokens":0)")), "invalid_value");
+  const ParsedLine alone = completion(R"("prompt":"x","max_tokens":0,"echo":true)");
+  ASSERT_NE(alone.line(), nullptr);
+  EXPECT_EQ(alone.line()->sampling.prompt_logprobs, 0);
+  EXPECT_FALSE(alone.line()->sampling.logprobs);
 }
 
 TEST(Line, PlainLinesNeedNoIdOfTheirOwn) {

@@ -14,9 +14,7 @@ void read_numbers(Fields& fields, SamplingParams& sampling) {
     fields.wrong_value("top_p", "is 0; it must be above 0, up to 1");
   fields.whole("top_k", -1, INT32_MAX, sampling.top_k);
   fields.number("min_p", 0, 1, sampling.min_p);
-  if (fields.number("repetition_penalty", 0, 100, sampling.repetition_penalty) &&
-      sampling.repetition_penalty == 0)
-    fields.wrong_value("repetition_penalty", "is 0; it must be above 0");
+  fields.number("repetition_penalty", 0.001, 100, sampling.repetition_penalty);
   fields.number("frequency_penalty", -2, 2, sampling.frequency_penalty);
   fields.number("presence_penalty", -2, 2, sampling.presence_penalty);
   int64_t n = sampling.n;

@@ -1,0 +1,126 @@
+#include "batch/report.h"
+
+#include <algorithm>
+
+namespace sluice::batch {
+namespace {
+
+double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+Json cost_json(const models::Cost& cost) {
+  return {{"flops", cost.flops},
+          {"weight_bytes", cost.weight_bytes},
+          {"kv_bytes", cost.kv_bytes},
+          {"activation_bytes", cost.activation_bytes}};
+}
+
+Json stages_json(const engine::EngineStats& stats) {
+  Json stages = Json::object();
+  for (size_t i = 0; i < stats.stages.size(); ++i) {
+    const engine::StageStats& stage = stats.stages[i];
+    if (stage.tasks == 0) continue;
+    stages[models::name(static_cast<models::StageKind>(i))] = {
+        {"tasks", stage.tasks},
+        {"busy_seconds", stage.busy_seconds},
+        {"estimated", cost_json(stage.cost)}};
+  }
+  return stages;
+}
+
+Json scores_json(const Scores& scores) {
+  Json tasks = Json::array();
+  for (const TaskScore& task : scores.tasks) {
+    tasks.push_back({{"task", task.task},
+                     {"expected", task.expected},
+                     {"correct", task.correct},
+                     {"wrong", task.wrong},
+                     {"error_lines", task.failed},
+                     {"missing", task.missing},
+                     {"expert_tokens", task.expert_tokens}});
+  }
+  const TaskScore all = scores.total();
+  return {{"expected", all.expected},
+          {"correct", all.correct},
+          {"layers", scores.layers},
+          {"experts", scores.experts},
+          {"task_expert_information_bits", scores.information_bits},
+          {"tasks", std::move(tasks)}};
+}
+
+}  // namespace
+
+double generated_per_second(const ReportInput& input) {
+  return over(static_cast<double>(input.stats.generated_tokens), input.state.seconds);
+}
+
+Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimits>& limits) {
+  Bound bound;
+  double busy = 0, allowed = 0, by_memory = 0;
+  for (const engine::StageStats& stage : stats.stages) {
+    busy += stage.busy_seconds;
+    bound.work += stage.cost;
+    if (!limits) continue;
+    // T = max(bytes / b, flops / p), stage by stage   // HRM eq. 14
+    const double memory = over(stage.cost.bytes(), limits->read_bytes_per_second);
+    const double arithmetic = over(stage.cost.flops, limits->flops_per_second);
+    allowed += std::max(memory, arithmetic);
+    by_memory += memory >= arithmetic ? memory : 0;
+  }
+  bound.bytes_per_second = over(bound.work.bytes(), busy);
+  bound.flops_per_second = over(bound.work.flops, busy);
+  bound.known = limits && busy > 0 && allowed > 0;
+  bound.by_memory = by_memory * 2 >= allowed;
+  bound.share = over(allowed, busy);
+  return bound;
+}
+
+Json report_json(const ReportInput& input) {
+  const RunState& state = input.state;
+  const engine::EngineStats& stats = input.stats;
+  Json json = {
+      {"model", input.model},
+      {"requests",
+       {{"total", state.requests},
+        {"answered", state.answered},
+        {"error_lines", state.failed},
+        {"answered_before", state.answered_before},
+        {"other_model_names", state.other_models}}},
+      {"complete", state.at_end},
+      {"tokens",
+       {{"prompt", stats.prompt_tokens},
+        {"prompt_cached", stats.cached_prompt_tokens},
+        {"computed", stats.computed_tokens},
+        {"generated", stats.generated_tokens}}},
+      {"seconds",
+       {{"load", input.load_seconds},
+        {"whole", state.seconds},
+        {"reading", state.reading_seconds},
+        {"computing", state.computing_seconds},
+        {"writing", state.writing_seconds},
+        {"host_compute_busy", stats.busy_seconds}}},
+      {"generated_tokens_per_second", generated_per_second(input)},
+      {"prompt_tokens_per_second", over(static_cast<double>(stats.prompt_tokens), state.seconds)},
+      {"batch",
+       {{"occupancy", over(static_cast<double>(stats.sequence_slots_used),
+                           static_cast<double>(stats.sequence_slots))},
+        {"iterations", stats.iterations},
+        {"preemptions", stats.preemptions}}},
+      {"stages", stages_json(stats)},
+      {"expert_tokens", stats.expert_tokens},
+      {"plan", plan::to_json(input.plan)}};
+  const Bound bound = bound_of(stats, input.limits);
+  if (bound.known) {
+    json["bound"] = {{"by", bound.by_memory ? "memory bandwidth" : "compute"},
+                     {"share", bound.share},
+                     {"estimated_bytes_per_second", bound.bytes_per_second},
+                     {"estimated_flops_per_second", bound.flops_per_second},
+                     {"limit_source", input.limits->measured ? "measured" : "stated"},
+                     {"limit_bytes_per_second", input.limits->read_bytes_per_second},
+                     {"limit_flops_per_second", input.limits->flops_per_second},
+                     {"limit_dtype", input.limits->dtype}};
+  }
+  if (input.scores) json["scores"] = scores_json(*input.scores);
+  return json;
+}
+
+}  // namespace sluice::batch

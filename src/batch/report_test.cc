@@ -1,0 +1,233 @@
+#include "batch/report.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "batch/bars.h"
+#include "batch/progress.h"
+
+namespace sluice::batch {
+namespace {
+
+TEST(Bars, ShowEighthsAndNeverHideWhatIsThere) {
+  EXPECT_EQ(bar(0, 4), "    ");
+  EXPECT_EQ(bar(1, 4), "████");
+  EXPECT_EQ(bar(7, 4), "████");
+  EXPECT_EQ(bar(0.5, 4), "██  ");
+  EXPECT_EQ(bar(0.53125, 4), "██▏ ");
+  EXPECT_EQ(bar(1e-9, 4), "▏   ");
+  EXPECT_EQ(cells(bar(0.33, 17)), 17);
+}
+
+TEST(Bars, HeatIsAgainstTheLargest) {
+  const std::vector<double> values = {0, 1, 4, 8, 0.01};
+  EXPECT_EQ(heat(values, 8), " ▁▄█▁");
+  EXPECT_EQ(heat(values, 3), "▁█▁");  // two to a cell
+  EXPECT_EQ(heat(std::vector<double>(4, 0.0), 8), "    ");
+}
+
+TEST(Bars, NumbersAsPeopleReadThem) {
+  EXPECT_EQ(percent(0.5), "50 %");
+  EXPECT_EQ(percent(0.004), "0.4 %");
+  EXPECT_EQ(percent(0), "0 %");
+  EXPECT_EQ(rate(1234.5), "1,235");
+  EXPECT_EQ(rate(12.34), "12.3");
+  EXPECT_EQ(pad("é", 3), "é  ");
+  EXPECT_EQ(pad_left("é", 3), "  é");
+}
+
+TEST(Progress, FitsTheTerminal) {
+  ProgressView view;
+  view.requests = 10'000;
+  view.done = 2'500;
+  view.generated_per_second = 812;
+  view.prompt_per_second = 2'134;
+  view.kv_share = 0.37;
+  view.eta_seconds = 754;
+  view.running = 64;
+  const std::string wide = live_line(view, 120);
+  EXPECT_EQ(wide,
+            "▕███████▌                      ▏ 2,500/10,000  ETA 12 m 34 s  812 tok/s  "
+            "prompt 2,134 tok/s  KV 37 %  64 running");
+  for (int columns = 1; columns < 130; ++columns) {
+    EXPECT_LT(cells(live_line(view, columns)), std::max(columns, 1)) << columns;
+  }
+  EXPECT_NE(live_line(view, 40).find("2,500/10,000"), std::string::npos);
+  view.failed = 3;
+  EXPECT_EQ(log_line(view),
+            "2,500 of 10,000 requests done, 3 error lines; 812 generated tok/s, 2,134 prompt "
+            "tok/s, KV 37 %, ETA 12 m 34 s");
+}
+
+TEST(Progress, LogsInIntervalsAndDrawsInPlace) {
+  std::string written;
+  const auto write = [&](const std::string& text) { written += text; };
+  RunState state;
+  state.requests = 10;
+  state.answered = 5;
+  state.seconds = 2;
+  engine::EngineStats stats;
+  stats.generated_tokens = 100;
+  Progress log({.log_every = std::chrono::milliseconds(0)}, write);
+  log.update(state, stats);
+  EXPECT_EQ(written,
+            "5 of 10 requests done; 50.0 generated tok/s, 0.0 prompt tok/s, KV 0 %, ETA 2.0 s\n");
+  written.clear();
+  Progress seldom({.log_every = std::chrono::hours(1)}, write);
+  for (int i = 0; i < 5; ++i) seldom.update(state, stats);
+  EXPECT_EQ(written, "");
+  Progress live({.live = true, .columns = [] { return 60; }}, write);
+  live.update(state, stats);
+  EXPECT_TRUE(written.starts_with("\r\x1b[2K▕")) << written;
+  written.clear();
+  live.clear();
+  EXPECT_EQ(written, "\r\x1b[2K");
+}
+
+ReportInput report() {
+  ReportInput input;
+  input.model = "demo";
+  input.state.requests = 10;
+  input.state.answered = 9;
+  input.state.failed = 1;
+  input.state.seconds = 4;
+  input.state.at_end = true;
+  input.stats.generated_tokens = 100;
+  input.stats.prompt_tokens = 300;
+  input.stats.cached_prompt_tokens = 150;
+  input.stats.sequence_slots = 8;
+  input.stats.sequence_slots_used = 6;
+  input.stats.busy_seconds = 2;
+  engine::StageStats& attend = input.stats.stages[static_cast<size_t>(models::StageKind::kAttend)];
+  attend = {.tasks = 3, .busy_seconds = 0.5, .cost = {.flops = 1e9, .kv_bytes = 4e9}};
+  engine::StageStats& expert =
+      input.stats.stages[static_cast<size_t>(models::StageKind::kExpertGroup)];
+  expert = {.tasks = 5, .busy_seconds = 1.5, .cost = {.flops = 4e10, .weight_bytes = 1e9}};
+  input.stats.expert_tokens = {{}, {8, 4, 0, 4}};
+  input.limits = {.name = "cpu",
+                  .dtype = "f32",
+                  .measured = true,
+                  .read_bytes_per_second = 1e10,
+                  .flops_per_second = 5e10};
+  return input;
+}
+
+TEST(Report, NamesTheBoundStageByStage) {
+  const ReportInput input = report();
+  const Bound bound = bound_of(input.stats, input.limits);
+  ASSERT_TRUE(bound.known);
+  // attend: 0.4 s of memory; experts: 0.8 s of arithmetic; 2 s were busy.
+  EXPECT_FALSE(bound.by_memory);
+  EXPECT_NEAR(bound.share, 0.6, 1e-9);
+  EXPECT_NEAR(bound.bytes_per_second, 2.5e9, 1);
+  EXPECT_NEAR(bound.flops_per_second, 2.05e10, 1);
+  EXPECT_FALSE(bound_of(input.stats, std::nullopt).known);
+  EXPECT_FALSE(bound_of({}, input.limits).known);
+}
+
+TEST(Report, SaysWhatWasDone) {
+  const ReportInput input = report();
+  const std::string text = report_text(input, 100);
+  for (const char* part :
+       {"9 answered, 1 error lines", "25.0 generated tok/s", "75.0 prompt tok/s",
+        "50 % of the prompt", "75 % of the slots", "host compute",
+        "▕████████████████████                    ▏   50 %", "attend", "expert_group", "layer 1",
+        "▕█▄ ▄▏ most/mean 2.00", "60 % of the speed that 50.0 GFLOP/s of f32 (measured)",
+        "(estimated)"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  }
+  const Json json = report_json(input);
+  EXPECT_EQ(json["requests"]["error_lines"], 1);
+  EXPECT_EQ(json["generated_tokens_per_second"], 25.0);
+  EXPECT_EQ(json["bound"]["by"], "compute");
+  EXPECT_EQ(json["stages"].size(), 2U);
+  EXPECT_TRUE(base::parse_json(base::to_line(json)).ok());
+}
+
+TEST(Report, AnEmptyRunHasNoFiguresThatAreNotThere) {
+  ReportInput input;
+  input.model = "m";
+  const std::string text = report_text(input, 80);
+  EXPECT_EQ(text.find("nan"), std::string::npos);
+  EXPECT_EQ(text.find("inf"), std::string::npos);
+  EXPECT_EQ(text.find("bound"), std::string::npos);
+  EXPECT_TRUE(base::parse_json(base::to_line(report_json(input))).ok());
+}
+
+TEST(Score, ComparesTextAndJson) {
+  EXPECT_TRUE(same_answer(" 42\n", "42"));
+  EXPECT_FALSE(same_answer("42.", "42"));
+  EXPECT_FALSE(same_answer("042", "42"));
+  EXPECT_TRUE(same_answer(R"({"b": 1, "a": [2]})", R"({"a":[2],"b":1})"));
+  EXPECT_FALSE(same_answer(R"({"a":2})", R"({"a":3})"));
+  EXPECT_FALSE(same_answer("", R"({"a":3})"));
+  EXPECT_TRUE(same_answer("  ", ""));
+}
+
+TEST(Score, InformationIsThatOfTheTable) {
+  EXPECT_NEAR(mutual_information_bits({{5, 5}, {5, 5}}), 0, 1e-12);
+  EXPECT_NEAR(mutual_information_bits({{7, 0}, {0, 7}}), 1, 1e-12);
+  EXPECT_NEAR(mutual_information_bits({{3, 0, 0, 0}, {0, 3, 0, 0}, {0, 0, 3, 0}, {0, 0, 0, 3}}), 2,
+              1e-12);
+  EXPECT_EQ(mutual_information_bits({{0, 0}}), 0);
+  EXPECT_EQ(mutual_information_bits({}), 0);
+}
+
+TEST(Score, CountsByTaskWithTheirExperts) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "sluice-score-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const std::filesystem::path directory = pattern;
+  std::ofstream(directory / "expected.jsonl")
+      << R"({"custom_id":"a","task":"sum","expected":"3"})" << "\n\n"
+      << R"({"custom_id":"b","task":"sum","expected":"4"})" << "\n"
+      << R"({"custom_id":"c","task":"sort","expected":"1 2"})" << "\n"
+      << R"({"custom_id":"d","task":"sort","expected":"1 3"})" << "\n"
+      << R"({"custom_id":"e","task":"sort","expected":"1 4"})" << "\n";
+  const auto answer = [](const std::string& id, const std::string& text) {
+    return R"({"id":"batch_req_0123456789abcdef","custom_id":")" + id +
+           R"(","response":{"status_code":200,"body":{"choices":[{"message":{"content":")" + text +
+           R"("}}]}},"error":null})" + "\n";
+  };
+  const std::string out = (directory / "out.jsonl").string();
+  std::ofstream(out) << answer("a", "3") << answer("b", "5") << answer("c", "1 2 ")
+                     << answer("zz", "not asked")
+                     << error_line("d", 4, {400, "invalid_value", "no", "", true}) << "\n";
+  auto scorer = Scorer::open((directory / "expected.jsonl").string());
+  ASSERT_TRUE(scorer.ok()) << scorer.error().message;
+  scorer->set_shape(2, 2);
+  scorer->add_experts("a", {4, 0, 2, 2});
+  scorer->add_experts("c", {0, 4, 2, 2});
+  scorer->add_experts("zz", {9, 9, 9, 9});
+  auto journal = Journal::open(out);
+  ASSERT_TRUE(journal.ok());
+  auto output = Output::open(out, *journal);
+  ASSERT_TRUE(output.ok());
+  const auto scores = scorer->score(*output);
+  ASSERT_TRUE(scores.ok()) << scores.error().message;
+  ASSERT_EQ(scores->tasks.size(), 2U);
+  const TaskScore& sort = scores->tasks[0];
+  EXPECT_EQ(sort.task, "sort");
+  EXPECT_EQ(sort.expected, 3);
+  EXPECT_EQ(sort.correct, 1);
+  EXPECT_EQ(sort.failed, 1);
+  EXPECT_EQ(sort.missing, 1);
+  EXPECT_EQ(scores->tasks[1].correct, 1);
+  EXPECT_EQ(scores->tasks[1].wrong, 1);
+  ASSERT_EQ(scores->information_bits.size(), 2U);
+  EXPECT_NEAR(scores->information_bits[0], 1, 1e-12);
+  EXPECT_NEAR(scores->information_bits[1], 0, 1e-12);
+  const std::string text = score_text(*scores, 100);
+  EXPECT_NE(text.find("2/5"), std::string::npos) << text;
+  EXPECT_NE(text.find("layer 0 tells tasks apart by 1.00 bit"), std::string::npos) << text;
+  std::filesystem::remove_all(directory);
+}
+
+TEST(Score, RefusesABrokenFile) {
+  EXPECT_EQ(Scorer::open("/nonexistent/expected.jsonl").error().code, ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace sluice::batch

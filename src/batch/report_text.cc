@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <numeric>
+
+#include "base/units.h"
+#include "batch/bars.h"
+#include "batch/report.h"
+
+namespace sluice::batch {
+namespace {
+
+using base::format_bytes;
+using base::format_count;
+using base::format_seconds;
+
+constexpr int kLabelCells = 14;
+constexpr int kMaxHeatCells = 64;
+constexpr size_t kMaxHeatLayers = 48;
+constexpr int kTaskLayers = 2;  // of which the table of tasks shows the experts
+
+double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+std::string row(const std::string& label, const std::string& text) {
+  return "  " + pad(label, kLabelCells) + text + "\n";
+}
+
+// A rate of arithmetic or of memory: "12.3 GB/s". Powers of 1000, as vendors count them.
+std::string giga(double per_second, const char* unit) {
+  return rate(per_second / 1e9) + " G" + unit;
+}
+
+std::string requests_text(const RunState& state) {
+  std::string text = format_count(state.answered) + " answered";
+  text += state.failed > 0 ? ", " + format_count(state.failed) + " error lines" : ", no errors";
+  if (state.answered_before > 0)
+    text += "; " + format_count(state.answered_before) + " by earlier runs";
+  if (!state.at_end)
+    text += "; " + format_count(state.requests - state.done()) + " not yet answered";
+  return text;
+}
+
+std::string lane_row(const std::string& label, double seconds, double whole, int bar_cells) {
+  return row(label, "▕" + bar(over(seconds, whole), bar_cells) + "▏ " +
+                        pad_left(percent(over(seconds, whole)), 6) + "  " +
+                        format_seconds(seconds));
+}
+
+std::string time_text(const ReportInput& input, int columns) {
+  const int cells = std::clamp(columns - kLabelCells - 26, 10, 40);
+  const RunState& state = input.state;
+  const engine::EngineStats& stats = input.stats;
+  std::string text = "\n  where the time went (busy, not waiting; measured)\n";
+  text += lane_row("host compute", stats.busy_seconds, state.seconds, cells);
+  std::vector<size_t> order(stats.stages.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return stats.stages[a].busy_seconds > stats.stages[b].busy_seconds;
+  });
+  for (const size_t i : order) {
+    if (stats.stages[i].tasks == 0) continue;
+    text += lane_row(std::string("  ") + models::name(static_cast<models::StageKind>(i)),
+                     stats.stages[i].busy_seconds, state.seconds, cells);
+  }
+  text += lane_row("read, tokenize", state.reading_seconds, state.seconds, cells);
+  text += lane_row("write, sync", state.writing_seconds, state.seconds, cells);
+  return text;
+}
+
+std::string experts_text(const engine::EngineStats& stats) {
+  std::string text;
+  size_t shown = 0, moe_layers = 0;
+  for (size_t layer = 0; layer < stats.expert_tokens.size(); ++layer) {
+    const auto& counts = stats.expert_tokens[layer];
+    const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    if (counts.empty() || total == 0) continue;
+    if (moe_layers++ >= kMaxHeatLayers) continue;
+    ++shown;
+    const std::vector<double> values(counts.begin(), counts.end());
+    const double most = *std::max_element(values.begin(), values.end());
+    const double mean = static_cast<double>(total) / static_cast<double>(counts.size());
+    char ratio[32];
+    std::snprintf(ratio, sizeof ratio, "%.2f", most / mean);
+    text += row("  layer " + std::to_string(layer),
+                "▕" + heat(values, kMaxHeatCells) + "▏ most/mean " + ratio);
+  }
+  if (text.empty()) return "";
+  if (moe_layers > shown)
+    text += row("", "and " + std::to_string(moe_layers - shown) + " more layers (--json has all)");
+  return "\n  expert load (tokens by expert, against the layer's most used; measured)\n" + text;
+}
+
+std::string bound_text(const ReportInput& input) {
+  const Bound bound = bound_of(input.stats, input.limits);
+  if (!bound.known) return "";
+  const MachineLimits& limits = *input.limits;
+  const std::string source = limits.measured ? " (measured)" : " (stated)";
+  std::string text = "\n  what bound the run\n";
+  const std::string limit = bound.by_memory
+                                ? giga(limits.read_bytes_per_second, "B/s of memory bandwidth")
+                                : giga(limits.flops_per_second, "FLOP/s of ") + limits.dtype;
+  text += row(bound.by_memory ? "  memory" : "  compute",
+              percent(bound.share) + " of the speed that " + limit + source + " allow its stages");
+  if (bound.by_memory && bound.share > 1)
+    text += row("", "more than memory gives: the weights stayed in the processor's caches");
+  text += row("  reached", giga(bound.bytes_per_second, "B/s") + " and " +
+                               giga(bound.flops_per_second, "FLOP/s while computing (estimated)"));
+  const double bytes = bound.work.bytes();
+  text += row("  bytes", percent(over(bound.work.weight_bytes, bytes)) + " weights, " +
+                             percent(over(bound.work.kv_bytes, bytes)) + " KV, " +
+                             percent(over(bound.work.activation_bytes, bytes)) +
+                             " activations (estimated)");
+  return text;
+}
+
+}  // namespace
+
+std::string report_text(const ReportInput& input, int columns) {
+  const RunState& state = input.state;
+  const engine::EngineStats& stats = input.stats;
+  std::string text = "\n" + input.model + ": " + format_count(state.answered + state.failed) +
+                     " of " + format_count(state.requests) + " requests in " +
+                     format_seconds(state.seconds) + "\n\n";
+  text += row("requests", requests_text(state));
+  if (state.other_models > 0)
+    text += row("", format_count(state.other_models) + " of them name another model");
+  text += row("tokens", format_count(stats.prompt_tokens) + " prompt, " +
+                            format_count(stats.generated_tokens) + " generated");
+  text += row("throughput",
+              rate(generated_per_second(input)) + " generated tok/s over the whole time, " +
+                  rate(over(static_cast<double>(stats.prompt_tokens), state.seconds)) +
+                  " prompt tok/s");
+  text +=
+      row("prefix cache", percent(over(static_cast<double>(stats.cached_prompt_tokens),
+                                       static_cast<double>(stats.prompt_tokens))) +
+                              " of the prompt tokens (" + format_count(stats.cached_prompt_tokens) +
+                              ") were there already");
+  text +=
+      row("batch",
+          percent(over(static_cast<double>(stats.sequence_slots_used),
+                       static_cast<double>(stats.sequence_slots))) +
+              " of the slots occupied, " + format_count(stats.iterations) + " iterations" +
+              (stats.preemptions > 0 ? ", " + format_count(stats.preemptions) + " requests set back"
+                                     : std::string()));
+  text += row("memory", format_bytes(static_cast<double>(input.plan.weight_bytes)) + " weights, " +
+                            format_bytes(static_cast<double>(input.plan.kv_bytes)) + " KV, " +
+                            format_bytes(static_cast<double>(input.plan.activation_bytes)) +
+                            " activations; loaded in " + format_seconds(input.load_seconds));
+  text += time_text(input, columns);
+  text += experts_text(stats);
+  text += bound_text(input);
+  if (input.scores) text += score_text(*input.scores, columns);
+  return text;
+}
+
+std::string score_text(const Scores& scores, int columns) {
+  int name_cells = 4;
+  for (const TaskScore& task : scores.tasks) name_cells = std::max(name_cells, cells(task.task));
+  // The layers that tell tasks apart best.
+  std::vector<int> layers(static_cast<size_t>(scores.layers));
+  std::iota(layers.begin(), layers.end(), 0);
+  std::stable_sort(layers.begin(), layers.end(), [&](int a, int b) {
+    return scores.information_bits[static_cast<size_t>(a)] >
+           scores.information_bits[static_cast<size_t>(b)];
+  });
+  layers.resize(std::min<size_t>(layers.size(), kTaskLayers));
+  std::sort(layers.begin(), layers.end());
+  const int heat_cells = std::min(scores.experts, 32);
+  const int bar_cells = std::clamp(
+      columns - name_cells - 26 - static_cast<int>(layers.size()) * (heat_cells + 3), 8, 20);
+
+  std::string text = "\n  accuracy by task" + std::string(layers.empty() ? "\n" : "");
+  if (!layers.empty()) {
+    text += ", and the experts that each used (measured";
+    for (const int layer : layers) {
+      char bits[64];
+      std::snprintf(bits, sizeof bits, "; layer %d tells tasks apart by %.2f bit", layer,
+                    scores.information_bits[static_cast<size_t>(layer)]);
+      text += bits;
+    }
+    text += ")\n  " + std::string(static_cast<size_t>(name_cells + bar_cells + 24), ' ');
+    for (const int layer : layers) text += pad("layer " + std::to_string(layer), heat_cells + 3);
+    text += "\n";
+  }
+  const auto line = [&](const TaskScore& task, const std::string& label) {
+    const double share =
+        over(static_cast<double>(task.correct), static_cast<double>(task.expected));
+    text += "  " + pad(label, name_cells) + " ▕" + bar(share, bar_cells) + "▏ " +
+            pad_left(percent(share), 6) + "  " +
+            pad(format_count(task.correct) + "/" + format_count(task.expected), 11);
+    for (const int layer : layers) {
+      if (task.expert_tokens.empty()) break;
+      const auto begin = task.expert_tokens.begin() + std::ptrdiff_t{layer} * scores.experts;
+      const std::vector<double> values(begin, begin + scores.experts);
+      text += "▕" + heat(values, heat_cells) + "▏ ";
+    }
+    if (task.failed > 0) text += " " + format_count(task.failed) + " error lines";
+    if (task.missing > 0) text += " " + format_count(task.missing) + " not answered";
+    text += "\n";
+  };
+  for (const TaskScore& task : scores.tasks) line(task, task.task);
+  TaskScore all = scores.total();
+  line(all, "all");
+  return text;
+}
+
+}  // namespace sluice::batch

@@ -1,0 +1,33 @@
+// The flags that shape an engine, named as TensorRT-LLM, vLLM and llama.cpp users know them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "engine/engine.h"
+
+namespace sluice::cli {
+
+struct EngineFlags {
+  engine::EngineOptions options;
+  std::string kv_cache_memory;
+  bool no_prefix_sharing = false;
+  std::string trace_path;
+};
+
+void add_engine_flags(CLI::App& command, EngineFlags& flags);
+
+// EngineOptions out of the flags; the trace is the caller's to give.
+Result<engine::EngineOptions> engine_options(const EngineFlags& flags);
+
+// Loads `model`, with the share done on a terminal's standard error; `seconds` it took.
+Result<std::unique_ptr<engine::Engine>> load_engine(const std::string& model,
+                                                    const engine::EngineOptions& options,
+                                                    double& seconds);
+
+// "demo_model" of "examples/demo_model/".
+std::string model_name(const std::string& path);
+
+}  // namespace sluice::cli

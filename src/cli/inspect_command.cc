@@ -1,0 +1,274 @@
+// sluice inspect PATH
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "base/units.h"
+#include "batch/bars.h"
+#include "cli/command.h"
+#include "cli/engine_flags.h"
+#include "cli/exit_codes.h"
+#include "engine/fit.h"
+#include "engine/host_memory.h"
+#include "engine/model_files.h"
+#include "models/family.h"
+#include "models/weights_map.h"
+#include "weights/checkpoint.h"
+
+namespace sluice::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using base::format_bytes;
+using base::format_count;
+
+const char* kind_of(models::Slot slot, bool is_expert) {
+  using models::Slot;
+  switch (slot) {
+    case Slot::kEmbedding:
+      return "embedding";
+    case Slot::kHead:
+      return "head";
+    case Slot::kFinalNorm:
+    case Slot::kAttentionNorm:
+    case Slot::kFfnNorm:
+    case Slot::kQNorm:
+    case Slot::kKNorm:
+      return "norms";
+    case Slot::kQ:
+    case Slot::kK:
+    case Slot::kV:
+    case Slot::kO:
+    case Slot::kQBias:
+    case Slot::kKBias:
+    case Slot::kVBias:
+    case Slot::kOBias:
+      return "attention";
+    case Slot::kRouter:
+      return "router";
+    case Slot::kGate:
+    case Slot::kUp:
+    case Slot::kDown:
+    case Slot::kGateBias:
+    case Slot::kUpBias:
+    case Slot::kDownBias:
+      return is_expert ? "experts" : "dense ffn";
+  }
+  return "other";
+}
+
+struct Inspection {
+  models::ModelConfig config;
+  std::map<std::string, std::map<std::string, int64_t>> bytes;  // by kind, by dtype
+  int64_t stored_bytes = 0, weight_bytes = 0;
+  size_t tensors = 0, files = 0;
+  bool has_tokenizer = false, has_chat_template = false;
+  double kv_bytes_per_token = 0;
+  int64_t available_memory = 0;
+  std::optional<plan::Plan> plan;
+  std::string misfit;  // why there is no plan
+};
+
+bool has_template(const fs::path& directory) {
+  if (fs::exists(directory / "chat_template.jinja")) return true;
+  return text::ChatTemplate::from_directory(directory.string()).ok();
+}
+
+const models::Family* family_of(const models::ModelConfig& config) {
+  for (const models::Family* family : models::families()) {
+    if (family->name == config.family) return family;
+  }
+  return nullptr;
+}
+
+void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& family,
+                 Inspection& found) {
+  std::map<std::string, const char*> kinds;
+  for (const models::TensorNames* names : {&family.names(), &models::stacked_expert_names()}) {
+    for (const models::TensorSlot& slot : models::tensor_table(found.config, *names))
+      kinds.emplace(slot.name, kind_of(slot.slot, slot.is_expert()));
+  }
+  for (const weights::TensorEntry& entry : checkpoint.entries()) {
+    const auto kind = kinds.find(entry.name);
+    found.bytes[kind == kinds.end() ? "other" : kind->second][std::string(entry.dtype->name)] +=
+        entry.bytes;
+    found.stored_bytes += entry.bytes;
+  }
+  found.tensors = checkpoint.entries().size();
+  found.files = checkpoint.files().size();
+}
+
+Result<Inspection> inspect(const std::string& path) {
+  if (!fs::is_directory(path)) {
+    return Error{fs::exists(path) ? ErrorCode::kUnsupported : ErrorCode::kNotFound,
+                 "'" + path + "' is not a directory; name a Hugging Face model directory"};
+  }
+  Inspection found;
+  SLUICE_ASSIGN(found.config, engine::read_model_config(path));
+  const models::Family* family = family_of(found.config);
+  SLUICE_CHECK(family != nullptr, "a config's family is registered");
+  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(path));
+  count_bytes(checkpoint, *family, found);
+  found.has_tokenizer = fs::exists(fs::path(path) / "tokenizer.json");
+  found.has_chat_template = has_template(path);
+  for (int layer = 0; layer < found.config.layer_count(); ++layer)
+    found.kv_bytes_per_token +=
+        static_cast<double>(models::kv_layout(found.config, layer, 32).bytes_per_token());
+  found.available_memory = engine::available_host_memory();
+  SLUICE_ASSIGN(found.weight_bytes, models::packed_weight_bytes(found.config, *family, checkpoint));
+  auto plan = engine::fit_plan(
+      found.config, found.weight_bytes, {},
+      {.available_memory = found.available_memory, .cores = engine::available_cores()});
+  if (plan) {
+    found.plan = std::move(*plan);
+  } else {
+    found.misfit = plan.error().message;
+  }
+  return found;
+}
+
+Json parameters_json(const models::ModelConfig& config) {
+  const models::ParameterCount count = models::count_parameters(config);
+  return {{"total", count.total()},
+          {"active", models::active_parameters(config)},
+          {"embedding", count.embedding},
+          {"attention", count.attention},
+          {"router", count.router},
+          {"experts", count.experts},
+          {"dense_ffn", count.dense},
+          {"norms", count.norms},
+          {"head", count.head}};
+}
+
+Json to_json(const Inspection& found, const std::string& path) {
+  const models::ModelConfig& config = found.config;
+  Json json = {{"path", path},
+               {"architecture", config.architecture},
+               {"family", config.family},
+               {"layers", config.layer_count()},
+               {"hidden", config.hidden},
+               {"vocab", config.vocab},
+               {"max_positions", config.max_positions},
+               {"experts", config.max_experts()},
+               {"experts_per_token", config.max_top_k()},
+               {"parameters", parameters_json(config)},
+               {"tensors", found.tensors},
+               {"files", found.files},
+               {"stored_bytes", found.stored_bytes},
+               {"stored_bytes_by_kind", found.bytes},
+               {"weight_bytes", found.weight_bytes},
+               {"kv_bytes_per_token", found.kv_bytes_per_token},
+               {"has_tokenizer", found.has_tokenizer},
+               {"has_chat_template", found.has_chat_template},
+               {"available_memory_bytes", found.available_memory},
+               {"fits", found.plan.has_value()}};
+  if (found.plan) {
+    json["plan"] = plan::to_json(*found.plan);
+  } else {
+    json["misfit"] = found.misfit;
+  }
+  return json;
+}
+
+// 46702792704 -> "46.7 B".
+std::string parameters(int64_t count) {
+  const auto value = static_cast<double>(count);
+  if (value >= 1e9) return batch::rate(value / 1e9) + " B";
+  return value >= 1e6 ? batch::rate(value / 1e6) + " M" : format_count(count);
+}
+
+void row(const char* label, const std::string& text) {
+  std::printf("  %s %s\n", batch::pad(label, 14).c_str(), text.c_str());
+}
+
+std::string attention_text(const models::AttentionConfig& attention) {
+  return std::to_string(attention.q_heads) + " heads over " + std::to_string(attention.kv_heads) +
+         " KV heads of " + std::to_string(attention.head_dim);
+}
+
+void print_layers(const models::ModelConfig& config) {
+  int moe = 0;
+  for (const models::LayerConfig& layer : config.layers) moe += layer.ffn.is_moe() ? 1 : 0;
+  row("layers", std::to_string(config.layer_count()) + " of width " +
+                    std::to_string(config.hidden) + "; " +
+                    attention_text(config.layers.front().attention));
+  if (moe > 0) {
+    int inter = 0;
+    for (const models::LayerConfig& layer : config.layers)
+      if (layer.ffn.is_moe()) inter = layer.ffn.inter;
+    row("experts",
+        std::to_string(config.max_experts()) + " of width " + std::to_string(inter) + ", " +
+            std::to_string(config.max_top_k()) + " for each token, in " +
+            (moe == config.layer_count() ? "every layer" : std::to_string(moe) + " layers"));
+  } else {
+    row("experts", "none: every layer is dense");
+  }
+}
+
+void print(const Inspection& found, const std::string& path) {
+  const models::ModelConfig& config = found.config;
+  std::printf("%s: %s\n", model_name(path).c_str(), config.architecture.c_str());
+  const int64_t total = models::count_parameters(config).total();
+  const int64_t active = models::active_parameters(config);
+  row("parameters", parameters(total) + ", of which a token uses " + parameters(active) + " (" +
+                        batch::percent(static_cast<double>(active) / static_cast<double>(total)) +
+                        ")");
+  print_layers(config);
+  row("context",
+      format_count(config.max_positions) + " tokens; vocabulary " + format_count(config.vocab));
+  row("stored", format_bytes(static_cast<double>(found.stored_bytes)) + " in " +
+                    format_count(static_cast<int64_t>(found.tensors)) + " tensors, " +
+                    std::to_string(found.files) + (found.files == 1 ? " file" : " files"));
+  for (const auto& [kind, dtypes] : found.bytes) {
+    for (const auto& [dtype, bytes] : dtypes) {
+      const double share = static_cast<double>(bytes) / static_cast<double>(found.stored_bytes);
+      row("", batch::pad(kind, 10) + " " + batch::pad(dtype, 5) + " ▕" + batch::bar(share, 20) +
+                  "▏ " + batch::pad_left(batch::percent(share), 6) + "  " +
+                  format_bytes(static_cast<double>(bytes)));
+    }
+  }
+  row("KV cache", format_bytes(found.kv_bytes_per_token) + " a token");
+  row("text", std::string(found.has_tokenizer ? "tokenizer.json" : "no tokenizer.json") + ", " +
+                  (found.has_chat_template ? "a chat template" : "no chat template"));
+  const std::string memory = format_bytes(static_cast<double>(found.available_memory));
+  if (found.plan) {
+    row("fits here", "yes: " + format_bytes(static_cast<double>(found.plan->total_bytes())) +
+                         " of " + memory + " available, with " +
+                         std::to_string(found.plan->policy.batch) + " sequences of up to " +
+                         format_count(found.plan->max_seq_len) + " tokens");
+  } else {
+    row("fits here", "no: " + found.misfit);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& program, Action& action) {
+  struct Flags {
+    std::string path;
+    bool json = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      program.add_subcommand("inspect", "Says what a model contains, and whether it fits here");
+  command->add_option("PATH", flags->path, "a Hugging Face directory")->required();
+  command->add_flag("--json", flags->json, "as one JSON object");
+  command->footer(
+      "Reads the config and the headers of the weights, not the weights.\n"
+      "Example:\n  sluice inspect examples/demo_model");
+  command->callback([flags, &action] {
+    action = [flags] {
+      const auto found = inspect(flags->path);
+      if (!found) return fail(found.error());
+      if (flags->json) {
+        std::printf("%s\n", base::to_line(to_json(*found, flags->path)).c_str());
+      } else {
+        print(*found, flags->path);
+      }
+      return int{kOk};
+    };
+  });
+}
+
+}  // namespace sluice::cli

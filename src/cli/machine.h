@@ -1,0 +1,24 @@
+// This machine's measured rates, kept in the user's cache directory between runs.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "batch/report.h"
+#include "engine/engine.h"
+#include "probe/probe.h"
+
+namespace sluice::cli {
+
+// hardware.json in $XDG_CACHE_HOME/sluice or ~/.cache/sluice; empty without a home. A number of
+// threads other than the cores this process may use (0) has a file of its own.
+std::string hardware_cache_path(int threads);
+
+// Measured now, or when the file at `cache_path` was written. `threads`: as above.
+Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads);
+
+// What the report and the trace hold a run against; nothing when the machine has no such figures.
+std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware);
+
+}  // namespace sluice::cli
