@@ -24,12 +24,17 @@ class Guard {
       case Json::parse_event_t::object_end:
         keys_.pop_back();
         return true;
-      case Json::parse_event_t::key:
-        if (limits_.refuse_duplicate_keys &&
-            !keys_.back().insert(parsed.get<std::string>()).second) {
+      case Json::parse_event_t::key: {
+        const bool is_new = keys_.back().insert(parsed.get<std::string>()).second;
+        if (limits_.refuse_duplicate_keys && !is_new) {
           throw Error{ErrorCode::kInvalid, "duplicate key '" + parsed.get<std::string>() + "'"};
         }
+        if (keys_.back().size() > limits_.keys_per_object) {
+          throw Error{ErrorCode::kInvalid, "an object of more than " +
+                                               std::to_string(limits_.keys_per_object) + " keys"};
+        }
         return true;
+      }
       case Json::parse_event_t::array_end:
       case Json::parse_event_t::value:
         return true;

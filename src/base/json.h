@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 struct JsonLimits {
   size_t bytes = size_t{64} << 20;
   int depth = 64;
+  size_t keys_per_object = 4096;  // looking a key up walks the object
   bool refuse_duplicate_keys = true;
 };
 

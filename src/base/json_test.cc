@@ -12,6 +12,7 @@ TEST(Json, RefusesWhatIsNotStrict) {
   }
   EXPECT_FALSE(parse_json(std::string(100, '[') + std::string(100, ']')));
   EXPECT_FALSE(parse_json("[1,2,3]", JsonLimits{.bytes = 4}));
+  EXPECT_FALSE(parse_json(R"({"a":1,"b":2})", JsonLimits{.keys_per_object = 1}));
   EXPECT_NE(parse_json("{\"a\":1,\"a\":2}").error().message.find("'a'"), std::string::npos);
 }
 
