@@ -3,73 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <queue>
-
-#include "schedule/test_cgopipe.h"
+#include "schedule/test_made_graph.h"
 
 namespace sluice::schedule {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// A builder made of two functions.
-class Made final : public Builder {
- public:
-  using Iteration = std::function<void(const Context&, Subgraph&)>;
-  using Expand = std::function<void(const Context&, const ExpansionPoint&, Subgraph&)>;
-  explicit Made(Iteration iteration, Expand expand = {})
-      : iteration_(std::move(iteration)), expand_(std::move(expand)) {}
-  const char* name() const override { return "made"; }
-  void iteration(const Context& c, Subgraph& out) const override { iteration_(c, out); }
-  void expand(const Context& c, const ExpansionPoint& point, const RoutingOutcome&,
-              Subgraph& out) const override {
-    expand_(c, point, out);
-  }
-  BuilderBounds bounds(const Context&) const override { return {}; }
-
- private:
-  Iteration iteration_;
-  Expand expand_;
-};
-
-constexpr uint32_t kAllLanes = (1u << kLanes) - 1;
-const Error kBroken{ErrorCode::kFault, "it broke"};
-
-GraphLimits limits() {
-  return {
-      .max_iterations_in_flight = 4,
-      .max_iteration =
-          {.tasks = 16, .dependencies = 32, .waits = 8, .signals = 8, .pages = 8, .expansions = 4},
-      .max_expansion = {.tasks = 8, .dependencies = 8, .waits = 4, .signals = 4},
-      .max_events = 16};
-}
-
-// A host stage known by its layer.
-void add(Subgraph& g, int16_t id, std::initializer_list<TaskIndex> after = {},
-         Lane lane = Lane::kHostCompute) {
-  g.add({.work = models::Stage{.kind = models::StageKind::kQkv, .layer = id},
-         .lane = lane,
-         .layer = id});
-  for (TaskIndex index : after) g.after(Dependency::task(index));
-}
-
-// Runs every ready task of both compute lanes, failing those named; the ids in order.
-std::vector<int> drain(RollingGraph& graph, std::vector<int> failing = {}) {
-  std::vector<int> ran;
-  TaskRef ref;
-  while (graph.take(Lane::kHostCompute, ref) || graph.take(Lane::kDeviceCompute, ref)) {
-    const int id = graph.task(ref).layer;
-    ran.push_back(id);
-    if (std::find(failing.begin(), failing.end(), id) != failing.end()) {
-      graph.fail(ref, kBroken);
-    } else {
-      graph.complete(ref, {});
-    }
-  }
-  return ran;
-}
 
 TEST(RollingGraph, RunsADiamondInOrderOfIndex) {
   RollingGraph graph(limits());
@@ -327,66 +267,6 @@ TEST(RollingGraph, RefusesByTheNameOfTheLimit) {
   EXPECT_THAT(refusal(waits), HasSubstr("max_events is 16"));
   EXPECT_THAT(refusal([](const Context&, Subgraph& g) { add(g, 0, {}, Lane::kDeviceCompute); }, 2),
               HasSubstr("needs the lane device compute, which this run does not have"));
-}
-
-// Algorithm 1 in virtual time: every lane runs one task at a time for as long as predicted.
-TEST(RollingGraph, KeepsTheCriticalLaneBusyUnderCgopipe) {
-  constexpr int kLayers = 4, kMicroBatches = 4;
-  constexpr int64_t kSteps = 6;
-  const TestCgopipe builder(kLayers, kMicroBatches, kSteps,
-                            {.pre_attn_ns = 10,
-                             .offload_ns = 5,
-                             .attend_ns = 60,
-                             .load_ns = 10,
-                             .page_ns = 90,
-                             .stage_ns = 20,
-                             .post_attn_ns = 40});
-  const BuilderBounds bounds = builder.bounds({});
-  RollingGraph graph({.max_iterations_in_flight = kMicroBatches,
-                      .max_iteration = bounds.total(),
-                      .max_expansion = bounds.expansion,
-                      .max_events = 512});
-  struct Running {
-    int64_t end_ns;
-    TaskRef ref;
-    bool operator<(const Running& other) const { return end_ns > other.end_ns; }
-  };
-  std::priority_queue<Running> running;
-  std::array<bool, kLanes> busy{};
-  std::array<int64_t, kLanes> busy_ns{};
-  std::array<Ticket, kMicroBatches> tickets;
-  std::array<int64_t, kMicroBatches> step{};
-  for (int j = 0; j < kMicroBatches; ++j) {
-    tickets[j] = *graph.submit({.micro_batch = j}, builder, 0, kAllLanes);
-  }
-  int64_t now_ns = 0;
-  for (bool more = true; more;) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      TaskRef ref;
-      if (busy[lane] || !graph.take(static_cast<Lane>(lane), ref)) continue;
-      busy[lane] = true;
-      busy_ns[lane] += graph.task(ref).predicted_ns;
-      running.push({now_ns + graph.task(ref).predicted_ns, ref});
-    }
-    ASSERT_FALSE(running.empty());
-    const Running next = running.top();
-    running.pop();
-    now_ns = next.end_ns;
-    busy[static_cast<size_t>(graph.task(next.ref).lane)] = false;
-    const int j = graph.task(next.ref).micro_batch;
-    graph.complete(next.ref, {});
-    if (graph.ended(tickets[j])) {
-      ASSERT_TRUE(graph.release(tickets[j]).ok());
-      if (++step[j] < kSteps) {
-        tickets[j] = *graph.submit({.micro_batch = j, .iteration = step[j]}, builder, 0, kAllLanes);
-      }
-    }
-    more = graph.in_flight() > 0;
-  }
-  const int64_t link_ns = busy_ns[static_cast<size_t>(Lane::kHostToDevice)];
-  EXPECT_EQ(link_ns, kSteps * kLayers * kMicroBatches * (90 + 10));
-  EXPECT_EQ(link_ns, *std::max_element(busy_ns.begin(), busy_ns.end()));
-  EXPECT_LT(now_ns, link_ns * 105 / 100);
 }
 
 }  // namespace
