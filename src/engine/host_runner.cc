@@ -8,12 +8,14 @@ namespace sluice::engine {
 using models::StageKind;
 
 HostRunner::HostRunner(const models::ForwardContext& forward, models::WeightBytes weight_bytes,
-                       std::vector<Flight>& flights, EngineStats& stats, bool count_per_request)
+                       std::vector<Flight>& flights, EngineStats& stats, bool count_per_request,
+                       int64_t max_rows)
     : forward_(forward),
       weight_bytes_(weight_bytes),
       flights_(flights),
       stats_(stats),
       count_per_request_(count_per_request) {
+  slice_of_logit_.reserve(static_cast<size_t>(max_rows));
   for (int i = 0; i < forward.exec.team->threads(); ++i)
     workers_.emplace_back(forward.config->vocab);
 }

@@ -29,7 +29,8 @@ class HostRunner : public pipeline::TaskRunner {
  public:
   // Everything is borrowed. `flights[user]` is the flight of a task submitted with that user value.
   HostRunner(const models::ForwardContext& forward, models::WeightBytes weight_bytes,
-             std::vector<Flight>& flights, EngineStats& stats, bool count_per_request);
+             std::vector<Flight>& flights, EngineStats& stats, bool count_per_request,
+             int64_t max_rows);
 
   Result<pipeline::TaskResult> run(const schedule::Task& task,
                                    const pipeline::TaskContext& context) override;

@@ -28,7 +28,7 @@ struct LoadedModel {
   memory::KvCache cache;
   std::vector<kernels::KvLayerView> kv;  // by layer
   models::ModelWeights weights;
-  std::vector<models::Activations> activations;  // one set per micro-batch
+  std::vector<models::Activations> activations;  // one set per micro-batch, handed to its flight
   std::vector<float> inv_freq;
   models::ForwardContext forward;
 

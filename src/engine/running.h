@@ -1,0 +1,74 @@
+// The engine that runs a loaded model: its requests, its scheduler and its pipeline.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/choice_run.h"
+#include "engine/engine.h"
+#include "engine/guides.h"
+#include "engine/host_runner.h"
+#include "engine/loaded_model.h"
+#include "memory/kv_blocks.h"
+#include "pipeline/executor.h"
+#include "schedule/builder.h"
+#include "scheduler/scheduler.h"
+
+namespace sluice::engine {
+
+class Running : public Engine {
+ public:
+  // `builder` is borrowed. start() must follow.
+  Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,
+          const schedule::Builder& builder);
+  Status start();
+
+  Status check(const Request& request) const override;
+  Status submit(Request request) override;
+  void cancel(RequestId id) override;
+  Status step(EventSink& sink) override;
+
+  bool idle() const override { return requests_.empty(); }
+  int64_t queued() const override { return scheduler_.queued(); }
+  int64_t running() const override { return scheduler_.running(); }
+  const models::ModelConfig& config() const override { return model_->files.config; }
+  const plan::Plan& plan() const override { return model_->plan; }
+  const text::Tokenizer* tokenizer() const override;
+  const text::ChatTemplate* chat_template() const override;
+  const std::string& fingerprint() const override { return model_->fingerprint; }
+  const EngineStats& stats() const override { return stats_; }
+
+ private:
+  // running.cc: requests come and go
+  std::unique_ptr<RequestRun> make_run(Request request);
+  Status add_choice(RequestRun& owner, int index);
+
+  // running_step.cc: one iteration
+  Status launch();
+  void commit(Flight& flight, EventSink& sink);
+  void report(ChoiceRun& choice, EventSink& sink);
+  void finish_choice(scheduler::SequenceId sequence, EventSink& sink);
+  void refresh_stats();
+
+  // In the order in which they depend on each other.
+  std::unique_ptr<LoadedModel> model_;
+  EngineOptions options_;
+  const schedule::Builder& builder_;
+  memory::KvBlocks blocks_;
+  scheduler::Scheduler scheduler_;
+  mutable Guides guides_;  // a cache: check() fills what submit() reads
+  EngineStats stats_;
+  std::vector<Flight> flights_;
+  HostRunner runner_;
+  schedule::CostModel costs_;
+  std::unique_ptr<pipeline::Executor> executor_;
+  std::vector<size_t> in_flight_;  // slots, oldest first
+  std::vector<scheduler::Outcome> outcomes_;
+  std::unordered_map<RequestId, std::unique_ptr<RequestRun>> requests_;
+  std::unordered_map<scheduler::SequenceId, std::unique_ptr<ChoiceRun>> choices_;
+  std::vector<scheduler::SequenceId> ended_early_;
+  scheduler::SequenceId next_sequence_ = 1;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,132 @@
+#include "engine/clock.h"
+#include "engine/running.h"
+
+namespace sluice::engine {
+namespace {
+
+void note_start(RequestRun& request, const ChoiceRun& choice, const scheduler::Slice& slice) {
+  if (request.started_s >= 0) return;
+  request.started_s = now_s();
+  if (choice.index() == 0) request.cached_prompt_tokens = slice.first_position;
+}
+
+RequestOutput output_of(RequestRun& run) {
+  RequestOutput output;
+  output.id = run.request.id;
+  output.error = run.error;
+  if (!run.error) output.choices = std::move(run.results);
+  output.prompt_logprobs = std::move(run.prompt_logprobs);
+  output.prompt_tokens = static_cast<int64_t>(run.request.prompt.size());
+  output.cached_prompt_tokens = run.cached_prompt_tokens;
+  output.completion_tokens = run.completion_tokens;
+  output.expert_tokens = std::move(run.expert_tokens);
+  const double now = now_s();
+  output.queue_seconds = (run.started_s < 0 ? now : run.started_s) - run.submitted_s;
+  output.first_token_seconds = run.first_token_s < 0 ? 0 : run.first_token_s - run.submitted_s;
+  output.total_seconds = now - run.submitted_s;
+  return output;
+}
+
+}  // namespace
+
+// Hands every micro-batch that is back and has work to the pipeline.
+Status Running::launch() {
+  for (size_t slot = 0; slot < flights_.size(); ++slot) {
+    Flight& flight = flights_[slot];
+    if (flight.out) continue;
+    if (!scheduler_.form(flight.batch)) return {};
+    flight.choices.clear();
+    for (const scheduler::Slice& slice : flight.batch.slices) {
+      ChoiceRun* choice = choices_.at(slice.sequence).get();
+      flight.choices.push_back(choice);
+      ++choice->in_flight;
+      note_start(choice->request(), *choice, slice);
+    }
+    flight.context = {.model = &model_->files.config,
+                      .plan = &model_->plan,
+                      .batch = schedule::shape_of(flight.batch.view()),
+                      .micro_batch = flight.batch.index,
+                      .iteration = flight.batch.iteration,
+                      .cold = flight.batch.iteration == 0,
+                      .costs = options_.trace != nullptr ? &costs_ : nullptr};
+    SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
+    flight.out = true;
+    in_flight_.push_back(slot);
+  }
+  return {};
+}
+
+Status Running::step(EventSink& sink) {
+  for (scheduler::SequenceId sequence : ended_early_) finish_choice(sequence, sink);
+  ended_early_.clear();
+  SLUICE_TRY(launch());
+  if (in_flight_.empty()) return {};
+  Flight& flight = flights_[in_flight_.front()];
+  in_flight_.erase(in_flight_.begin());
+  const double started = now_s();
+  runner_.mark();
+  SLUICE_TRY(executor_->wait(flight.ticket));
+  stats_.busy_seconds += now_s() - started;
+  commit(flight, sink);
+  refresh_stats();
+  return {};
+}
+
+// Tells the scheduler what came of an iteration, and the caller.
+void Running::commit(Flight& flight, EventSink& sink) {
+  outcomes_.clear();
+  for (size_t i = 0; i < flight.batch.slices.size(); ++i) {
+    const scheduler::Slice& slice = flight.batch.slices[i];
+    ChoiceRun& choice = *flight.choices[i];
+    --choice.in_flight;
+    if (slice.finishes) choice.end(FinishReason::kLength);
+    if (slice.samples) outcomes_.push_back({choice.last_token(), choice.ended()});
+  }
+  scheduler_.complete(flight.batch, outcomes_);
+  flight.out = false;
+  for (size_t i = 0; i < flight.batch.slices.size(); ++i) {
+    ChoiceRun& choice = *flight.choices[i];
+    report(choice, sink);
+    if (choice.ended()) finish_choice(flight.batch.slices[i].sequence, sink);
+  }
+}
+
+void Running::report(ChoiceRun& choice, EventSink& sink) {
+  if (!choice.sampled) return;
+  choice.sampled = false;
+  RequestRun& request = choice.request();
+  ++request.completion_tokens;
+  if (request.first_token_s < 0) request.first_token_s = now_s();
+  if (sink.on_token) {
+    sink.on_token(request.request.id, choice.index(), choice.take_pending(), choice.last_token());
+  }
+}
+
+void Running::finish_choice(scheduler::SequenceId sequence, EventSink& sink) {
+  const auto found = choices_.find(sequence);
+  ChoiceRun& choice = *found->second;
+  RequestRun& request = choice.request();
+  if (choice.error() && !request.error) request.error = choice.error();
+  request.results[static_cast<size_t>(choice.index())] = choice.take_result();
+  choices_.erase(found);
+  if (--request.choices_left > 0) return;
+  RequestOutput output = output_of(request);
+  ++stats_.requests_finished;
+  requests_.erase(request.request.id);
+  if (sink.on_finished) sink.on_finished(std::move(output));
+}
+
+void Running::refresh_stats() {
+  const scheduler::SchedulerCounters& counters = scheduler_.counters();
+  stats_.prompt_tokens = counters.prompt_tokens;
+  stats_.cached_prompt_tokens = counters.cached_prompt_tokens;
+  stats_.computed_tokens = counters.computed_tokens;
+  stats_.generated_tokens = counters.generated_tokens;
+  stats_.preemptions = counters.preemptions;
+  stats_.iterations = counters.iterations;
+  stats_.sequence_slots = counters.sequence_slots;
+  stats_.sequence_slots_used = counters.sequence_slots_used;
+  stats_.kv_blocks_used = blocks_.held();
+}
+
+}  // namespace sluice::engine
