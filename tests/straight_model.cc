@@ -83,16 +83,18 @@ std::span<const float> StraightModel::append(std::span<const int32_t> tokens) {
                      position % options_.block_tokens);
     logit_rows_.push_back(static_cast<int32_t>(i));
   }
-  const models::SequenceRows sequence{.first_row = 0,
-                                      .rows = count,
-                                      .first_position = length_,
-                                      .prompt_tokens = prompt_tokens_,
-                                      .blocks = blocks_.data()};
-  run_stages({.token_ids = tokens,
-              .positions = positions_,
-              .kv_slots = slots_,
-              .sequences = {&sequence, 1},
-              .logit_rows = logit_rows_});
+  tokens_.assign(tokens.begin(), tokens.end());
+  sequence_ = {.first_row = 0,
+               .rows = count,
+               .first_position = length_,
+               .prompt_tokens = prompt_tokens_,
+               .blocks = blocks_.data()};
+  batch_ = {.token_ids = tokens_,
+            .positions = positions_,
+            .kv_slots = slots_,
+            .sequences = {&sequence_, 1},
+            .logit_rows = logit_rows_};
+  run_stages(batch_);
   length_ += count;
   return {activations_.logits, static_cast<size_t>(count * config_.vocab)};
 }

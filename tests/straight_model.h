@@ -40,6 +40,9 @@ class StraightModel {
   // All stages of one iteration over the rows set up by append(); what a benchmark repeats.
   void run_stages(const models::BatchView& batch);
 
+  // The rows of the last append(); valid until the next.
+  const models::BatchView& last_batch() const { return batch_; }
+
   const models::ModelConfig& config() const { return config_; }
   const models::ForwardContext& context() const { return context_; }
   models::Activations& activations() { return activations_; }
@@ -59,6 +62,9 @@ class StraightModel {
   std::vector<float> inv_freq_;
   std::vector<int32_t> blocks_, positions_, logit_rows_;
   std::vector<int64_t> slots_;
+  std::vector<int32_t> tokens_;
+  models::SequenceRows sequence_;
+  models::BatchView batch_;
   int64_t length_ = 0;
   int64_t prompt_tokens_ = 0;
 };
