@@ -55,7 +55,9 @@ TEST(Scale, AMillionLinesInBoundedMemory) {
   EXPECT_EQ(state.failed, 0);
   EXPECT_LE(index_bytes, 16 * lines);
   const int64_t peak = status_bytes("VmHWM") - before;
-  if (!sanitized) EXPECT_LT(peak, int64_t{64} << 20) << "of it the index " << index_bytes;
+  if (!sanitized) {
+    EXPECT_LT(peak, int64_t{64} << 20) << "of it the index " << index_bytes;
+  }
   std::filesystem::remove_all(directory);
 }
 
