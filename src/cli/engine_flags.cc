@@ -38,6 +38,11 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   add("--kv-block-tokens", o.kv_block_tokens, "tokens of one KV block, a multiple of 16")
       ->check(CLI::Range(16, 1024))
       ->capture_default_str();
+  add("--kv-reserve-fraction", o.kv_reserve_fraction,
+      "share of max_tokens whose KV is set aside before a request starts; below 1 more run side by "
+      "side, and the youngest is set back when blocks run out")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command
       .add_flag("--no-prefix-sharing", flags.no_prefix_sharing,
                 "compute every prompt whole, even what others begin with")
