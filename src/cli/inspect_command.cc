@@ -23,41 +23,6 @@ namespace fs = std::filesystem;
 using base::format_bytes;
 using base::format_count;
 
-const char* kind_of(models::Slot slot, bool is_expert) {
-  using models::Slot;
-  switch (slot) {
-    case Slot::kEmbedding:
-      return "embedding";
-    case Slot::kHead:
-      return "head";
-    case Slot::kFinalNorm:
-    case Slot::kAttentionNorm:
-    case Slot::kFfnNorm:
-    case Slot::kQNorm:
-    case Slot::kKNorm:
-      return "norms";
-    case Slot::kQ:
-    case Slot::kK:
-    case Slot::kV:
-    case Slot::kO:
-    case Slot::kQBias:
-    case Slot::kKBias:
-    case Slot::kVBias:
-    case Slot::kOBias:
-      return "attention";
-    case Slot::kRouter:
-      return "router";
-    case Slot::kGate:
-    case Slot::kUp:
-    case Slot::kDown:
-    case Slot::kGateBias:
-    case Slot::kUpBias:
-    case Slot::kDownBias:
-      return is_expert ? "experts" : "dense ffn";
-  }
-  return "other";
-}
-
 struct Inspection {
   models::ModelConfig config;
   std::map<std::string, std::map<std::string, int64_t>> bytes;  // by kind, by dtype
@@ -87,7 +52,7 @@ void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& fa
   std::map<std::string, const char*> kinds;
   for (const models::TensorNames* names : {&family.names(), &models::stacked_expert_names()}) {
     for (const models::TensorSlot& slot : models::tensor_table(found.config, *names))
-      kinds.emplace(slot.name, kind_of(slot.slot, slot.is_expert()));
+      kinds.emplace(slot.name, name(slot.use()));
   }
   for (const weights::TensorEntry& entry : checkpoint.entries()) {
     const auto kind = kinds.find(entry.name);

@@ -3,48 +3,14 @@
 namespace sluice::models {
 namespace {
 
-// Parameters of a table, with each expert's counted `experts_read` times over the number there are.
 ParameterCount count(const ModelConfig& config) {
   static constexpr TensorNames kAnyNames{"router", "gate{}", "up{}", "down{}"};
   ParameterCount parameters;
+  int64_t* const by_use[kUses] = {&parameters.embedding, &parameters.attention, &parameters.router,
+                                  &parameters.experts,   &parameters.dense,     &parameters.norms,
+                                  &parameters.head};
   for (const TensorSlot& tensor : tensor_table(config, kAnyNames)) {
-    const int64_t elements = tensor.shape.elements();
-    switch (tensor.slot) {
-      case Slot::kEmbedding:
-        parameters.embedding += elements;
-        break;
-      case Slot::kHead:
-        parameters.head += elements;
-        break;
-      case Slot::kRouter:
-        parameters.router += elements;
-        break;
-      case Slot::kFinalNorm:
-      case Slot::kAttentionNorm:
-      case Slot::kQNorm:
-      case Slot::kKNorm:
-      case Slot::kFfnNorm:
-        parameters.norms += elements;
-        break;
-      case Slot::kQ:
-      case Slot::kK:
-      case Slot::kV:
-      case Slot::kO:
-      case Slot::kQBias:
-      case Slot::kKBias:
-      case Slot::kVBias:
-      case Slot::kOBias:
-        parameters.attention += elements;
-        break;
-      case Slot::kGate:
-      case Slot::kUp:
-      case Slot::kDown:
-      case Slot::kGateBias:
-      case Slot::kUpBias:
-      case Slot::kDownBias:
-        (tensor.is_expert() ? parameters.experts : parameters.dense) += elements;
-        break;
-    }
+    *by_use[static_cast<size_t>(tensor.use())] += tensor.shape.elements();
   }
   return parameters;
 }

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "base/check.h"
+
 namespace sluice::models {
 namespace {
 
@@ -91,6 +93,60 @@ class Table {
 };
 
 }  // namespace
+
+const char* name(Use use) {
+  switch (use) {
+    case Use::kEmbedding:
+      return "embedding";
+    case Use::kAttention:
+      return "attention";
+    case Use::kRouter:
+      return "router";
+    case Use::kExpert:
+      return "experts";
+    case Use::kDense:
+      return "dense ffn";
+    case Use::kNorm:
+      return "norms";
+    case Use::kHead:
+      return "head";
+  }
+  base::check_failed("known use", "a Use outside its enum", __FILE__, __LINE__);
+}
+
+Use TensorSlot::use() const {
+  switch (slot) {
+    case Slot::kEmbedding:
+      return Use::kEmbedding;
+    case Slot::kHead:
+      return Use::kHead;
+    case Slot::kRouter:
+      return Use::kRouter;
+    case Slot::kFinalNorm:
+    case Slot::kAttentionNorm:
+    case Slot::kQNorm:
+    case Slot::kKNorm:
+    case Slot::kFfnNorm:
+      return Use::kNorm;
+    case Slot::kQ:
+    case Slot::kK:
+    case Slot::kV:
+    case Slot::kO:
+    case Slot::kQBias:
+    case Slot::kKBias:
+    case Slot::kVBias:
+    case Slot::kOBias:
+      return Use::kAttention;
+    case Slot::kGate:
+    case Slot::kUp:
+    case Slot::kDown:
+    case Slot::kGateBias:
+    case Slot::kUpBias:
+    case Slot::kDownBias:
+      return is_expert() ? Use::kExpert : Use::kDense;
+  }
+  base::check_failed("known slot", "a Slot outside its enum", __FILE__, __LINE__);
+}
 
 const std::vector<std::string> kIgnoredTensors = {"*.rotary_emb.inv_freq"};
 

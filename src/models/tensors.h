@@ -36,6 +36,11 @@ enum class Slot : uint8_t {
   kDownBias,
 };
 
+// What a tensor's weights are for, as reports count them.
+enum class Use : uint8_t { kEmbedding, kAttention, kRouter, kExpert, kDense, kNorm, kHead };
+inline constexpr int kUses = 7;
+const char* name(Use use);  // "embedding", "attention", ..., "dense ffn", "norms", "head"
+
 struct TensorSlot {
   std::string name;
   tensor::Shape shape;  // a matrix is [outputs, inputs]
@@ -49,6 +54,7 @@ struct TensorSlot {
 
   bool is_matrix() const { return shape.rank == 2; }
   bool is_expert() const { return expert >= 0; }
+  Use use() const;
 };
 
 // What a family calls the parts that differ; {} in an expert's names stands for its number. Names
