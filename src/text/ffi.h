@@ -40,8 +40,7 @@ typedef struct {
 
 void sluice_text_reply_free(sluice_text_reply* reply);
 
-// ---- tokenizer
-// -----------------------------------------------------------------------------------
+// Tokenizer: text to token ids and back.
 
 typedef struct sluice_text_tokenizer sluice_text_tokenizer;
 
@@ -70,8 +69,7 @@ size_t sluice_text_vocab_size(const sluice_text_tokenizer* tokenizer);
 // Payload: the ids of the special added tokens, ascending.
 int32_t sluice_text_special_ids(const sluice_text_tokenizer* tokenizer, sluice_text_reply* reply);
 
-// ---- incremental detokenization
-// ------------------------------------------------------------------
+// Detokenizer: text as the tokens of one sequence come in.
 
 typedef struct sluice_text_detokenizer sluice_text_detokenizer;
 
@@ -88,8 +86,7 @@ int32_t sluice_text_detokenizer_push(sluice_text_detokenizer* detokenizer, uint3
 int32_t sluice_text_detokenizer_finish(sluice_text_detokenizer* detokenizer,
                                        sluice_text_reply* reply);
 
-// ---- chat templates
-// ------------------------------------------------------------------------------
+// Chat templates: a conversation as the prompt that the model was trained on.
 
 typedef struct sluice_text_template sluice_text_template;
 
@@ -121,8 +118,7 @@ typedef struct {
 int32_t sluice_text_template_render(const sluice_text_template* chat_template,
                                     sluice_text_render_input input, sluice_text_reply* reply);
 
-// ---- guided decoding
-// -----------------------------------------------------------------------------
+// Guides: which tokens may come next.
 
 typedef struct sluice_text_guides sluice_text_guides;
 typedef struct sluice_text_guide sluice_text_guide;

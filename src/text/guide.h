@@ -21,11 +21,11 @@ struct GuideLimits {
   size_t source_bytes = size_t{1} << 20;   // of a schema, regex, list or grammar
   size_t json_depth = 64;                  // of a schema's nesting
   uint64_t max_grammar_symbols = 500'000;  // of the compiled grammar
-  uint64_t compile_fuel = 1'000'000;   // regex nodes made while compiling; about 50 per microsecond
-  uint64_t step_fuel = 200'000;        // lexer work for one mask; about 14 per microsecond
-  uint64_t step_items = 50'000;        // parser items for one mask; about 20 per microsecond
-  uint64_t max_row_items = 2'000;      // parser items at one byte
-  uint64_t max_lexer_states = 50'000;  // of one guide; 1-2 kB each
+  uint64_t compile_fuel = 1'000'000;       // regex nodes made while compiling
+  uint64_t step_fuel = 200'000;            // lexer work for one mask
+  uint64_t step_items = 50'000;            // parser items for one mask
+  uint64_t max_row_items = 2'000;          // parser items at one byte
+  uint64_t max_lexer_states = 50'000;      // of one guide
 };
 
 // What the output must be.
