@@ -187,7 +187,7 @@ impl Guide {
 fn clear_beyond(mask: &mut [u32], vocab_size: usize) {
     let whole = vocab_size / 32;
     let mut rest = whole;
-    if vocab_size % 32 != 0 {
+    if !vocab_size.is_multiple_of(32) {
         mask[whole] &= (1u32 << (vocab_size % 32)) - 1;
         rest += 1;
     }

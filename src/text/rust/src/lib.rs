@@ -4,10 +4,17 @@
 mod abi;
 mod detokenizer;
 mod guide;
+mod python_json;
+mod python_str_methods;
 mod python_text;
+mod render_budget;
 mod strftime;
 mod template;
+mod template_errors;
 mod template_functions;
+mod template_input;
+mod template_namespace;
 mod template_operators;
+mod template_program;
 mod token_bytes;
 mod tokenizer;

@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{json, Map, Value as Json};
 
 use crate::abi::{answer, Failure, Reply, Slice, Status};
-use crate::python_text::too_long;
+use crate::render_budget::{too_long, within, Budget};
 use crate::strftime::Civil;
-use crate::template_functions::{install, within, Budget, Raised, OUT_OF_TIME};
-use crate::template_operators::Program;
+use crate::template_errors::told;
+use crate::template_input::{alias_reasoning, from_json, parse, part_text};
+use crate::template_program::Program;
+use crate::{template_functions, template_operators};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -145,57 +147,6 @@ impl Template {
     }
 }
 
-/// # Safety
-/// The slice outlives the call.
-unsafe fn parse(what: &str, slice: Slice) -> Result<Json, Failure> {
-    let bytes = slice.bytes();
-    if bytes.is_empty() {
-        return Ok(Json::Null);
-    }
-    serde_json::from_slice(bytes).map_err(|e| Failure::invalid(format!("{what} is not JSON: {e}")))
-}
-
-fn from_json(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::from(()),
-        Json::Bool(value) => Value::from(*value),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(value), _) => Value::from(value),
-            (None, Some(value)) => Value::from(value),
-            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => Value::from(items.iter().map(from_json).collect::<Vec<_>>()),
-        Json::Object(members) => {
-            Value::from_pairs(members.iter().map(|(name, value)| (name.as_str(), from_json(value))))
-        }
-    }
-}
-
-fn part_text(part: &Json) -> Result<&str, Failure> {
-    let kind = part["type"].as_str().unwrap_or("none");
-    part["text"].as_str().filter(|_| kind == "text").ok_or_else(|| {
-        let message =
-            format!("a content part of type '{kind}': this chat template takes text only");
-        Failure::new(Status::Unsupported, message)
-    })
-}
-
-/// transformers fills `reasoning_content` from its older names, and `thinking` for templates that
-/// read that.
-fn alias_reasoning(message: &mut Json) {
-    let Some(members) = message.as_object_mut() else { return };
-    let names = ["reasoning_content", "thinking", "reasoning"];
-    let found = names.iter().find_map(|name| members.get(*name).filter(|value| !value.is_null()));
-    if let Some(reasoning) = found.cloned() {
-        let mut aliased = Map::new();
-        aliased.insert("thinking".to_string(), reasoning.clone());
-        aliased.append(members);
-        aliased.insert("reasoning_content".to_string(), reasoning);
-        *members = aliased;
-    }
-}
-
 fn syntax() -> Result<SyntaxConfig, Failure> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     syntax.map_err(|e| Failure::new(Status::Fault, e.to_string()))
@@ -208,7 +159,8 @@ fn environment(syntax: SyntaxConfig, limits: Limits) -> Environment<'static> {
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
     env.set_fuel(Some(limits.fuel));
     env.set_recursion_limit(200);
-    install(&mut env);
+    template_functions::install(&mut env);
+    template_operators::install(&mut env);
     env
 }
 
@@ -238,38 +190,6 @@ fn plain_tags(source: &str) -> Result<String, Failure> {
     }
     out.push_str(rest);
     Ok(out)
-}
-
-fn told(error: &Error) -> Failure {
-    if error.kind() == ErrorKind::OutOfFuel {
-        return Failure::new(Status::Limit, "the chat template does more work than fuel allows");
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut detail = String::new();
-    while let Some(inner) = cause {
-        if let Some(inner) = inner.downcast_ref::<Error>() {
-            detail = inner.detail().unwrap_or_default().to_string();
-            if inner.kind() == ErrorKind::OutOfFuel {
-                return told(&Error::from(ErrorKind::OutOfFuel));
-            }
-        }
-        if inner.is::<Raised>() {
-            return Failure::invalid(format!("the chat template refuses this: {detail}"));
-        }
-        cause = inner.source();
-    }
-    if detail == OUT_OF_TIME {
-        return Failure::new(Status::Timeout, format!("chat template: {detail}"));
-    }
-    if error.kind() == ErrorKind::WriteFailure {
-        return Failure::new(
-            Status::Limit,
-            "the chat template writes more than output_bytes allows",
-        );
-    }
-    let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
-    let own = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
-    Failure::invalid(format!("chat template: {}{own}{line}", error.kind()))
 }
 
 /// Runs `body` on a thread with a deep stack; its panics come back as this thread's.
