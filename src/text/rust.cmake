@@ -4,19 +4,24 @@ set(SLUICE_CARGO_TARGET_DIR ${PROJECT_SOURCE_DIR}/build/cargo CACHE PATH
   "Where cargo keeps what it builds; trees may share it")
 set(SLUICE_CARGO_JOBS "" CACHE STRING "Jobs that cargo may use; empty lets it choose")
 
+set(rust_dir ${CMAKE_CURRENT_SOURCE_DIR}/rust)
+file(STRINGS ${rust_dir}/Cargo.toml rust_minimum REGEX "^rust-version = ")
+string(REGEX MATCH "[0-9]+(\\.[0-9]+)+" rust_minimum "${rust_minimum}")
+if(NOT rust_minimum)
+  message(FATAL_ERROR "${rust_dir}/Cargo.toml names no rust-version")
+endif()
+set(rust_wanted "sluice needs Rust ${rust_minimum} or newer; run tools/setup, or see https://rustup.rs")
+
 find_program(SLUICE_CARGO NAMES cargo cargo-web HINTS $ENV{HOME}/.cargo/bin)
 if(NOT SLUICE_CARGO)
-  message(FATAL_ERROR "cargo is missing: sluice needs Rust 1.87 or newer (Debian 12: apt install cargo-web; "
-    "elsewhere https://rustup.rs)")
+  message(FATAL_ERROR "cargo is missing: ${rust_wanted}")
 endif()
 execute_process(COMMAND ${SLUICE_CARGO} --version OUTPUT_VARIABLE cargo_version ERROR_QUIET)
 string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" cargo_version "${cargo_version}")
-if(cargo_version VERSION_LESS 1.87)
-  message(FATAL_ERROR "${SLUICE_CARGO} is version ${cargo_version}: sluice needs Rust 1.87 or newer "
-    "(Debian 12: apt install cargo-web; elsewhere https://rustup.rs)")
+if(cargo_version VERSION_LESS rust_minimum)
+  message(FATAL_ERROR "${SLUICE_CARGO} is version ${cargo_version}: ${rust_wanted}")
 endif()
 
-set(rust_dir ${CMAKE_CURRENT_SOURCE_DIR}/rust)
 set(rust_archive ${SLUICE_CARGO_TARGET_DIR}/release/libsluice_text.a)
 file(GLOB rust_sources CONFIGURE_DEPENDS ${rust_dir}/src/*.rs)
 set(cargo_jobs)
