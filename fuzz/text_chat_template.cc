@@ -7,10 +7,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   sluice::text::ChatTemplateLimits limits;
-  limits.template_bytes = 1 << 16;
-  limits.output_bytes = 1 << 20;
-  limits.fuel = 20'000;
-  limits.wall_ms = 2'000;
+  // Small, for one input may take seconds at most, under sanitizers and on a busy machine too: its
+  // three renderings (two of them find out what content the template takes) have these each.
+  limits.template_bytes = 1 << 14;
+  limits.output_bytes = 1 << 18;
+  limits.fuel = 5'000;
+  limits.wall_ms = 500;
   const auto made = sluice::text::ChatTemplate::from_source(
       std::string_view(reinterpret_cast<const char*>(data), size),
       R"({"bos_token": "<s>", "eos_token": "</s>"})", limits);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -240,20 +239,21 @@ TEST(ChatTemplate, HostileTemplatesMeetTheirLimits) {
       nested,
       many_ifs,
   };
+  // Much less than the default, so that the test is short; what ran for ever would still do so.
+  ChatTemplateLimits limits;
+  limits.output_bytes = size_t{1} << 20;
+  limits.fuel = 200'000;
   for (const std::string& source : hostile) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::string said = refusal(source);
-    const auto spent = std::chrono::steady_clock::now() - start;
-    EXPECT_EQ(said.substr(0, 8) == "rendered", false) << source.substr(0, 200) << said;
-    EXPECT_LT(spent, std::chrono::seconds(15)) << source.substr(0, 200);
+    const std::string said = refusal(source, limits);
+    EXPECT_NE(said.substr(0, 8), "rendered") << source.substr(0, 200) << said;
   }
 }
 
-// Not refused, for it is finite work, but freed without a deep native stack of the caller's.
-TEST(ChatTemplate, DeepValuesAreFreed) {
-  refusal(
-      "{% set ns = namespace(x=[1]) %}{% for a in range(999) %}{% for i in range(999) %}"
-      "{% set ns.x = [ns.x] %}{% endfor %}{% endfor %}done");
+TEST(ChatTemplate, DeepValuesAreRefused) {
+  const std::string said = refusal(
+      "{% set ns = namespace(x=[1]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}"
+      "done");
+  EXPECT_NE(said.find("nested too deeply"), std::string::npos) << said;
 }
 
 TEST(ChatTemplate, LimitsHaveNames) {
