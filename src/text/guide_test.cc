@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "text/testdata.h"
 
@@ -173,7 +173,8 @@ TEST(Guide, HostileSpecsAreErrorsInTime) {
       {.kind = Kind::kLark, .source = "begin: \"a\""},
   };
   for (const GuideSpec& spec : hostile) {
-    const auto start = std::chrono::steady_clock::now();
+    // The processor's time, for others may be using the machine.
+    const std::clock_t start = std::clock();
     auto made = rig.factory.guide(spec);
     bool refused = !made.ok();
     // What compiles must still answer for a few steps, or fail by its step's limits.
@@ -184,8 +185,7 @@ TEST(Guide, HostileSpecsAreErrorsInTime) {
     }
     // A huge counted regex is built lazily: it may answer, if it does so in time.
     EXPECT_TRUE(refused || spec.source[0] == '(') << spec.source.substr(0, 100);
-    const auto spent = std::chrono::steady_clock::now() - start;
-    EXPECT_LT(spent, std::chrono::seconds(15)) << spec.source.substr(0, 100);
+    EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 15) << spec.source.substr(0, 100);
   }
 }
 
