@@ -123,6 +123,17 @@ TEST(Tokenizer, HostileFilesAreErrors) {
   EXPECT_EQ(Tokenizer::from_directory("/nonexistent").error().code, ErrorCode::kNotFound);
 }
 
+TEST(Tokenizer, RefusesAPostProcessorOfUndefinedTokens) {
+  const auto refused = Tokenizer::from_json(
+      R"({"version":"1.0","added_tokens":[],"model":{"type":"BPE","vocab":{"a":0},"merges":[]},)"
+      R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":)"
+      R"({"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[],)"
+      R"("special_tokens":{}}})");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("cannot encode any text"), std::string::npos)
+      << refused.error().message;
+}
+
 TEST(Tokenizer, ThreadsMayShareOne) {
   const Tokenizer tokenizer = testdata::tokenizer("byte_level");
   const auto expected = *tokenizer.encode("The gate opens 1234 😀", true);

@@ -91,13 +91,15 @@ pub fn ids_payload(ids: &[u32]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.to_le_bytes()).collect()
 }
 
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        text.to_string()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "no message".to_string()
+fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
+    match payload.downcast::<String>().map_err(|payload| payload.downcast::<&'static str>()) {
+        Ok(text) => *text,
+        Err(Ok(text)) => text.to_string(),
+        Err(Err(payload)) => {
+            // Its destructor may panic in turn, so it is leaked rather than dropped.
+            std::mem::forget(payload);
+            "no message".to_string()
+        }
     }
 }
 
@@ -109,9 +111,7 @@ pub fn caught<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure
     let outcome = catch_unwind(AssertUnwindSafe(body));
     quiet::leave(was);
     outcome.unwrap_or_else(|payload| {
-        let text = panic_text(payload.as_ref());
-        // A payload's own destructor may panic; such a payload is leaked rather than dropped.
-        std::mem::forget(payload);
+        let text = panic_text(payload);
         Err(Failure::new(Status::Fault, format!("the text library failed: {text}")))
     })
 }

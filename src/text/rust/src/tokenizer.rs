@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::abi::{answer, ids_payload, words, Failure, Reply, Slice, Status};
+use crate::abi::{answer, caught, ids_payload, words, Failure, Reply, Slice, Status};
 use crate::token_bytes::TokenBytes;
 
 pub struct Inner {
@@ -32,6 +32,10 @@ impl Inner {
             return Err(Failure::invalid("tokenizer.json has no tokens"));
         }
         check_vocab(vocab_size as u64 - 1, max_vocab)?;
+        // A post_processor may name special tokens that it does not define, which panics.
+        caught(|| hf.encode("", true).map_err(|e| Failure::invalid(e.to_string()))).map_err(
+            |e| Failure::invalid(format!("tokenizer.json cannot encode any text: {}", e.message)),
+        )?;
         let decoder = &tree["decoder"];
         let mut special_ids: Vec<u32> = hf
             .get_added_tokens_decoder()
