@@ -113,7 +113,7 @@ Result<std::string> Output::id_at(int64_t offset) const {
 
 Result<int64_t> Output::count_lines() const {
   std::vector<char> buffer(size_t{1} << 20);
-  int64_t lines = 1, at = 0;
+  int64_t lines = 0, at = 0;
   for (;;) {
     SLUICE_ASSIGN(const size_t got, file_.read_at(at, buffer.data(), buffer.size()));
     const auto end = buffer.begin() + static_cast<std::ptrdiff_t>(got);

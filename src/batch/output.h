@@ -40,7 +40,7 @@ class Output {
   // The custom_id of the answer at `offset`.
   Result<std::string> id_at(int64_t offset) const;
   int64_t bytes() const { return bytes_; }
-  // How many lines, from the file's length: at most this many were there when it was opened.
+  // Whole lines, counted by their ends.
   Result<int64_t> count_lines() const;
   const File& file() const { return file_; }
 

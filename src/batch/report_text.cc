@@ -12,7 +12,7 @@ using base::format_bytes;
 using base::format_count;
 using base::format_seconds;
 
-constexpr int kLabelCells = 14;
+constexpr int kLabelCells = 16;
 constexpr int kMaxHeatCells = 64;
 constexpr size_t kMaxHeatLayers = 48;
 constexpr int kTaskLayers = 2;  // of which the table of tasks shows the experts
@@ -167,19 +167,21 @@ std::string score_text(const Scores& scores, int columns) {
   const int bar_cells = std::clamp(
       columns - name_cells - 26 - static_cast<int>(layers.size()) * (heat_cells + 3), 8, 20);
 
-  std::string text = "\n  accuracy by task" + std::string(layers.empty() ? "\n" : "");
+  const std::string indent(static_cast<size_t>(name_cells + bar_cells + 24), ' ');
+  std::string text = "\n  accuracy by task";
   if (!layers.empty()) {
-    text += ", and the experts that each used (measured";
+    std::string names, bits;
     for (const int layer : layers) {
-      char bits[64];
-      std::snprintf(bits, sizeof bits, "; layer %d tells tasks apart by %.2f bit", layer,
+      char value[32];
+      std::snprintf(value, sizeof value, "%.2f bit",
                     scores.information_bits[static_cast<size_t>(layer)]);
-      text += bits;
+      names += pad("layer " + std::to_string(layer), heat_cells + 3);
+      bits += pad(value, heat_cells + 3);
     }
-    text += ")\n  " + std::string(static_cast<size_t>(name_cells + bar_cells + 24), ' ');
-    for (const int layer : layers) text += pad("layer " + std::to_string(layer), heat_cells + 3);
-    text += "\n";
+    text += ", and the experts each task used, where they tell tasks apart best (measured)\n" +
+            indent + names + "\n" + indent + bits;
   }
+  text += "\n";
   const auto line = [&](const TaskScore& task, const std::string& label) {
     const double share =
         over(static_cast<double>(task.correct), static_cast<double>(task.expected));

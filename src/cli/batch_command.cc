@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 
 #include "batch/engine_text.h"
@@ -12,6 +13,7 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
 #include "cli/machine.h"
+#include "cli/quiet_check.h"
 #include "cli/sampling_flags.h"
 #include "cli/terminal.h"
 #include "pipeline/trace.h"
@@ -137,7 +139,10 @@ class BatchRun {
 std::optional<batch::MachineLimits> machine_limits(const BatchFlags& flags) {
   if (flags.no_probe) return std::nullopt;
   const int threads = flags.engine.options.threads;
-  const auto probed = measured_hardware(hardware_cache_path(threads), threads);
+  const std::string cache = hardware_cache_path(threads);
+  if (!std::filesystem::exists(cache))
+    std::fprintf(stderr, "measuring this machine, once (--no-probe leaves it out)\n");
+  const auto probed = measured_hardware(cache, threads);
   if (!probed) {
     std::fprintf(stderr, "sluice: not measured against this machine: %s\n",
                  probed.error().message.c_str());
@@ -194,7 +199,9 @@ void add_batch(CLI::App& program, Action& action) {
   auto flags = std::make_shared<BatchFlags>();
   CLI::App* command =
       program.add_subcommand("batch", "Answers a file of prompts: OpenAI batch lines in and out");
-  command->add_option("MODEL", flags->model, "a Hugging Face directory")->required();
+  command->add_option("MODEL", flags->model, "a Hugging Face directory")
+      ->required()
+      ->type_name("DIR");
   command->add_option("-i,--input", flags->input, "JSONL of requests; - is standard input")
       ->required();
   command
@@ -203,7 +210,7 @@ void add_batch(CLI::App& program, Action& action) {
   command
       ->add_option("--default-max-tokens", flags->default_max_tokens,
                    "where a body names no max_tokens")
-      ->check(CLI::Range(int64_t{1}, batch::kMaxTokensAsked))
+      ->check(quiet(CLI::Range(int64_t{1}, batch::kMaxTokensAsked)))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "for requests that name none")->capture_default_str();
   command->add_option("--served-model-name", flags->served_model_name,
@@ -211,7 +218,7 @@ void add_batch(CLI::App& program, Action& action) {
   command
       ->add_option("--sort-window", flags->sort_window,
                    "lines read ahead and sorted by length and beginning")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->check(quiet(CLI::Range(int64_t{1}, int64_t{1} << 20)))
       ->capture_default_str();
   command->add_option("--expected", flags->expected,
                       "JSONL of {custom_id, task, expected}: scores the answers by task");
@@ -221,7 +228,7 @@ void add_batch(CLI::App& program, Action& action) {
                     "do not measure this machine; the report then names no bound");
   command->add_flag("--json", flags->json, "the closing report as one JSON object");
   add_engine_flags(*command, flags->engine);
-  add_sampling_flags(*command, flags->sampling);
+  add_sampling_flags(*command, flags->sampling, true);
   command->footer(
       "Examples:\n"
       "  sluice batch examples/demo_model -i prompts.jsonl -o answers.jsonl\n"

@@ -6,17 +6,19 @@
 #include <fstream>
 
 #include "base/units.h"
+#include "cli/quiet_check.h"
 #include "cli/terminal.h"
 
 namespace sluice::cli {
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   constexpr const char* kGroup = "Engine";
+  constexpr const char* kNumber = "N";
   engine::EngineOptions& o = flags.options;
   const auto add = [&](const char* name, auto& value, const char* what) {
-    return command.add_option(name, value, what)->group(kGroup);
+    return command.add_option(name, value, what)->group(kGroup)->type_name(kNumber);
   };
-  const auto size = CLI::Range(int64_t{1}, int64_t{1} << 40);
+  const auto size = quiet(CLI::Range(int64_t{1}, int64_t{1} << 40));
   add("--max-batch-size", o.max_batch_size,
       "sequences in flight (default: 64, less if their KV has no room)")
       ->check(size);
@@ -30,28 +32,31 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       "prompt and answer of one sequence (default: what the model and the KV cache allow)")
       ->check(size);
   add("--kv-cache-memory", flags.kv_cache_memory,
-      "of the KV cache, such as 4G (default: by --kv-cache-free-mem-fraction)");
+      "of the KV cache, such as 4G (default: by --kv-cache-free-mem-fraction)")
+      ->type_name("BYTES");
   add("--kv-cache-free-mem-fraction", o.kv_cache_free_mem_fraction,
       "share of the free memory that the KV cache may take")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(quiet(CLI::Range(0.0, 1.0)))
       ->capture_default_str();
   add("--kv-block-tokens", o.kv_block_tokens, "tokens of one KV block, a multiple of 16")
-      ->check(CLI::Range(16, 1024))
+      ->check(quiet(CLI::Range(16, 1024)))
       ->capture_default_str();
   add("--kv-reserve-fraction", o.kv_reserve_fraction,
       "share of max_tokens whose KV is set aside before a request starts; below 1 more run side by "
       "side, and the youngest is set back when blocks run out")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(quiet(CLI::Range(0.0, 1.0)))
       ->capture_default_str();
   command
       .add_flag("--no-prefix-sharing", flags.no_prefix_sharing,
                 "compute every prompt whole, even what others begin with")
       ->group(kGroup);
   add("--schedule", o.schedule, "how iterations become tasks: resident, serial")
+      ->type_name("NAME")
       ->capture_default_str();
   add("--threads", o.threads, "of the compute lane (default: the cores this process may use)")
-      ->check(CLI::Range(1, 1024));
-  add("--trace", flags.trace_path, "write every task to this file, for ui.perfetto.dev");
+      ->check(quiet(CLI::Range(1, 1024)));
+  add("--trace", flags.trace_path, "write every task to this file, for ui.perfetto.dev")
+      ->type_name("FILE");
 }
 
 Result<engine::EngineOptions> engine_options(const EngineFlags& flags) {

@@ -14,6 +14,7 @@
 #include "cli/exit_codes.h"
 #include "cli/generation_config.h"
 #include "cli/line_editor.h"
+#include "cli/quiet_check.h"
 #include "cli/sampling_flags.h"
 #include "cli/terminal.h"
 #include "pipeline/trace.h"
@@ -239,7 +240,9 @@ void add_run(CLI::App& program, Action& action) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App* command = program.add_subcommand("run", "Streams one answer, or chats in the terminal");
   flags->command = command;
-  command->add_option("MODEL", flags->model, "a Hugging Face directory")->required();
+  command->add_option("MODEL", flags->model, "a Hugging Face directory")
+      ->required()
+      ->type_name("DIR");
   command->add_option_function<std::string>(
       "PROMPT",
       [flags](const std::string& text) {
@@ -250,16 +253,16 @@ void add_run(CLI::App& program, Action& action) {
   command->add_option("--system", flags->system, "what the conversation begins with");
   command->add_flag("--raw", flags->raw, "go on from the text as it is, without the chat template");
   command->add_option("--max-tokens", flags->max_tokens, "of an answer; 0: what the context holds")
-      ->check(CLI::Range(int64_t{0}, batch::kMaxTokensAsked))
+      ->check(quiet(CLI::Range(int64_t{0}, batch::kMaxTokensAsked)))
       ->capture_default_str();
   command->add_option("--seed", flags->sampling.seed, "of the tokens drawn (default: 0)");
   command->add_flag("--json", flags->json, "the answer as one JSON object, when it is whole");
   add_engine_flags(*command, flags->engine);
-  add_sampling_flags(*command, flags->sampling);
+  add_sampling_flags(*command, flags->sampling, false);
   command->footer(
       "Sampling that no flag sets is as the model's generation_config.json has it.\n"
       "Examples:\n"
-      "  sluice run examples/demo_model 'Sort ascending: 7, 2, 5'\n"
+      "  sluice run examples/demo_model '786 * 3 ='\n"
       "  sluice run MODEL < question.txt\n"
       "  sluice run MODEL --system 'Answer in French.'");
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });

@@ -8,7 +8,8 @@
 
 namespace sluice::cli {
 
-void add_sampling_flags(CLI::App& command, engine::SamplingParams& sampling);
+// `show_defaults`: what stands in `sampling` is what holds without the flags.
+void add_sampling_flags(CLI::App& command, engine::SamplingParams& sampling, bool show_defaults);
 
 // What the flags say, for a journal that compares runs.
 Json sampling_json(const engine::SamplingParams& sampling);

@@ -87,7 +87,8 @@ class BatchCommand(unittest.TestCase):
         self.assertEqual(len(self.batch.answers()), self.lines)
 
     def test_standard_input_is_resumed_by_the_same_input(self):
-        process = self.batch.start("-", stdin=open(self.batch.input))
+        with open(self.batch.input) as standard_input:
+            process = self.batch.start("-", stdin=standard_input)
         self.wait_for_answers(process)
         process.kill()
         process.communicate()
@@ -138,7 +139,7 @@ class BatchCommand(unittest.TestCase):
     def test_what_cannot_be_is_said_in_a_sentence(self):
         for extra, words in ((["--trace", "/nonexistent/trace.json"], "/nonexistent/trace.json"),
                              (["--expected", "/nonexistent.jsonl"], "/nonexistent.jsonl"),
-                             (["--kv-cache-memory", "lots"], "lots"),
+                             (["--kv-block-tokens", "24"], "multiple of 16"),
                              (["--schedule", "magic"], "magic")):
             code, _, err = self.batch.run(None, extra)
             self.assertEqual(code, 1, err)
