@@ -83,30 +83,33 @@ class AttendSetup {
   int64_t rows_ = 0;
 };
 
-TEST(Attend, EveryIsaGivesTheReferencesBits) {
-  uint32_t seed = 1;
-  for (const AttendCase& shape : kAttendEdges) {
-    for (const SpanCase& span : kSpans) {
-      SCOPED_TRACE("heads " + std::to_string(shape.q_heads) + "/" + std::to_string(shape.kv_heads) +
-                   " dims " + std::to_string(shape.key_dim) + "/" +
-                   std::to_string(shape.value_dim) + " rows " + std::to_string(span.rows) + " at " +
-                   std::to_string(span.first_position));
-      const AttendSetup setup(shape, {span}, seed++);
-      std::vector<float> expected = setup.blank();
-      reference::attend(setup.args(expected));
-      std::vector<float> scratch(static_cast<size_t>(attend_scratch_floats(
-          setup.rows(), shape.q_heads, shape.value_dim, span.first_position + span.rows)));
-      each_isa([&](const Exec& exec) {
-        std::vector<float> out = setup.blank();
-        AttendArgs args = setup.args(out);
-        args.scratch = scratch.empty() ? nullptr : scratch.data();
-        attend(exec, args);
-        ASSERT_TRUE(same_bits(out, expected));
-      });
-      if (HasFatalFailure() || HasFailure()) return;
-    }
+class AttendShapes : public testing::TestWithParam<size_t> {};
+
+TEST_P(AttendShapes, EveryIsaGivesTheReferencesBits) {
+  const AttendCase& shape = kAttendEdges[GetParam()];
+  auto seed = static_cast<uint32_t>(GetParam() * std::size(kSpans)) + 1;
+  for (const SpanCase& span : kSpans) {
+    SCOPED_TRACE("heads " + std::to_string(shape.q_heads) + "/" + std::to_string(shape.kv_heads) +
+                 " dims " + std::to_string(shape.key_dim) + "/" + std::to_string(shape.value_dim) +
+                 " rows " + std::to_string(span.rows) + " at " +
+                 std::to_string(span.first_position));
+    const AttendSetup setup(shape, {span}, seed++);
+    std::vector<float> expected = setup.blank();
+    reference::attend(setup.args(expected));
+    std::vector<float> scratch(static_cast<size_t>(attend_scratch_floats(
+        setup.rows(), shape.q_heads, shape.value_dim, span.first_position + span.rows)));
+    each_isa([&](const Exec& exec) {
+      std::vector<float> out = setup.blank();
+      AttendArgs args = setup.args(out);
+      args.scratch = scratch.empty() ? nullptr : scratch.data();
+      attend(exec, args);
+      ASSERT_TRUE(same_bits(out, expected));
+    });
+    if (HasFatalFailure() || HasFailure()) return;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Edges, AttendShapes, testing::Range<size_t>(0, std::size(kAttendEdges)));
 
 TEST(Attend, ManySequencesInOneCallAreTheSameAsAlone) {
   const AttendCase shape = kAttendEdges[1];
