@@ -1,0 +1,172 @@
+// Whole runs of the engine on a model: prefill, decode and the whole job at several batch sizes,
+// each beside what the machine allows for the work that the stages state. Prompts are random token
+// ids, so any model directory will do, one without a tokenizer too.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "engine/engine.h"
+#include "engine/host_memory.h"
+#include "engine_runs.h"
+#include "probe/probe.h"
+
+namespace {
+
+using namespace sluice;
+using namespace sluice::bench;
+
+// The machine's rates, from a team of the same size as the engine's.
+class Machine {
+ public:
+  explicit Machine(int threads)
+      : team_(threads), exec_{&kernels::op_table(kernels::best_isa()), &team_} {}
+  probe::CpuRates measure() {
+    return must(probe::measure_cpu(exec_, int64_t{1} << 30, 60, &probe::wall_seconds));
+  }
+
+ private:
+  base::ThreadTeam team_;
+  kernels::Exec exec_;
+};
+
+// Seconds that the stated work takes at these rates: max(bytes / b, flops / p), stage by stage
+// (HRM eq. 14). Stages multiply in f32 whatever the weights are stored in.
+double allowed_seconds(const Phase& phase, const probe::CpuRates& rates) {
+  double seconds = 0;
+  for (const engine::StageStats& stage : phase.stages)
+    seconds += std::max(stage.cost.bytes() / rates.read_bytes_per_second,
+                        stage.cost.flops / rates.f32_flops);
+  return seconds;
+}
+
+Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
+  Json stages = Json::object();
+  models::Cost work;
+  for (size_t i = 0; i < phase.stages.size(); ++i) {
+    const engine::StageStats& stage = phase.stages[i];
+    if (stage.tasks == 0) continue;
+    work += stage.cost;
+    stages[models::name(static_cast<models::StageKind>(i))] = {
+        {"tasks", stage.tasks},
+        {"measured_busy_seconds", stage.busy_seconds},
+        {"estimated_bytes", stage.cost.bytes()},
+        {"estimated_flops", stage.cost.flops}};
+  }
+  Json json = {{"tokens", phase.tokens},
+               {"measured_seconds", phase.seconds},
+               {"measured_tokens_per_second", phase.tokens_per_second()},
+               {"estimated_bytes_per_second", work.bytes() / phase.seconds},
+               {"estimated_flops_per_second", work.flops / phase.seconds},
+               {"stages", std::move(stages)}};
+  if (rates.f32_flops > 0) {
+    json["roofline_share"] = allowed_seconds(phase, rates) / phase.seconds;
+    json["measured_read_bytes_per_second"] = rates.read_bytes_per_second;
+    json["measured_f32_flops"] = rates.f32_flops;
+  }
+  return json;
+}
+
+constexpr struct {
+  const char* name;
+  Phase (Runs::*body)(int64_t);
+} kPhases[] = {{"prefill", &Runs::prefill}, {"decode", &Runs::decode}, {"whole", &Runs::whole}};
+
+void print_heading(const Options& options) {
+  std::printf("%s, %s, %d threads, schedule %s, prompts of %lld tokens, %lld generated\n",
+              probe::cpu_model().c_str(), kernels::name(kernels::best_isa()), options.threads,
+              options.schedule.c_str(), static_cast<long long>(options.prompt),
+              static_cast<long long>(options.generate));
+  std::printf("tok/s, reads and FMA are measured; GB/s and GFLOP/s are the stages' estimates\n");
+  std::printf("%5s %-8s %10s %10s %11s %10s %12s %10s\n", "batch", "phase", "tok/s", "GB/s",
+              "GFLOP/s", "reads GB/s", "FMA GFLOP/s", "roofline");
+}
+
+void print_row(int64_t batch, const char* name, const Json& json) {
+  std::printf("%5lld %-8s %10.1f %10.1f %11.1f", static_cast<long long>(batch), name,
+              json["measured_tokens_per_second"].get<double>(),
+              json["estimated_bytes_per_second"].get<double>() / 1e9,
+              json["estimated_flops_per_second"].get<double>() / 1e9);
+  if (json.contains("roofline_share")) {
+    std::printf(
+        " %10.1f %12.1f %9.0f%%", json["measured_read_bytes_per_second"].get<double>() / 1e9,
+        json["measured_f32_flops"].get<double>() / 1e9, 100 * json["roofline_share"].get<double>());
+  }
+  std::printf("\n");
+}
+
+void run(const Options& options, engine::Engine& engine) {
+  std::unique_ptr<Machine> machine;
+  if (options.probe) machine = std::make_unique<Machine>(options.threads);
+  Runs runs(options, engine);
+  (void)runs.prefill(1);  // the first touches its pages
+  if (!options.json) print_heading(options);
+  for (size_t i = 0; i < static_cast<size_t>(options.rounds) * options.batches.size(); ++i) {
+    const int64_t batch = options.batches[i % options.batches.size()];
+    for (const auto& [name, body] : kPhases) {
+      probe::CpuRates rates = machine ? machine->measure() : probe::CpuRates{};
+      const Phase phase = (runs.*body)(batch);
+      if (machine) {
+        // Other work on the machine only slows a measurement down.
+        const probe::CpuRates after = machine->measure();
+        rates.read_bytes_per_second =
+            std::max(rates.read_bytes_per_second, after.read_bytes_per_second);
+        rates.f32_flops = std::max(rates.f32_flops, after.f32_flops);
+      }
+      Json json = phase_json(phase, rates);
+      json["batch"] = batch;
+      json["phase"] = name;
+      if (options.json) {
+        std::printf("%s\n", json.dump().c_str());
+      } else {
+        print_row(batch, name, json);
+      }
+      std::fflush(stdout);
+    }
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  CLI::App app("Measures whole runs of the engine, with their share of the roofline.");
+  Options options;
+  const CLI::Range count_range(int64_t{1}, int64_t{1} << 20);
+  app.add_option("MODEL", options.model, "a Hugging Face directory")->required();
+  app.add_option("--batch", options.batches, "sequences at the same time, as 1,8,32,64")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+  app.add_option("--prompt", options.prompt, "tokens of each prompt")
+      ->check(count_range)
+      ->capture_default_str();
+  app.add_option("--generate", options.generate, "tokens generated for each")
+      ->check(count_range)
+      ->capture_default_str();
+  app.add_option("--max-num-tokens", options.max_num_tokens, "rows of one iteration")
+      ->check(count_range)
+      ->capture_default_str();
+  app.add_option("--kv-cache-memory", options.kv_cache_memory, "bytes; 0: half of what is free");
+  app.add_option("--threads", options.threads, "0: the cores this process may use");
+  app.add_option("--rounds", options.rounds, "how often all of it is measured")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--schedule", options.schedule, "resident or serial")->capture_default_str();
+  app.add_flag("!--no-probe", options.probe, "do not measure the machine's own rates");
+  app.add_flag("--json", options.json, "one JSON object per line, with every stage");
+  CLI11_PARSE(app, count, arguments);
+
+  if (options.threads == 0) options.threads = engine::available_cores();
+  engine::EngineOptions load;
+  load.schedule = options.schedule;
+  load.threads = options.threads;
+  load.max_batch_size = *std::ranges::max_element(options.batches);
+  load.max_num_tokens = std::max(options.max_num_tokens, load.max_batch_size);
+  load.kv_cache_memory = options.kv_cache_memory;
+  load.max_queued_requests = load.max_batch_size;
+  load.prefix_sharing = false;
+  const auto engine = must(engine::Engine::load(options.model, load));
+  run(options, *engine);
+  return 0;
+}
