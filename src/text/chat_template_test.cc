@@ -249,6 +249,14 @@ TEST(ChatTemplate, HostileTemplatesMeetTheirLimits) {
   }
 }
 
+// LeakSanitizer tells whether they are freed.
+TEST(ChatTemplate, NamespacesThatHoldThemselvesAreFreed) {
+  const std::string start = "{% set ns = namespace() %}";
+  EXPECT_EQ(refusal(start + "{% set ns.d = dict(a=ns) %}done"), "rendered done");
+  EXPECT_EQ(refusal(start + "{% macro m() %}{{ ns.m }}{% endmacro %}{% set ns.m = m %}done"),
+            "rendered done");
+}
+
 TEST(ChatTemplate, DeepValuesAreRefused) {
   const std::string said = refusal(
       "{% set ns = namespace(x=[1]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}"

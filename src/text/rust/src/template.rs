@@ -12,6 +12,7 @@ use crate::render_budget::{too_long, within, Budget};
 use crate::strftime::Civil;
 use crate::template_errors::told;
 use crate::template_input::{alias_reasoning, from_json, parse, part_text};
+use crate::template_namespace::EmptiedAtEnd;
 use crate::template_program::Program;
 use crate::{template_functions, template_operators};
 
@@ -110,6 +111,7 @@ impl Template {
             output_bytes: self.limits.output_bytes as usize,
         };
         on_own_stack(|| {
+            let _emptied = EmptiedAtEnd;
             within(budget, || {
                 let mut variables = vec![(
                     "strftime_now".to_string(),

@@ -1,9 +1,11 @@
-//! `namespace()`, as one that never holds itself.
+//! `namespace()`, as one that is not found inside itself and that does not outlive its rendering.
 //!
-//! minijinja's own may, and then printing or comparing it never ends.
+//! minijinja's own may hold itself, and then printing or comparing it never ends. This one is refused
+//! where a value would show it; a macro or dict() may still keep it out of sight.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
@@ -26,6 +28,25 @@ impl Object for Namespace {
 
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<Namespace>")
+    }
+}
+
+thread_local! {
+    static MADE: RefCell<Vec<Weak<Namespace>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Empties the namespaces that its thread makes, when dropped: one that holds itself would never be
+/// freed.
+pub struct EmptiedAtEnd;
+
+impl Drop for EmptiedAtEnd {
+    fn drop(&mut self) {
+        for made in MADE.take() {
+            let values = made.upgrade().and_then(|namespace| {
+                namespace.values.lock().ok().map(|mut values| std::mem::take(&mut *values))
+            });
+            drop(values);
+        }
     }
 }
 
@@ -65,6 +86,9 @@ pub fn assign(name: &str, value: &Value, target: &Value) -> Result<Value, Error>
 /// namespace(a=1), namespace({'a': 1})
 pub fn namespace(first: Option<Value>, named: Kwargs) -> Result<Value, Error> {
     let made = Value::from_object(Namespace::default());
+    if let Some(namespace) = made.downcast_object::<Namespace>() {
+        MADE.with_borrow_mut(|all| all.push(Arc::downgrade(&namespace)));
+    }
     if let Some(dict) = first {
         for key in dict.try_iter()? {
             assign(key.as_str().unwrap_or("_"), &dict.get_item(&key)?, &made)?;
