@@ -52,8 +52,9 @@ std::string time_text(const ReportInput& input, int columns) {
   text += lane_row("host compute", stats.busy_seconds, state.seconds, cells);
   std::vector<size_t> order(stats.stages.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return stats.stages[a].busy_seconds > stats.stages[b].busy_seconds;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const double busy_a = stats.stages[a].busy_seconds, busy_b = stats.stages[b].busy_seconds;
+    return busy_a != busy_b ? busy_a > busy_b : a < b;
   });
   for (const size_t i : order) {
     if (stats.stages[i].tasks == 0) continue;
@@ -157,9 +158,10 @@ std::string score_text(const Scores& scores, int columns) {
   // The layers that tell tasks apart best.
   std::vector<int> layers(static_cast<size_t>(scores.layers));
   std::iota(layers.begin(), layers.end(), 0);
-  std::stable_sort(layers.begin(), layers.end(), [&](int a, int b) {
-    return scores.information_bits[static_cast<size_t>(a)] >
-           scores.information_bits[static_cast<size_t>(b)];
+  std::sort(layers.begin(), layers.end(), [&](int a, int b) {
+    const double bits_a = scores.information_bits[static_cast<size_t>(a)];
+    const double bits_b = scores.information_bits[static_cast<size_t>(b)];
+    return bits_a != bits_b ? bits_a > bits_b : a < b;
   });
   layers.resize(std::min<size_t>(layers.size(), kTaskLayers));
   std::sort(layers.begin(), layers.end());
