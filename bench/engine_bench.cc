@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "engine/host_memory.h"
-#include "engine_runs.h"
+#include "run_phases.h"
 #include "probe/probe.h"
 
 namespace {
