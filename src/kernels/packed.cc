@@ -68,6 +68,8 @@ void pack_panels(const tensor::TensorView& source, int64_t first_panel, int64_t 
       case DType::kBF16:
         pack_panel(source, panel, reinterpret_cast<uint16_t*>(to));
         break;
+      default:
+        SLUICE_CHECK(false, "a float format");
     }
   }
 }
@@ -90,6 +92,8 @@ void unpack_row(const PackedMatrix& matrix, int64_t row, float* out) {
       case DType::kBF16:
         out[col] = tensor::bf16_to_f32(half[at]);
         break;
+      default:
+        SLUICE_CHECK(false, "a float format");
     }
   }
 }

@@ -101,6 +101,8 @@ float element(const tensor::TensorView& view, int64_t at) {
     case tensor::DType::kBF16:
       std::memcpy(&half, view.data + at * 2, 2);
       return tensor::bf16_to_f32(half);
+    default:
+      break;
   }
   base::check_failed("known dtype", "a DType outside its enum", __FILE__, __LINE__);
 }
