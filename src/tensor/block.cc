@@ -1,6 +1,5 @@
 #include "tensor/block.h"
 
-#include <bit>
 #include <cstring>
 
 #include "base/check.h"
@@ -52,14 +51,9 @@ const BlockFormat& format(DType dtype) {
   return *found;
 }
 
-// 2^(exponent - 128). Below f32's normal numbers it is one bit further down the mantissa.
-float power_of_two(uint16_t exponent) {
-  const uint32_t bits = exponent < 2 ? 0x00200000u << exponent : (exponent - 1u) << 23;
-  return std::bit_cast<float>(bits);
-}
-
 void widen(const BlockTraits& traits, const BlockParts& parts, int elements, float* to) {
-  const float d = traits.scale == BlockScale::kE8M0 ? power_of_two(parts.d) : f16_to_f32(parts.d);
+  const float d =
+      traits.scale == BlockScale::kE8M0 ? e8m0_half_to_f32(parts.d) : f16_to_f32(parts.d);
   const float dmin = f16_to_f32(parts.dmin);
   for (int first = 0, group = 0; first < elements; first += traits.group, ++group) {
     const float scale = d * static_cast<float>(parts.scale[static_cast<size_t>(group)]);
@@ -84,7 +78,10 @@ void widen_halves(const std::byte* from, int64_t elements, float* to) {
 
 }  // namespace
 
-const BlockTraits& block_traits(DType dtype) { return format(dtype).traits; }
+const BlockTraits& block_traits(DType dtype) {
+  SLUICE_CHECK(is_block_format(dtype), "a block format");
+  return kBlockTraits[static_cast<size_t>(dtype)];
+}
 
 void take_apart(DType dtype, const std::byte* block, BlockParts* parts) {
   format(dtype).take_apart(reinterpret_cast<const uint8_t*>(block), parts);
@@ -105,7 +102,7 @@ void dequantize(DType dtype, const std::byte* from, int64_t elements, float* to)
     BlockParts parts;
     for (int64_t done = 0; done < elements; done += size.block_elements) {
       of.take_apart(block, &parts);
-      widen(of.traits, parts, size.block_elements, to + done);
+      widen(block_traits(dtype), parts, size.block_elements, to + done);
       block += size.block_bytes;
     }
   }

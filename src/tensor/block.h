@@ -13,28 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "tensor/block_traits.h"
 
 namespace sluice::tensor {
 
 constexpr int kMaxBlockElements = 256;
 constexpr int kMaxBlockGroups = 16;
-
-// How a group's scale is stored.
-enum class BlockScale : uint8_t {
-  kHalf,       // an f16 of its own
-  kHalfTimes,  // an f16 of the block times a small whole number of the group
-  kE8M0,       // a power of two: 2^(e - 128), as MXFP4 halves it for values that are doubled
-};
-
-struct BlockTraits {
-  int group;      // values of K under one scale: 16 or 32
-  int code_bits;  // 2, 3, 4, 5, 6 or 8
-  int offset;     // of v(c); 0 where `values` or a minimum says it
-  bool has_min;
-  BlockScale scale;
-  const int8_t* values;  // [16] by code (IQ4_NL, IQ4_XS, MXFP4), or null
-};
 
 // Of a block format only.
 const BlockTraits& block_traits(DType dtype);

@@ -9,7 +9,6 @@
 namespace sluice::tensor {
 
 struct BlockFormat {
-  BlockTraits traits;
   void (*take_apart)(const uint8_t* block, BlockParts* parts);
 };
 

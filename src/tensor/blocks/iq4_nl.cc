@@ -1,7 +1,6 @@
 // d f16, 32 codes of 4 bits that stand for 16 values of a table.
 #include "tensor/blocks/bits.h"
 #include "tensor/blocks/format.h"
-#include "tensor/blocks/iq4_values.h"
 
 namespace sluice::tensor {
 namespace {
@@ -13,7 +12,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kIQ4_NLFormat = {
-    {.group = 32, .code_bits = 4, .scale = BlockScale::kHalf, .values = kIQ4Values}, take_apart};
+constinit const BlockFormat kIQ4_NLFormat = {take_apart};
 
 }  // namespace sluice::tensor

@@ -2,7 +2,6 @@
 // 4), 256 codes of 4 bits, each 32 laid out as IQ4_NL's.
 #include "tensor/blocks/bits.h"
 #include "tensor/blocks/format.h"
-#include "tensor/blocks/iq4_values.h"
 
 namespace sluice::tensor {
 namespace {
@@ -21,8 +20,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kIQ4_XSFormat = {
-    {.group = 32, .code_bits = 4, .scale = BlockScale::kHalfTimes, .values = kIQ4Values},
-    take_apart};
+constinit const BlockFormat kIQ4_XSFormat = {take_apart};
 
 }  // namespace sluice::tensor

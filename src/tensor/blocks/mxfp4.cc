@@ -6,8 +6,6 @@
 namespace sluice::tensor {
 namespace {
 
-constexpr int8_t kValues[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
 void take_apart(const uint8_t* block, BlockParts* parts) {
   one_group(block[0], parts);
   take_nibbles(block + 1, 16, parts->code.data());
@@ -15,7 +13,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kMXFP4Format = {
-    {.group = 32, .code_bits = 4, .scale = BlockScale::kE8M0, .values = kValues}, take_apart};
+constinit const BlockFormat kMXFP4Format = {take_apart};
 
 }  // namespace sluice::tensor

@@ -18,7 +18,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ2_KFormat = {
-    {.group = 16, .code_bits = 2, .has_min = true, .scale = BlockScale::kHalfTimes}, take_apart};
+constinit const BlockFormat kQ2_KFormat = {take_apart};
 
 }  // namespace sluice::tensor

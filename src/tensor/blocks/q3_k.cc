@@ -26,7 +26,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ3_KFormat = {
-    {.group = 16, .code_bits = 3, .offset = 4, .scale = BlockScale::kHalfTimes}, take_apart};
+constinit const BlockFormat kQ3_KFormat = {take_apart};
 
 }  // namespace sluice::tensor

@@ -12,7 +12,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ4_1Format = {
-    {.group = 32, .code_bits = 4, .has_min = true, .scale = BlockScale::kHalf}, take_apart};
+constinit const BlockFormat kQ4_1Format = {take_apart};
 
 }  // namespace sluice::tensor

@@ -15,7 +15,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ4_KFormat = {
-    {.group = 32, .code_bits = 4, .has_min = true, .scale = BlockScale::kHalfTimes}, take_apart};
+constinit const BlockFormat kQ4_KFormat = {take_apart};
 
 }  // namespace sluice::tensor

@@ -13,7 +13,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ5_1Format = {
-    {.group = 32, .code_bits = 5, .has_min = true, .scale = BlockScale::kHalf}, take_apart};
+constinit const BlockFormat kQ5_1Format = {take_apart};
 
 }  // namespace sluice::tensor

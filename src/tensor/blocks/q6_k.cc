@@ -21,7 +21,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ6_KFormat = {
-    {.group = 16, .code_bits = 6, .offset = 32, .scale = BlockScale::kHalfTimes}, take_apart};
+constinit const BlockFormat kQ6_KFormat = {take_apart};
 
 }  // namespace sluice::tensor

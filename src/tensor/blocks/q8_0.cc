@@ -12,7 +12,6 @@ void take_apart(const uint8_t* block, BlockParts* parts) {
 
 }  // namespace
 
-constinit const BlockFormat kQ8_0Format = {
-    {.group = 32, .code_bits = 8, .offset = 128, .scale = BlockScale::kHalf}, take_apart};
+constinit const BlockFormat kQ8_0Format = {take_apart};
 
 }  // namespace sluice::tensor
