@@ -28,6 +28,7 @@ struct QuantizedRows {
   int64_t cols = 0;
 
   static constexpr int64_t row_bytes(int64_t row_cols) { return 4 * row_cols; }
+  constexpr QuantizedRows from(int64_t row) const { return {data + row * row_bytes(cols), cols}; }
 };
 
 }  // namespace sluice::kernels
