@@ -1,6 +1,5 @@
 // A file of safetensors in memory: whatever parse_safetensors lets through must lie inside the file
 // and cover its data exactly.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -24,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     SLUICE_CHECK(names.insert(tensor.name).second, "names are unique");
     SLUICE_CHECK(tensor.offset == covered, "tensors follow each other");
     SLUICE_CHECK(tensor.bytes >= 0, "sizes are not negative");
-    SLUICE_CHECK(tensor.offset % std::max(1, tensor.dtype->bits / 8) == 0, "tensors are aligned");
+    SLUICE_CHECK(tensor.offset % tensor.dtype->alignment() == 0, "tensors are aligned");
     covered += tensor.bytes;
   }
   SLUICE_CHECK(covered == static_cast<int64_t>(size), "tensors cover the file");

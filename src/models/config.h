@@ -13,7 +13,15 @@
 
 namespace sluice::models {
 
-enum class RopeKind : uint8_t { kDefault, kLinear, kDynamic, kLlama3, kYarn };
+// Limits on what a config may state.
+constexpr int64_t kMaxHidden = int64_t{1} << 20;
+constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxHeads = 4096;
+constexpr int64_t kMaxHeadDim = 4096;
+constexpr int64_t kMaxExperts = 4096;
+constexpr int64_t kMaxPositions = int64_t{1} << 31;
+
+enum class RopeKind : uint8_t { kDefault, kLinear, kDynamic, kLlama3, kYarn, kDivided };
 
 // Rotary embedding with its scaling; the fields of kinds other than `kind` are unused.
 struct RopeConfig {
@@ -26,6 +34,7 @@ struct RopeConfig {
   double beta_fast = 0, beta_slow = 0;  // yarn
   double attention_factor = 1;          // yarn: multiplies cos and sin
   bool truncate = true;                 // yarn: whole-numbered correction range
+  std::vector<float> divisors;          // divided: one for each frequency
   bool operator==(const RopeConfig&) const = default;
 };
 

@@ -8,28 +8,6 @@
 namespace sluice::models {
 namespace {
 
-constexpr int64_t kMaxLayers = 4096;
-constexpr int64_t kMaxHeads = 4096;
-constexpr int64_t kMaxHeadDim = 4096;
-
-// Scaled frequencies carry a model past the positions that config.json names, as vLLM reckons.
-int64_t scaled_positions(const RopeConfig& rope, int64_t max_positions) {
-  const auto stretched = [&](int64_t from) {
-    return std::max(max_positions, static_cast<int64_t>(static_cast<double>(from) * rope.factor));
-  };
-  switch (rope.kind) {
-    case RopeKind::kDefault:
-    case RopeKind::kLlama3:
-      return max_positions;
-    case RopeKind::kLinear:
-    case RopeKind::kDynamic:
-      return stretched(max_positions);
-    case RopeKind::kYarn:
-      return stretched(rope.original_max_positions);
-  }
-  base::check_failed("known rope", "a RopeKind outside its enum", __FILE__, __LINE__);
-}
-
 AttentionConfig read_attention(HfConfig& config, int64_t hidden, const DecoderDefaults& defaults) {
   AttentionConfig attention;
   const int64_t heads = config.size("num_attention_heads", kMaxHeads);
@@ -64,10 +42,10 @@ AttentionConfig read_attention(HfConfig& config, int64_t hidden, const DecoderDe
 ModelConfig read_decoder(HfConfig& config, const char* family, const DecoderDefaults& defaults) {
   ModelConfig model;
   model.family = family;
-  model.hidden = static_cast<int>(config.size("hidden_size", int64_t{1} << 20));
+  model.hidden = static_cast<int>(config.size("hidden_size", kMaxHidden));
   model.vocab = static_cast<int>(config.size("vocab_size"));
   model.max_positions =
-      config.size_or("max_position_embeddings", defaults.max_positions, int64_t{1} << 31);
+      config.size_or("max_position_embeddings", defaults.max_positions, kMaxPositions);
   model.norm_eps = static_cast<float>(config.real_or("rms_norm_eps", defaults.norm_eps));
   model.tied_embeddings = config.flag_or("tie_word_embeddings", false);
   const auto layers = static_cast<size_t>(config.size("num_hidden_layers", kMaxLayers));

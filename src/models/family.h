@@ -16,6 +16,7 @@ struct Family {
   std::string_view architecture;  // config.json's `architectures`: "MixtralForCausalLM"
   Result<ModelConfig> (*read)(const Json& config);
   const TensorNames& (*names)();
+  bool interleaved_rotary = false;  // of GGUF files: see TensorSlot::rotary_heads
 };
 
 extern const Family kLlama;

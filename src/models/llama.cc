@@ -29,6 +29,6 @@ const TensorNames& names() {
 
 }  // namespace
 
-const Family kLlama{"llama", "LlamaForCausalLM", read, names};
+const Family kLlama{"llama", "LlamaForCausalLM", read, names, /*interleaved_rotary=*/true};
 
 }  // namespace sluice::models

@@ -30,6 +30,6 @@ const TensorNames& names() {
 
 }  // namespace
 
-const Family kMixtral{"mixtral", "MixtralForCausalLM", read, names};
+const Family kMixtral{"mixtral", "MixtralForCausalLM", read, names, /*interleaved_rotary=*/true};
 
 }  // namespace sluice::models

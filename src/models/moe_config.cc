@@ -1,12 +1,6 @@
 #include "models/moe_config.h"
 
 namespace sluice::models {
-namespace {
-
-constexpr int64_t kMaxExperts = 4096;
-
-}  // namespace
-
 FfnConfig read_experts(HfConfig& config, std::initializer_list<const char*> expert_keys,
                        const char* inter_key) {
   const char* experts_key = *expert_keys.begin();

@@ -154,6 +154,26 @@ RopeConfig read_rope(HfConfig& config, double default_theta, int64_t max_positio
   return rope;
 }
 
+int64_t scaled_positions(const RopeConfig& rope, int64_t max_positions) {
+  const auto stretched = [&](int64_t from) {
+    const double positions = static_cast<double>(from) * rope.factor;
+    return std::max(max_positions,
+                    static_cast<int64_t>(std::min(positions, static_cast<double>(kMaxPositions))));
+  };
+  switch (rope.kind) {
+    case RopeKind::kDefault:
+    case RopeKind::kLlama3:
+    case RopeKind::kDivided:
+      return max_positions;
+    case RopeKind::kLinear:
+    case RopeKind::kDynamic:
+      return stretched(max_positions);
+    case RopeKind::kYarn:
+      return stretched(rope.original_max_positions);
+  }
+  base::check_failed("known rope", "a RopeKind outside its enum", __FILE__, __LINE__);
+}
+
 bool rope_depends_on_length(const RopeConfig& rope, int64_t length) {
   return rope.kind == RopeKind::kDynamic && length > rope.original_max_positions;
 }
@@ -180,6 +200,9 @@ void rope_frequencies(const RopeConfig& rope, int head_dim, int64_t length, floa
         break;
       case RopeKind::kLlama3:
         inv_freq[i] = llama3_frequency(rope, frequency);
+        break;
+      case RopeKind::kDivided:
+        inv_freq[i] = frequency / rope.divisors[static_cast<size_t>(i)];
         break;
     }
   }

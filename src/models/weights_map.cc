@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
+#include "models/checkpoint_tensors.h"
 #include "tensor/float.h"
-#include "weights/match.h"
 
 namespace sluice::models {
 namespace {
-
-constexpr const char* kTiedHead = "lm_head.weight";
 
 // Where an entry of the table goes: a packed matrix, or a vector of f32.
 struct Target {
@@ -128,15 +125,32 @@ class Room {
   std::span<std::byte> bytes_;
 };
 
-const float* load_vector(const tensor::TensorView& view, Room& room) {
+const float* load_vector(const tensor::TensorView& view, const TensorSlot& tensor, Room& room) {
   const int64_t elements = view.shape.elements();
   auto* out = reinterpret_cast<float*>(room.take(elements * 4));
-  for (int64_t i = 0; i < elements; ++i) out[i] = element(view, i);
+  for (int64_t i = 0; i < elements; ++i) out[i] = element(view, stored_row(tensor, i));
   return out;
 }
 
-kernels::PackedMatrix load_matrix(const tensor::TensorView& view, Room& room,
-                                  base::ThreadTeam& team) {
+// Packs panels whose rows are stored in another order: they are put in order first.
+void pack_reordered(const tensor::TensorView& view, const TensorSlot& tensor, int64_t first_panel,
+                    int64_t last_panel, std::byte* packed) {
+  const int64_t row_bytes = tensor::storage_bytes(view.dtype, view.shape[1]);
+  const int64_t first = first_panel * kernels::kPanelRows;
+  const int64_t last = std::min(last_panel * kernels::kPanelRows, view.shape[0]);
+  std::vector<std::byte> rows(static_cast<size_t>((last - first) * row_bytes));
+  for (int64_t row = first; row < last; ++row) {
+    std::memcpy(rows.data() + (row - first) * row_bytes,
+                view.data + stored_row(tensor, row) * row_bytes, static_cast<size_t>(row_bytes));
+  }
+  const tensor::TensorView ordered{
+      .dtype = view.dtype, .shape = {last - first, view.shape[1]}, .data = rows.data()};
+  kernels::pack_panels(ordered, 0, last_panel - first_panel,
+                       packed + first_panel * kernels::panel_bytes(view.dtype, view.shape[1]));
+}
+
+kernels::PackedMatrix load_matrix(const tensor::TensorView& view, const TensorSlot& tensor,
+                                  Room& room, base::ThreadTeam& team) {
   kernels::PackedMatrix matrix{.dtype = view.dtype, .rows = view.shape[0], .cols = view.shape[1]};
   const int64_t bytes = kernels::packed_bytes(view.dtype, matrix.rows, matrix.cols);
   std::byte* data = room.take(bytes);
@@ -144,39 +158,12 @@ kernels::PackedMatrix load_matrix(const tensor::TensorView& view, Room& room,
   const int64_t panels = matrix.panels();
   team.parallel_for((panels + kPanelsPerTask - 1) / kPanelsPerTask, [&](int64_t task) {
     const int64_t first = task * kPanelsPerTask;
-    kernels::pack_panels(view, first, std::min(first + kPanelsPerTask, panels), data);
+    const int64_t last = std::min(first + kPanelsPerTask, panels);
+    if (tensor.rotary_heads == 0) return kernels::pack_panels(view, first, last, data);
+    pack_reordered(view, tensor, first, last, data);
   });
   matrix.data = data;
   return matrix;
-}
-
-// Some checkpoints of tied models carry the head all the same: harmless when it equals the
-// embedding.
-Status check_tied_head(const ModelConfig& config, const weights::Checkpoint& checkpoint) {
-  if (!config.tied_embeddings || checkpoint.find(kTiedHead) == nullptr) return {};
-  SLUICE_ASSIGN(const tensor::TensorView head, checkpoint.tensor(kTiedHead));
-  SLUICE_ASSIGN(const tensor::TensorView embedding, checkpoint.tensor("model.embed_tokens.weight"));
-  if (head.dtype == embedding.dtype && head.shape == embedding.shape &&
-      std::memcmp(head.data, embedding.data, static_cast<size_t>(head.bytes())) == 0) {
-    return {};
-  }
-  return Error{ErrorCode::kInvalid,
-               checkpoint.root().string() +
-                   ": config.json ties the embeddings, but 'lm_head.weight' differs from "
-                   "'model.embed_tokens.weight'; set 'tie_word_embeddings' to false"};
-}
-
-// Experts each in a tensor of their own, as on the hub, or stacked.
-const TensorNames& names_in(const weights::Checkpoint& checkpoint, const ModelConfig& config,
-                            const Family& family) {
-  for (int layer = 0; layer < config.layer_count(); ++layer) {
-    if (!config.layers[static_cast<size_t>(layer)].ffn.is_moe()) continue;
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    if (checkpoint.find(prefix + stacked_expert_names().expert_gate) != nullptr)
-      return stacked_expert_names();
-    break;
-  }
-  return family.names();
 }
 
 // The rows of a stored tensor that this entry stands for.
@@ -186,22 +173,6 @@ tensor::TensorView part_of(const tensor::TensorView& stored, const TensorSlot& t
           .shape = tensor.shape,
           .data = stored.data +
                   tensor::storage_bytes(stored.dtype, tensor.first_row * tensor.shape[1])};
-}
-
-Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& table,
-                     const weights::Checkpoint& checkpoint) {
-  std::vector<weights::TensorSpec> specs;
-  specs.reserve(table.size());
-  std::set<std::string> named;  // a stack stands in the table once for each of its parts
-  for (const TensorSlot& tensor : table) {
-    if (named.insert(tensor.name).second) {
-      specs.push_back({.name = tensor.name, .shape = tensor.stored_shape});
-    }
-  }
-  std::vector<std::string> ignored = kIgnoredTensors;
-  if (config.tied_embeddings) ignored.push_back(kTiedHead);
-  if (auto matched = weights::match(checkpoint, specs, ignored); !matched) return matched.error();
-  return check_tied_head(config, checkpoint);
 }
 
 }  // namespace
@@ -240,9 +211,9 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
     if (i + 1 < table.size()) checkpoint.prefetch(*checkpoint.find(table[i + 1].name));
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {
-      *target.matrix = load_matrix(view, room, team);
+      *target.matrix = load_matrix(view, tensor, room, team);
     } else {
-      *target.vector = load_vector(view, room);
+      *target.vector = load_vector(view, tensor, room);
     }
     checkpoint.drop(*entry);
     if (progress) progress(static_cast<double>(i + 1) / static_cast<double>(table.size()));

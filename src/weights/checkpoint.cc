@@ -17,7 +17,8 @@ std::string to_string(const std::vector<int64_t>& dims) {
 }
 
 Result<Checkpoint> Checkpoint::assemble(std::filesystem::path root, std::vector<MappedFile> files,
-                                        std::vector<TensorEntry> entries) {
+                                        std::vector<TensorEntry> entries,
+                                        std::optional<GgufMetadata> gguf) {
   std::ranges::sort(entries, {}, &TensorEntry::name);
   const auto twice = std::ranges::adjacent_find(entries, {}, &TensorEntry::name);
   if (twice != entries.end()) {
@@ -38,8 +39,11 @@ Result<Checkpoint> Checkpoint::assemble(std::filesystem::path root, std::vector<
   checkpoint.root_ = std::move(root);
   checkpoint.files_ = std::move(files);
   checkpoint.entries_ = std::move(entries);
+  checkpoint.gguf_ = std::move(gguf);
   return checkpoint;
 }
+
+std::string Checkpoint::where() const { return (gguf_ ? files_.front().path() : root_).string(); }
 
 const TensorEntry* Checkpoint::find(std::string_view name) const {
   const auto it = std::ranges::lower_bound(
@@ -50,7 +54,7 @@ const TensorEntry* Checkpoint::find(std::string_view name) const {
 Result<tensor::TensorView> Checkpoint::tensor(std::string_view name) const {
   const TensorEntry* entry = find(name);
   if (entry == nullptr)
-    return Error{ErrorCode::kNotFound, root_.string() + ": there is no tensor " + quote(name)};
+    return Error{ErrorCode::kNotFound, where() + ": there is no tensor " + quote(name)};
   return view(*entry);
 }
 
@@ -61,7 +65,7 @@ Result<tensor::TensorView> Checkpoint::view(const TensorEntry& entry) const {
   };
   if (!entry.dtype->readable) {
     return refuse("has elements of type " + std::string(entry.dtype->name) +
-                  "; sluice reads F32, F16 and BF16");
+                  ", with which sluice does not compute");
   }
   if (entry.dims.size() > tensor::Shape::kMaxRank)
     return refuse("has " + std::to_string(entry.dims.size()) + " dimensions; sluice reads up to " +

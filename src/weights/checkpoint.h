@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "base/error.h"
 #include "tensor/view.h"
+#include "weights/gguf_metadata.h"
 #include "weights/mapped_file.h"
 #include "weights/stored_dtype.h"
 
@@ -36,12 +38,18 @@ std::string to_string(const std::vector<int64_t>& dims);
 class Checkpoint {
  public:
   // For readers. Entries must be inside their files; two of one name are refused here, because
-  // they may come from two files.
+  // they may come from two files. `gguf`: of a GGUF file, views into the first of `files`.
   static Result<Checkpoint> assemble(std::filesystem::path root, std::vector<MappedFile> files,
-                                     std::vector<TensorEntry> entries);
+                                     std::vector<TensorEntry> entries,
+                                     std::optional<GgufMetadata> gguf = {});
 
   // The directory that holds the files, and config.json beside them.
   const std::filesystem::path& root() const { return root_; }
+  // What a GGUF file says of its model, as config.json and tokenizer.json do elsewhere; null if
+  // this is none.
+  const GgufMetadata* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
+  // What errors call it: the directory, or the GGUF file.
+  std::string where() const;
   std::span<const MappedFile> files() const { return files_; }
   // Sorted by name (bytewise).
   std::span<const TensorEntry> entries() const { return entries_; }
@@ -64,10 +72,12 @@ class Checkpoint {
   std::filesystem::path root_;
   std::vector<MappedFile> files_;
   std::vector<TensorEntry> entries_;
+  std::optional<GgufMetadata> gguf_;
 };
 
 // Opens MODEL: a Hugging Face directory (model.safetensors, or model.safetensors.index.json and
-// its shards) or one .safetensors file. Errors name the file, and the tensor where there is one.
+// its shards), a .gguf file (of a split one the first part), or one .safetensors file. Errors name
+// the file, and the tensor where there is one.
 Result<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace sluice::weights

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "weights/checkpoint.h"
+#include "weights/gguf.h"
 #include "weights/quote.h"
 #include "weights/safetensors.h"
 #include "weights/safetensors_index.h"
@@ -78,7 +79,7 @@ Error no_weights(const fs::path& directory) {
       hint =
           "; " + quote(item.path().filename().string()) + " is not read, convert it to safetensors";
     if (extension == ".gguf")
-      hint = "; " + quote(item.path().filename().string()) + " is not read yet";
+      hint = "; name the file " + quote(item.path().filename().string()) + " itself";
   }
   return {ErrorCode::kNotFound,
           directory.string() + ": has neither " + kSingleFile + " nor " + kIndexFile + hint};
@@ -133,10 +134,10 @@ Result<Checkpoint> open_checkpoint(const fs::path& path) {
     if (is_there(path / kIndexFile)) return open_safetensors_index(path / kIndexFile);
     return no_weights(path);
   }
+  if (path.extension() == ".gguf") return open_gguf(path);
   if (path.extension() == ".safetensors") return open_safetensors(path);
   return Error{ErrorCode::kUnsupported,
-               path.string() + ": is neither a model directory nor a .safetensors file" +
-                   (path.extension() == ".gguf" ? "; GGUF is not read yet" : "")};
+               path.string() + ": is neither a model directory nor a .gguf or .safetensors file"};
 }
 
 }  // namespace sluice::weights

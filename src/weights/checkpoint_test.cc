@@ -185,7 +185,7 @@ TEST_F(CheckpointTest, SaysWhatADirectoryHoldsInstead) {
 
 TEST_F(CheckpointTest, RefusesWhatIsNotACheckpoint) {
   EXPECT_EQ(open_checkpoint(directory_ / "none").error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(open_checkpoint(write("m.gguf", "x")).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(open_checkpoint(write("m.bin", "x")).error().code, ErrorCode::kUnsupported);
   write("model.safetensors", "");
   EXPECT_THAT(error(), HasSubstr("model.safetensors: is empty"));
   std::filesystem::remove(directory_ / "model.safetensors");

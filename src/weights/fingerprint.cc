@@ -60,6 +60,17 @@ Status add_description(const std::filesystem::path& path, const char* name, Hash
   return {};
 }
 
+void add_metadata(const GgufMetadata& metadata, Hash& hash) {
+  for (const auto& [key, value] : metadata.entries()) {
+    hash.add(key);
+    hash.add(static_cast<int64_t>(value.type));
+    hash.add(value.is_array ? value.count : int64_t{-1});
+    hash.add(static_cast<int64_t>(value.bytes.size()));
+    hash.add(value.bytes.first(
+        std::min(value.bytes.size(), static_cast<size_t>(kMaxFingerprintTextBytes))));
+  }
+}
+
 }  // namespace
 
 Result<std::string> fingerprint(const Checkpoint& checkpoint) {
@@ -77,8 +88,12 @@ Result<std::string> fingerprint(const Checkpoint& checkpoint) {
     hash.add(int64_t{entry.file});
     hash.add(entry.offset);
   }
-  for (const char* name : kDescriptions)
-    SLUICE_TRY(add_description(checkpoint.root() / name, name, hash));
+  if (checkpoint.gguf() != nullptr) {
+    add_metadata(*checkpoint.gguf(), hash);
+  } else {
+    for (const char* name : kDescriptions)
+      SLUICE_TRY(add_description(checkpoint.root() / name, name, hash));
+  }
   std::array<char, 17> text{};
   std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(hash.value()));
   return std::string(text.data());

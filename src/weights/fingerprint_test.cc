@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "weights/gguf_test_file.h"
 #include "weights/test_files.h"
 
 namespace sluice::weights {
@@ -60,6 +61,21 @@ TEST_F(FingerprintTest, DiffersWhereTheModelDiffers) {
     write(name, "[]");
     EXPECT_TRUE(differs()) << name;
   }
+}
+
+TEST_F(FingerprintTest, OfAGgufFileComesFromItsKeysToo) {
+  const auto file_of = [](const std::string& text, uint32_t number) {
+    GgufTestFile file;
+    file.text("text", text).number("number", number);
+    return file.tensor("w", {2}, 0, "12345678").write();
+  };
+  const std::string first = identity(write("m.gguf", file_of("a", 1)));
+  EXPECT_EQ(first.size(), 16u);
+  write("config.json", "{}");  // not part of it
+  EXPECT_EQ(identity(directory_ / "m.gguf"), first);
+  EXPECT_NE(identity(write("m.gguf", file_of("b", 1))), first);
+  EXPECT_NE(identity(write("m.gguf", file_of("a", 2))), first);
+  EXPECT_EQ(identity(write("m.gguf", file_of("a", 1))), first);
 }
 
 }  // namespace

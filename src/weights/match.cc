@@ -108,8 +108,10 @@ Result<Matched> match(const Checkpoint& checkpoint, std::span<const TensorSpec> 
   const std::string told = account(missing, misshapen, unexpected);
   if (told.empty()) return matched;
   return Error{ErrorCode::kInvalid,
-               checkpoint.root().string() + ": " + told +
-                   "; check that config.json and the weights belong to the same model"};
+               checkpoint.where() + ": " + told +
+                   (checkpoint.gguf() != nullptr
+                        ? "; its metadata and its tensors do not belong to the same model"
+                        : "; check that config.json and the weights belong to the same model")};
 }
 
 }  // namespace sluice::weights

@@ -8,7 +8,8 @@ namespace sluice::weights {
 
 constexpr size_t kMaxQuotedBytes = 160;
 
-// 'name' in single quotes: control characters become \xNN, a long one is cut short.
+// 'name' in single quotes, as UTF-8: control characters and bytes that are no character become
+// \xNN, a long one is cut short.
 std::string quote(std::string_view name);
 
 }  // namespace sluice::weights

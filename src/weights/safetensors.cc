@@ -25,18 +25,6 @@ uint64_t little_endian(std::span<const std::byte> bytes) {
   return value;
 }
 
-// Bytes of that many elements, or nothing if the count overflows or ends inside a byte.
-std::optional<int64_t> stored_bytes(const std::vector<int64_t>& dims, int element_bits) {
-  int64_t bits = element_bits;
-  // A zero anywhere makes the tensor empty, whatever the other sizes are.
-  if (std::ranges::find(dims, 0) != dims.end()) return 0;
-  for (const int64_t dim : dims) {
-    if (__builtin_mul_overflow(bits, dim, &bits)) return std::nullopt;
-  }
-  if (bits % 8 != 0) return std::nullopt;
-  return bits / 8;
-}
-
 // Checks one tensor by itself. Its offset still counts from the first data byte.
 Result<TensorEntry> check_tensor(HeaderTensor&& stated, int64_t data_bytes) {
   TensorEntry entry;
@@ -44,10 +32,10 @@ Result<TensorEntry> check_tensor(HeaderTensor&& stated, int64_t data_bytes) {
   entry.dims = std::move(stated.shape);
   entry.dtype = find_stored_dtype(stated.dtype);
   if (entry.dtype == nullptr) return corrupt(entry, "has the unknown dtype " + quote(stated.dtype));
-  const std::optional<int64_t> bytes = stored_bytes(entry.dims, entry.dtype->bits);
+  const std::optional<int64_t> bytes = stored_bytes(entry.dims, *entry.dtype);
   if (!bytes) {
     return corrupt(entry, "has the shape " + to_string(entry.dims) + " of " + entry.dtype->name +
-                              ", which is no whole number of bytes below 2^60");
+                              ", which is no whole number of bytes below 2^63");
   }
   const int64_t begin = stated.data_offsets[0];
   const int64_t end = stated.data_offsets[1];
@@ -98,7 +86,7 @@ Status check_names(const std::vector<TensorEntry>& entries) {
 
 // From the file's start, so that a mapped view can be read as its element type.
 Status check_alignment(const TensorEntry& entry) {
-  const int64_t alignment = std::max(1, entry.dtype->bits / 8);
+  const int64_t alignment = entry.dtype->alignment();
   if (entry.offset % alignment == 0) return {};
   return corrupt(
       entry, "of type " + std::string(entry.dtype->name) + " begins at byte " +
