@@ -6,7 +6,6 @@
 // On a busy machine, --threads 1 --clock cpu measures the thread's own time.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -33,8 +32,8 @@ void bench_linear(Bench& bench, const ModelCase& model) {
     const Work work{static_cast<double>(rows * model.hidden * 2),
                     2.0 * static_cast<double>(rows * model.hidden * tokens)};
     bench.run(name, work, [&](int64_t call) {
-      kernels::linear(bench.exec(), bench.matrix(call, rows, model.hidden), x.data(), model.hidden,
-                      tokens, y.data(), rows);
+      kernels::linear(bench.exec(), bench.matrix(tensor::DType::kBF16, call, rows, model.hidden),
+                      x.data(), model.hidden, tokens, y.data(), rows);
     });
   }
 }
@@ -60,9 +59,9 @@ void bench_experts(Bench& bench, const ModelCase& model, int64_t per_expert, boo
   const std::vector<int64_t> tokens = loads(model.experts, per_expert, zipf);
   std::vector<PackedMatrix> matrices;
   for (int64_t e = 0; e < model.experts; ++e) {
-    matrices.push_back(bench.matrix(3 * e, model.inter, model.hidden));
-    matrices.push_back(bench.matrix(3 * e + 1, model.inter, model.hidden));
-    matrices.push_back(bench.matrix(3 * e + 2, model.hidden, model.inter));
+    matrices.push_back(bench.matrix(tensor::DType::kBF16, 3 * e, model.inter, model.hidden));
+    matrices.push_back(bench.matrix(tensor::DType::kBF16, 3 * e + 1, model.inter, model.hidden));
+    matrices.push_back(bench.matrix(tensor::DType::kBF16, 3 * e + 2, model.hidden, model.inter));
   }
   std::vector<ExpertGroup> groups;
   int64_t slots = 0;
@@ -129,30 +128,9 @@ void bench_attend(Bench& bench, const ModelCase& model, int64_t sequences, int64
 }
 
 bool parse(int argc, char** argv, Options* options) {
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string flag = argv[i];
-    const std::string value = argv[i + 1];
-    if (flag == "--threads") {
-      options->threads = std::max(1, std::atoi(value.c_str()));
-    } else if (flag == "--isa") {
-      const auto isa = kernels::parse_isa(value);
-      const auto have = kernels::available_isas();
-      if (!isa || std::find(have.begin(), have.end(), *isa) == have.end()) return false;
-      options->isa = *isa;
-    } else if (flag == "--filter") {
-      options->filter = value;
-    } else if (flag == "--round-ms") {
-      options->round_ms = std::max(1, std::atoi(value.c_str()));
-    } else if (flag == "--rounds") {
-      options->rounds = std::max(1, std::atoi(value.c_str()));
-    } else if (flag == "--clock" && (value == "wall" || value == "cpu")) {
-      options->now = value == "cpu" ? &probe::thread_seconds : &probe::wall_seconds;
-    } else {
-      return false;
-    }
-  }
-  if (options->now == &probe::thread_seconds && options->threads != 1) return false;
-  return argc % 2 == 1;
+  for (int i = 1; i + 1 < argc; i += 2)
+    if (!options->parse(argv[i], argv[i + 1])) return false;
+  return argc % 2 == 1 && options->valid();
 }
 
 }  // namespace
@@ -162,12 +140,7 @@ int main(int argc, char** argv) {
   using namespace sluice;
   Options options;
   if (!parse(argc, argv, &options)) {
-    std::fprintf(stderr,
-                 "usage: kernels_bench [--threads N] [--isa NAME] [--filter TEXT] [--round-ms N] "
-                 "[--rounds N] [--clock wall|cpu (one thread)]\nISAs of this CPU:");
-    for (kernels::Isa isa : kernels::available_isas())
-      std::fprintf(stderr, " %s", kernels::name(isa));
-    std::fprintf(stderr, "\n");
+    std::fprintf(stderr, "usage: kernels_bench %s\n", Options::usage().c_str());
     return 2;
   }
   Bench bench(options);

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -28,11 +29,45 @@ struct Options {
   int round_ms = 60;
   int rounds = 5;
   probe::Seconds now = &probe::wall_seconds;
+
+  // Takes one flag; false if there is none of that name, or its value is none.
+  bool parse(const std::string& flag, const std::string& value) {
+    if (flag == "--threads") {
+      threads = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--isa") {
+      const auto wanted = kernels::parse_isa(value);
+      const auto have = kernels::available_isas();
+      if (!wanted || std::find(have.begin(), have.end(), *wanted) == have.end()) return false;
+      isa = *wanted;
+    } else if (flag == "--filter") {
+      filter = value;
+    } else if (flag == "--round-ms") {
+      round_ms = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--rounds") {
+      rounds = std::max(1, std::atoi(value.c_str()));
+    } else if (flag == "--clock" && (value == "wall" || value == "cpu")) {
+      now = value == "cpu" ? &probe::thread_seconds : &probe::wall_seconds;
+    } else {
+      return false;
+    }
+    return true;
+  }
+  bool valid() const { return now != &probe::thread_seconds || threads == 1; }
+
+  static std::string usage() {
+    std::string text =
+        "[--threads N] [--isa NAME] [--filter TEXT] [--round-ms N] [--rounds N] "
+        "[--clock wall|cpu (one thread)]\nISAs of this CPU:";
+    for (kernels::Isa isa : kernels::available_isas())
+      text += std::string(" ") + kernels::name(isa);
+    return text;
+  }
 };
 
 struct Work {
   double bytes = 0.0;  // of weights or KV, read once
   double flops = 0.0;
+  bool whole_numbers = false;  // counted against the machine's peak of int8, not of f32
 };
 
 class Bench {
@@ -68,8 +103,8 @@ class Bench {
                 peaks_.read_bytes_per_second / 1e9, peaks_.f32_flops / 1e9);
     if (peaks_.bf16_flops > 0.0) std::printf(", bf16 dot %.1f GFLOP/s", peaks_.bf16_flops / 1e9);
     if (peaks_.int8_ops > 0.0) std::printf(", int8 dot %.1f GOP/s", peaks_.int8_ops / 1e9);
-    std::printf("\n%-44s %10s %8s %6s %9s %6s\n", "case", "us", "GB/s", "of bw", "GFLOP/s",
-                "of f32");
+    std::printf("\n%-44s %10s %8s %6s %9s %6s\n", "case", "us", "GB/s", "of bw", "Gop/s",
+                "of peak");
     return true;
   }
 
@@ -87,7 +122,7 @@ class Bench {
     body(call++);
     for (int round = 0; round < options_.rounds; ++round) {
       reads = std::max(reads, read_rate(round));
-      flops = std::max(flops, fma_rate());
+      flops = std::max(flops, work.whole_numbers ? int8_rate() : fma_rate());
       const double start = options_.now();
       double seconds = 0.0;
       int64_t calls = 0;
@@ -104,12 +139,11 @@ class Bench {
     std::fflush(stdout);
   }
 
-  // The n-th of as many matrices as the arena holds; larger ones overlap.
-  kernels::PackedMatrix matrix(int64_t n, int64_t rows, int64_t cols) const {
-    const int64_t bytes = kernels::packed_bytes(tensor::DType::kBF16, rows, cols);
+  // The n-th of as many matrices of any bytes as the arena holds; larger ones overlap.
+  kernels::PackedMatrix matrix(tensor::DType dtype, int64_t n, int64_t rows, int64_t cols) const {
+    const int64_t bytes = kernels::packed_bytes(dtype, rows, cols);
     const int64_t places = std::max<int64_t>(1, kArenaBytes / bytes);
-    return {tensor::DType::kBF16, kernels::Layout::kRows16, rows, cols,
-            arena_.data() + n % places * bytes};
+    return {dtype, kernels::Layout::kRows16, rows, cols, arena_.data() + n % places * bytes};
   }
 
   const kernels::Exec& exec() const { return exec_; }
@@ -133,6 +167,16 @@ class Bench {
     const double start = options_.now();
     team_.run([&](int) { sink_ = exec_.ops->fma_loop(rounds); });
     return static_cast<double>(rounds * exec_.ops->fma_flops) * options_.threads /
+           (options_.now() - start);
+  }
+
+  double int8_rate() {
+    if (exec_.ops->int8_dot_loop == nullptr) return fma_rate();
+    const auto rounds = static_cast<int64_t>(0.005 * peaks_.int8_ops / options_.threads /
+                                             static_cast<double>(exec_.ops->int8_dot_ops));
+    const double start = options_.now();
+    team_.run([&](int) { sink_ = static_cast<float>(exec_.ops->int8_dot_loop(rounds)); });
+    return static_cast<double>(rounds * exec_.ops->int8_dot_ops) * options_.threads /
            (options_.now() - start);
   }
 

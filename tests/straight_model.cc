@@ -30,14 +30,17 @@ Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& di
   const models::ModelConfig& config = self->config_;
   SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(directory));
 
-  const models::ActivationLimits limits{
-      .rows = options.rows, .logit_rows = options.rows, .context = options.context};
-  SLUICE_ASSIGN(const int64_t weight_bytes,
-                models::packed_weight_bytes(config, *family, checkpoint));
+  SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
+  SLUICE_ASSIGN(const models::WeightNeeds needs,
+                models::weight_needs(config, *family, checkpoint, quantization));
+  const models::ActivationLimits limits{.rows = options.rows,
+                                        .logit_rows = options.rows,
+                                        .context = options.context,
+                                        .block_weights = needs.block_weights};
   SLUICE_ASSIGN(self->arena_, memory::Arena::create(
-                                  weight_bytes + models::activation_bytes(config, limits) + 4096));
-  SLUICE_ASSIGN(self->weights_,
-                models::load_weights(config, *family, checkpoint, self->arena_, self->team_));
+                                  needs.bytes + models::activation_bytes(config, limits) + 4096));
+  SLUICE_ASSIGN(self->weights_, models::load_weights(config, *family, checkpoint, quantization,
+                                                     self->arena_, self->team_));
   self->activations_ = models::carve_activations(config, limits, self->arena_);
 
   std::vector<kernels::KvLayout> layouts;

@@ -50,6 +50,10 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       .add_flag("--no-prefix-sharing", flags.no_prefix_sharing,
                 "compute every prompt whole, even what others begin with")
       ->group(kGroup);
+  add("--quant", o.quant,
+      "quantize matrices while loading: none, bf16, q8, q4, mxfp4; routers and norms stay exact")
+      ->type_name("NAME")
+      ->capture_default_str();
   add("--schedule", o.schedule, "how iterations become tasks: resident, serial")
       ->type_name("NAME")
       ->capture_default_str();

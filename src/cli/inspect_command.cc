@@ -81,9 +81,13 @@ Result<Inspection> inspect(const std::string& path) {
     found.kv_bytes_per_token +=
         static_cast<double>(models::kv_layout(found.config, layer, 32).bytes_per_token());
   found.available_memory = engine::available_host_memory();
-  SLUICE_ASSIGN(found.weight_bytes, models::packed_weight_bytes(found.config, *family, checkpoint));
+  SLUICE_ASSIGN(const models::WeightNeeds needs,
+                models::weight_needs(found.config, *family, checkpoint));
+  found.weight_bytes = needs.bytes;
+  engine::FitWishes wishes;
+  wishes.block_weights = needs.block_weights;
   auto plan = engine::fit_plan(
-      found.config, found.weight_bytes, {},
+      found.config, found.weight_bytes, wishes,
       {.available_memory = found.available_memory, .cores = engine::available_cores()});
   if (plan) {
     found.plan = std::move(*plan);

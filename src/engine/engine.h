@@ -27,6 +27,7 @@ namespace sluice::engine {
 
 struct EngineOptions {
   std::string schedule = "resident";
+  std::string quant = "none";    // none, bf16, q8, q4, mxfp4: matrices quantized as they are loaded
   int threads = 0;               // 0: the cores this process may use
   int64_t max_batch_size = 0;    // sequences in flight; 0: 64, less if KV has no room
   int64_t micro_batch_size = 0;  // 0: max_batch_size (one micro-batch)

@@ -35,10 +35,11 @@ Status reserve_cache(LoadedModel& model) {
   return {};
 }
 
-Status reserve_activations(LoadedModel& model) {
+Status reserve_activations(LoadedModel& model, bool block_weights) {
   const models::ActivationLimits limits{.rows = model.plan.max_num_tokens,
                                         .logit_rows = model.plan.logit_rows,
-                                        .context = model.plan.max_seq_len};
+                                        .context = model.plan.max_seq_len,
+                                        .block_weights = block_weights};
   SLUICE_ASSIGN(model.activation_arena,
                 memory::Arena::create(model.plan.activation_bytes, {.huge_pages = true}));
   for (int64_t i = 0; i < model.plan.micro_batches(); ++i) {
@@ -64,18 +65,22 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& directory,
   const models::ModelConfig& config = model->files.config;
   SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(directory));
   SLUICE_ASSIGN(model->fingerprint, weights::fingerprint(checkpoint));
-  SLUICE_ASSIGN(const int64_t weight_bytes,
-                models::packed_weight_bytes(config, *model->files.family, checkpoint));
-  SLUICE_ASSIGN(model->plan, fit_plan(config, weight_bytes, wishes_of(options),
+  SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
+  SLUICE_ASSIGN(const models::WeightNeeds needs,
+                models::weight_needs(config, *model->files.family, checkpoint, quantization));
+  FitWishes wishes = wishes_of(options);
+  wishes.block_weights = needs.block_weights;
+  SLUICE_ASSIGN(model->plan, fit_plan(config, needs.bytes, wishes,
                                       {.available_memory = available_host_memory(),
                                        .cores = available_cores()}));
-  SLUICE_TRY(reserve_activations(*model));
+  SLUICE_TRY(reserve_activations(*model, needs.block_weights));
   SLUICE_TRY(reserve_cache(*model));
   model->team = std::make_unique<base::ThreadTeam>(model->plan.threads);
   SLUICE_ASSIGN(model->weight_arena,
                 memory::Arena::create(model->plan.weight_bytes, {.huge_pages = true}));
-  SLUICE_ASSIGN(model->weights, models::load_weights(config, *model->files.family, checkpoint,
-                                                     model->weight_arena, *model->team, progress));
+  SLUICE_ASSIGN(model->weights,
+                models::load_weights(config, *model->files.family, checkpoint, quantization,
+                                     model->weight_arena, *model->team, progress));
   const int head_dim = config.layers.front().attention.head_dim;
   model->inv_freq.resize(static_cast<size_t>(head_dim / 2));
   models::rope_frequencies(config.rope, head_dim, 1, model->inv_freq.data());

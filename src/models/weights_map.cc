@@ -1,10 +1,7 @@
 #include "models/weights_map.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "models/checkpoint_tensors.h"
-#include "tensor/float.h"
+#include "models/load_tensor.h"
 
 namespace sluice::models {
 namespace {
@@ -85,27 +82,13 @@ Target target_of(ModelWeights& weights, const TensorSlot& tensor) {
   return layer_target(layer, tensor.slot, ffn);
 }
 
-float element(const tensor::TensorView& view, int64_t at) {
-  uint16_t half = 0;
-  float value = 0;
-  switch (view.dtype) {
-    case tensor::DType::kF32:
-      std::memcpy(&value, view.data + at * 4, 4);
-      return value;
-    case tensor::DType::kF16:
-      std::memcpy(&half, view.data + at * 2, 2);
-      return tensor::f16_to_f32(half);
-    case tensor::DType::kBF16:
-      std::memcpy(&half, view.data + at * 2, 2);
-      return tensor::bf16_to_f32(half);
-    default:
-      break;
-  }
-  base::check_failed("known dtype", "a DType outside its enum", __FILE__, __LINE__);
-}
-
 int64_t aligned(int64_t bytes) {
   return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
+}
+
+int64_t bytes_in_memory(const TensorSlot& tensor, tensor::DType dtype) {
+  return tensor.is_matrix() ? kernels::packed_bytes(dtype, tensor.shape[0], tensor.shape[1])
+                            : tensor.shape.elements() * 4;
 }
 
 // What is left of the one region that all weights share.
@@ -125,47 +108,6 @@ class Room {
   std::span<std::byte> bytes_;
 };
 
-const float* load_vector(const tensor::TensorView& view, const TensorSlot& tensor, Room& room) {
-  const int64_t elements = view.shape.elements();
-  auto* out = reinterpret_cast<float*>(room.take(elements * 4));
-  for (int64_t i = 0; i < elements; ++i) out[i] = element(view, stored_row(tensor, i));
-  return out;
-}
-
-// Packs panels whose rows are stored in another order: they are put in order first.
-void pack_reordered(const tensor::TensorView& view, const TensorSlot& tensor, int64_t first_panel,
-                    int64_t last_panel, std::byte* packed) {
-  const int64_t row_bytes = tensor::storage_bytes(view.dtype, view.shape[1]);
-  const int64_t first = first_panel * kernels::kPanelRows;
-  const int64_t last = std::min(last_panel * kernels::kPanelRows, view.shape[0]);
-  std::vector<std::byte> rows(static_cast<size_t>((last - first) * row_bytes));
-  for (int64_t row = first; row < last; ++row) {
-    std::memcpy(rows.data() + (row - first) * row_bytes,
-                view.data + stored_row(tensor, row) * row_bytes, static_cast<size_t>(row_bytes));
-  }
-  const tensor::TensorView ordered{
-      .dtype = view.dtype, .shape = {last - first, view.shape[1]}, .data = rows.data()};
-  kernels::pack_panels(ordered, 0, last_panel - first_panel,
-                       packed + first_panel * kernels::panel_bytes(view.dtype, view.shape[1]));
-}
-
-kernels::PackedMatrix load_matrix(const tensor::TensorView& view, const TensorSlot& tensor,
-                                  Room& room, base::ThreadTeam& team) {
-  kernels::PackedMatrix matrix{.dtype = view.dtype, .rows = view.shape[0], .cols = view.shape[1]};
-  const int64_t bytes = kernels::packed_bytes(view.dtype, matrix.rows, matrix.cols);
-  std::byte* data = room.take(bytes);
-  constexpr int64_t kPanelsPerTask = 8;
-  const int64_t panels = matrix.panels();
-  team.parallel_for((panels + kPanelsPerTask - 1) / kPanelsPerTask, [&](int64_t task) {
-    const int64_t first = task * kPanelsPerTask;
-    const int64_t last = std::min(first + kPanelsPerTask, panels);
-    if (tensor.rotary_heads == 0) return kernels::pack_panels(view, first, last, data);
-    pack_reordered(view, tensor, first, last, data);
-  });
-  matrix.data = data;
-  return matrix;
-}
-
 // The rows of a stored tensor that this entry stands for.
 tensor::TensorView part_of(const tensor::TensorView& stored, const TensorSlot& tensor) {
   if (!tensor.is_matrix()) return stored;
@@ -177,22 +119,24 @@ tensor::TensorView part_of(const tensor::TensorView& stored, const TensorSlot& t
 
 }  // namespace
 
-Result<int64_t> packed_weight_bytes(const ModelConfig& config, const Family& family,
-                                    const weights::Checkpoint& checkpoint) {
+Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family,
+                                 const weights::Checkpoint& checkpoint,
+                                 const Quantization& quantization) {
   const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
   SLUICE_TRY(check_tensors(config, table, checkpoint));
-  int64_t total = 0;
+  WeightNeeds needs;
   for (const TensorSlot& tensor : table) {
     SLUICE_ASSIGN(const tensor::TensorView view, checkpoint.tensor(tensor.name));
-    total += aligned(tensor.is_matrix()
-                         ? kernels::packed_bytes(view.dtype, tensor.shape[0], tensor.shape[1])
-                         : tensor.shape.elements() * 4);
+    const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
+    needs.bytes += aligned(bytes_in_memory(tensor, dtype));
+    needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
   }
-  return total;
+  return needs;
 }
 
 Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
-                                  const weights::Checkpoint& checkpoint, memory::Arena& arena,
+                                  const weights::Checkpoint& checkpoint,
+                                  const Quantization& quantization, memory::Arena& arena,
                                   base::ThreadTeam& team,
                                   const std::function<void(double)>& progress) {
   ModelWeights weights;
@@ -201,40 +145,74 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
   const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
-  SLUICE_ASSIGN(const int64_t bytes, packed_weight_bytes(config, family, checkpoint));
-  Room room(arena.allocate("weights", bytes, kernels::kPackAlignment));
+  SLUICE_ASSIGN(const WeightNeeds needs, weight_needs(config, family, checkpoint, quantization));
+  Room room(arena.allocate("weights", needs.bytes, kernels::kPackAlignment));
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
     const weights::TensorEntry* entry = checkpoint.find(tensor.name);
+    // A stack of experts is read in parts, one after another.
+    const weights::TensorEntry* next =
+        i + 1 < table.size() ? checkpoint.find(table[i + 1].name) : nullptr;
+    if (next != nullptr && next != entry) checkpoint.prefetch(*next);
     SLUICE_ASSIGN(const tensor::TensorView stored, checkpoint.view(*entry));
     const tensor::TensorView view = part_of(stored, tensor);
-    if (i + 1 < table.size()) checkpoint.prefetch(*checkpoint.find(table[i + 1].name));
+    const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
+    std::byte* data = room.take(bytes_in_memory(tensor, dtype));
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {
-      *target.matrix = load_matrix(view, tensor, room, team);
+      auto matrix = load_matrix(view, tensor, dtype, data, team);
+      if (!matrix) return matrix.error().in(checkpoint.file_of(*entry).string());
+      *target.matrix = *matrix;
     } else {
-      *target.vector = load_vector(view, tensor, room);
+      load_vector(view, tensor, reinterpret_cast<float*>(data));
+      *target.vector = reinterpret_cast<float*>(data);
     }
-    checkpoint.drop(*entry);
+    if (next != entry) checkpoint.drop(*entry);
     if (progress) progress(static_cast<double>(i + 1) / static_cast<double>(table.size()));
   }
   if (config.tied_embeddings) weights.head = weights.embedding;
   return weights;
 }
 
-WeightBytes weight_bytes_of(const ModelWeights& weights) {
-  const auto bytes = [](const kernels::PackedMatrix& matrix) {
-    return static_cast<double>(tensor::info(matrix.dtype).block_bytes) /
-           tensor::info(matrix.dtype).block_elements;
-  };
-  WeightBytes result;
-  result.dense = bytes(weights.layers.front().q);
-  for (const LayerWeights& layer : weights.layers) {
-    if (layer.experts.empty()) continue;
-    result.expert = bytes(layer.experts.front().gate);
-    result.router = bytes(layer.router);
-    break;
+namespace {
+
+// Bytes per weight over all matrices that were added.
+class MeanBytes {
+ public:
+  void add(const kernels::PackedMatrix& matrix) {
+    if (matrix.data == nullptr) return;
+    weights_ += static_cast<double>(matrix.rows * matrix.cols);
+    bytes_ += static_cast<double>(matrix.rows * matrix.cols) *
+              static_cast<double>(kernels::panel_bytes(matrix.dtype, matrix.cols)) /
+              static_cast<double>(kernels::kPanelRows * matrix.cols);
   }
+  void add(const FfnWeights& ffn) {
+    add(ffn.gate);
+    add(ffn.up);
+    add(ffn.down);
+  }
+  double value_or(double none) const { return weights_ > 0 ? bytes_ / weights_ : none; }
+
+ private:
+  double weights_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+WeightBytes weight_bytes_of(const ModelWeights& weights) {
+  MeanBytes dense, expert, router;
+  dense.add(weights.head);
+  for (const LayerWeights& layer : weights.layers) {
+    for (const kernels::PackedMatrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o})
+      dense.add(*matrix);
+    dense.add(layer.dense);
+    router.add(layer.router);
+    for (const FfnWeights& of_expert : layer.experts) expert.add(of_expert);
+  }
+  WeightBytes result;
+  result.dense = dense.value_or(result.dense);
+  result.expert = expert.value_or(result.expert);
+  result.router = router.value_or(result.router);
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/packed.h"
 #include "memory/arena.h"
 #include "models/family.h"
+#include "models/quantization.h"
 #include "models/stage.h"
 #include "weights/checkpoint.h"
 
@@ -43,15 +44,24 @@ struct ModelWeights {
   std::vector<LayerWeights> layers;
 };
 
-// Bytes the arena needs for these tensors in the dtypes of the checkpoint. Errors: tensors missing,
-// unexpected, or of another shape, by name; a tied head that differs from the embedding.
-Result<int64_t> packed_weight_bytes(const ModelConfig& config, const Family& family,
-                                    const weights::Checkpoint& checkpoint);
+// What loading takes.
+struct WeightNeeds {
+  int64_t bytes = 0;           // of the arena
+  bool block_weights = false;  // see ActivationLimits
+};
 
-// Packs every tensor into `arena`; matrices keep their dtype, vectors become f32. Pages of the
-// checkpoint are given back as they are packed. `progress` is told the share done (0..1).
+// Errors: tensors missing, unexpected, or of another shape, by name; a tied head that differs from
+// the embedding.
+Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family,
+                                 const weights::Checkpoint& checkpoint,
+                                 const Quantization& quantization = {});
+
+// Packs every tensor into `arena`; matrices as `quantization` says, vectors become f32. Pages of
+// the checkpoint are given back as they are packed. `progress` is told the share done (0..1).
+// Errors: a value that quantization cannot express, with its tensor's name.
 Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
-                                  const weights::Checkpoint& checkpoint, memory::Arena& arena,
+                                  const weights::Checkpoint& checkpoint,
+                                  const Quantization& quantization, memory::Arena& arena,
                                   base::ThreadTeam& team,
                                   const std::function<void(double)>& progress = {});
 

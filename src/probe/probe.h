@@ -32,7 +32,7 @@ struct CpuRates {
   double read_bytes_per_second = 0.0;
   double f32_flops = 0.0;
   double bf16_flops = 0.0;  // 0 where the ISA has no dot product of bf16
-  double int8_ops = 0.0;    // 0 where the ISA has no dot product of int8
+  double int8_ops = 0.0;    // pairs of bytes where the ISA has no dot product; 0 for scalar
 };
 // Seconds that have passed: wall_seconds, or thread_seconds, the calling thread's own time on a
 // CPU, which a busy machine does not stretch; it is meaningful for a team of one only.

@@ -32,11 +32,10 @@ struct BlockTraits {
   bool nibble_scales = false;      // scale and min are 4 bits each
 };
 
-inline constexpr std::array<int8_t, 16> kIq4Values = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                                      1,    13,   25,  38,  53,  69,  89,  113};
+inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of E2M1.
-inline constexpr std::array<int8_t, 16> kE2m1Values = {0, 1,  2,  3,  4,  6,  8,  12,
-                                                       0, -1, -2, -3, -4, -6, -8, -12};
+inline constexpr int8_t kE2m1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // By DType; the float formats have none.
 inline constexpr std::array<BlockTraits, kDTypes> kBlockTraits = {{
@@ -52,17 +51,14 @@ inline constexpr std::array<BlockTraits, kDTypes> kBlockTraits = {{
      .code_bits = 2,
      .has_min = true,
      .scale = BlockScale::kHalfTimes,
-     .nibble_scales = true},                                                          // Q2_K
-    {.group = 16, .code_bits = 3, .offset = 4, .scale = BlockScale::kHalfTimes},      // Q3_K
-    {.group = 32, .code_bits = 4, .has_min = true, .scale = BlockScale::kHalfTimes},  // Q4_K
-    {.group = 32, .code_bits = 5, .has_min = true, .scale = BlockScale::kHalfTimes},  // Q5_K
-    {.group = 16, .code_bits = 6, .offset = 32, .scale = BlockScale::kHalfTimes},     // Q6_K
-    {.group = 32, .code_bits = 4, .values = kIq4Values.data()},                       // IQ4_NL
-    {.group = 32,
-     .code_bits = 4,
-     .scale = BlockScale::kHalfTimes,
-     .values = kIq4Values.data()},  // IQ4_XS
-    {.group = 32, .code_bits = 4, .scale = BlockScale::kE8M0, .values = kE2m1Values.data()},
+     .nibble_scales = true},                                                               // Q2_K
+    {.group = 16, .code_bits = 3, .offset = 4, .scale = BlockScale::kHalfTimes},           // Q3_K
+    {.group = 32, .code_bits = 4, .has_min = true, .scale = BlockScale::kHalfTimes},       // Q4_K
+    {.group = 32, .code_bits = 5, .has_min = true, .scale = BlockScale::kHalfTimes},       // Q5_K
+    {.group = 16, .code_bits = 6, .offset = 32, .scale = BlockScale::kHalfTimes},          // Q6_K
+    {.group = 32, .code_bits = 4, .values = kIq4Values},                                   // IQ4_NL
+    {.group = 32, .code_bits = 4, .scale = BlockScale::kHalfTimes, .values = kIq4Values},  // IQ4_XS
+    {.group = 32, .code_bits = 4, .scale = BlockScale::kE8M0, .values = kE2m1Values},
 }};
 
 }  // namespace sluice::tensor

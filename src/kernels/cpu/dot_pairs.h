@@ -13,6 +13,10 @@ constexpr int block_tile_tokens(int max_code) {
   return pairs_in_s16(max_code) == 8 ? 6 : 4;
 }
 
+// The value is made here, in a register. Compilers like to make all products of a span first and
+// to add them up from the stack.
+SLUICE_INLINE void made_here(CodeRegister& value) { __asm__("" : "+v"(value)); }
+
 struct Sums {
   CodeRegister v[kCodeRegisters];  // s32 by row
 };
@@ -22,6 +26,7 @@ SLUICE_INLINE void add_halves(Sums& sums, const CodeRegister (&halves)[kCodeRegi
   SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
     const CodeRegister wide = multiply_halves(halves[i], repeat16(1));
     sums.v[i] = first ? wide : add32(sums.v[i], wide);
+    made_here(sums.v[i]);
   }
 }
 
@@ -48,6 +53,7 @@ SLUICE_INLINE void dot_span(const StepCodes& codes, const std::byte* const (&row
           const CodeRegister product =
               add32(multiply_halves(even[i], x_even), multiply_halves(odd[i], x_odd));
           sums[t].v[i] = kStep == kFirst ? product : add32(sums[t].v[i], product);
+          made_here(sums[t].v[i]);
         }
       }
     });
@@ -76,6 +82,7 @@ SLUICE_INLINE void dot_span(const StepCodes& codes, const std::byte* const (&row
         SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
           const CodeRegister product = multiply_bytes(w.v[i], x);
           halves[t][i] = kRun == 0 ? product : add16(halves[t][i], product);
+          made_here(halves[t][i]);
         }
         if constexpr (kRun == kPairs - 1 || kStep == kLast - 1) {
           add_halves(sums[t], halves[t], kStep - kRun == kFirst);

@@ -1,0 +1,93 @@
+#include "models/load_tensor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "tensor/block.h"
+#include "tensor/quantize.h"
+
+namespace sluice::models {
+namespace {
+
+using kernels::kPanelRows;
+
+// Converts one row at a time; each thread has its own.
+class RowConverter {
+ public:
+  RowConverter(const tensor::TensorView& stored, tensor::DType to)
+      : from_(stored.dtype), to_(to), cols_(stored.shape[1]) {
+    if (from_ == to_) return;
+    floats_.resize(static_cast<size_t>(cols_));
+    converted_.resize(static_cast<size_t>(kPanelRows * tensor::storage_bytes(to_, cols_)));
+  }
+
+  // The row's bytes in the wanted dtype, for row `lane` of a panel; null if it cannot hold a value.
+  const std::byte* convert(const std::byte* row, int64_t lane) {
+    if (from_ == to_) return row;
+    std::byte* to = converted_.data() + lane * tensor::storage_bytes(to_, cols_);
+    tensor::dequantize(from_, row, cols_, floats_.data());
+    return tensor::quantize(to_, floats_.data(), cols_, to) ? to : nullptr;
+  }
+
+ private:
+  tensor::DType from_, to_;
+  int64_t cols_;
+  std::vector<float> floats_;
+  std::vector<std::byte> converted_;
+};
+
+// False if a value of the panel cannot be held.
+bool load_panel(const tensor::TensorView& stored, const TensorSlot& tensor, tensor::DType dtype,
+                int64_t panel, RowConverter& converter, std::byte* packed) {
+  const int64_t row_bytes = tensor::storage_bytes(stored.dtype, stored.shape[1]);
+  const std::byte* rows[kPanelRows] = {};
+  for (int64_t lane = 0; lane < kPanelRows; ++lane) {
+    const int64_t row = panel * kPanelRows + lane;
+    if (row >= stored.shape[0]) break;
+    rows[lane] = converter.convert(stored.data + stored_row(tensor, row) * row_bytes, lane);
+    if (rows[lane] == nullptr) return false;
+  }
+  kernels::pack_panel(dtype, stored.shape[1], rows, packed);
+  return true;
+}
+
+}  // namespace
+
+Result<kernels::PackedMatrix> load_matrix(const tensor::TensorView& stored,
+                                          const TensorSlot& tensor, tensor::DType dtype,
+                                          std::byte* data, base::ThreadTeam& team) {
+  const kernels::PackedMatrix matrix{
+      .dtype = dtype, .rows = stored.shape[0], .cols = stored.shape[1], .data = data};
+  const int64_t panel_bytes = kernels::panel_bytes(dtype, matrix.cols);
+  constexpr int64_t kPanelsPerTask = 8;
+  std::atomic<bool> held = true;
+  team.parallel_for((matrix.panels() + kPanelsPerTask - 1) / kPanelsPerTask, [&](int64_t task) {
+    RowConverter converter(stored, dtype);
+    const int64_t last = std::min((task + 1) * kPanelsPerTask, matrix.panels());
+    for (int64_t panel = task * kPanelsPerTask; panel < last; ++panel) {
+      if (!load_panel(stored, tensor, dtype, panel, converter, data + panel * panel_bytes))
+        held = false;
+    }
+  });
+  if (!held) {
+    return Error{ErrorCode::kInvalid, "tensor '" + tensor.name +
+                                          "' has a value that is not a number, or too large for " +
+                                          tensor::info(dtype).name +
+                                          "; load the model without --quant"};
+  }
+  return matrix;
+}
+
+void load_vector(const tensor::TensorView& stored, const TensorSlot& tensor, float* out) {
+  const int64_t elements = stored.shape.elements();
+  if (tensor.rotary_heads == 0) {
+    return tensor::dequantize(stored.dtype, stored.data, elements, out);
+  }
+  std::vector<float> in_stored_order(static_cast<size_t>(elements));
+  tensor::dequantize(stored.dtype, stored.data, elements, in_stored_order.data());
+  for (int64_t i = 0; i < elements; ++i)
+    out[i] = in_stored_order[static_cast<size_t>(stored_row(tensor, i))];
+}
+
+}  // namespace sluice::models
