@@ -32,6 +32,25 @@ void take_special_tokens(const Json& from, Json& tokens) {
   }
 }
 
+// The same as JSON, from the ids that a GGUF file names.
+Result<std::string> special_tokens_of(const GgufVocabulary& vocabulary) {
+  const std::pair<const char*, std::optional<int32_t>> named[] = {{"bos_token", vocabulary.bos},
+                                                                  {"eos_token", vocabulary.eos},
+                                                                  {"unk_token", vocabulary.unk},
+                                                                  {"pad_token", vocabulary.pad}};
+  Json tokens = Json::object();
+  for (const auto& [name, id] : named) {
+    if (!id) continue;
+    if (*id < 0 || static_cast<size_t>(*id) >= vocabulary.tokens.size()) {
+      return Error{ErrorCode::kInvalid, std::string(name) + " has id " + std::to_string(*id) +
+                                            ", the vocabulary has " +
+                                            std::to_string(vocabulary.tokens.size()) + " tokens"};
+    }
+    tokens[name] = vocabulary.tokens[static_cast<size_t>(*id)];
+  }
+  return tokens.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // The file's text, or nothing where there is no such file.
 Result<std::optional<std::string>> read_optional(const std::string& path, size_t limit_bytes,
                                                  const char* limit) {
@@ -134,6 +153,22 @@ Result<ChatTemplate> ChatTemplate::from_directory(const std::string& path,
     Json tokens = Json::parse(made->special_tokens_json_);
     if (from.is_object()) take_special_tokens(from, tokens);
     made->special_tokens_json_ = tokens.dump();
+  }
+  return made;
+}
+
+Result<ChatTemplate> ChatTemplate::from_gguf(const GgufVocabulary& vocabulary,
+                                             ChatTemplateLimits limits) {
+  ChatTemplate made;
+  made.limits_ = limits;
+  SLUICE_ASSIGN(made.special_tokens_json_, special_tokens_of(vocabulary));
+  if (vocabulary.chat_template) SLUICE_TRY(made.add("default", *vocabulary.chat_template));
+  for (const auto& [name, source] : vocabulary.named_chat_templates) {
+    SLUICE_TRY(made.add(name, source));
+  }
+  if (made.templates_.empty()) {
+    return Error{ErrorCode::kNotFound,
+                 "the model has no chat template; give prompts instead of messages"};
   }
   return made;
 }

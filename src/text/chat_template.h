@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "text/gguf_vocabulary.h"
 
 struct sluice_text_template;
 
@@ -60,6 +61,10 @@ class ChatTemplate {
   // tokenizer_config.json, special_tokens_map.json where tokenizer_config.json names no tokens.
   static Result<ChatTemplate> from_directory(const std::string& path,
                                              ChatTemplateLimits limits = {});
+  // A GGUF file's templates, with the tokens of its bos, eos, unk and pad ids as bos_token and so
+  // on. kNotFound: it has no template.
+  static Result<ChatTemplate> from_gguf(const GgufVocabulary& vocabulary,
+                                        ChatTemplateLimits limits = {});
 
   // messages_json: a JSON list of objects with role and content. Of several named templates,
   // tool_use is taken when there are tools, else default. Errors: kInvalid (JSON, the template's

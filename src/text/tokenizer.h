@@ -1,4 +1,5 @@
-// A Hugging Face tokenizer.json, exactly as the `tokenizers` library reads it.
+// Text to token ids and back, exactly as the `tokenizers` library does it: from a Hugging Face
+// tokenizer.json, or from the vocabulary of a GGUF file.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "text/gguf_vocabulary.h"
 
 struct sluice_text_tokenizer;
 
@@ -28,6 +30,9 @@ class Tokenizer {
   static Result<Tokenizer> from_json(std::string_view json, TokenizerLimits limits = {});
   // `path` is a model directory that holds tokenizer.json. kNotFound when it does not.
   static Result<Tokenizer> from_directory(const std::string& path, TokenizerLimits limits = {});
+  // The tokenizer that the GGUF file's vocabulary was converted from. kUnsupported: a model or a
+  // pre-tokenizer that is not known, by name; kInvalid: a vocabulary that contradicts itself.
+  static Result<Tokenizer> from_gguf(const GgufVocabulary& vocabulary, TokenizerLimits limits = {});
 
   // UTF-8 to ids. Special tokens spelled in `text` become their ids; add_special_tokens adds those
   // of the post-processor (a BOS, say). kInvalid: not UTF-8, or longer than prompt_bytes.
