@@ -32,22 +32,26 @@ void take_special_tokens(const Json& from, Json& tokens) {
   }
 }
 
-// The same as JSON, from the ids that a GGUF file names.
+// The same as JSON, from the ids that a GGUF file names. Converters copy pad ids that no token has;
+// as nothing is padded here, such a one is left out.
 Result<std::string> special_tokens_of(const GgufVocabulary& vocabulary) {
   const std::pair<const char*, std::optional<int32_t>> named[] = {{"bos_token", vocabulary.bos},
                                                                   {"eos_token", vocabulary.eos},
                                                                   {"unk_token", vocabulary.unk},
                                                                   {"pad_token", vocabulary.pad}};
+  const size_t count = vocabulary.tokens.size();
   Json tokens = Json::object();
   for (const auto& [name, id] : named) {
     if (!id) continue;
-    if (*id < 0 || static_cast<size_t>(*id) >= vocabulary.tokens.size()) {
+    if (*id >= 0 && static_cast<size_t>(*id) < count) {
+      tokens[name] = vocabulary.tokens[static_cast<size_t>(*id)];
+    } else if (std::string_view(name) != "pad_token") {
       return Error{ErrorCode::kInvalid, std::string(name) + " has id " + std::to_string(*id) +
-                                            ", the vocabulary has " +
-                                            std::to_string(vocabulary.tokens.size()) + " tokens"};
+                                            ", the vocabulary has " + std::to_string(count) +
+                                            " tokens"};
     }
-    tokens[name] = vocabulary.tokens[static_cast<size_t>(*id)];
   }
+  // A token that is not UTF-8 is refused where the tokenizer is made.
   return tokens.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -48,6 +48,35 @@ typedef struct sluice_text_tokenizer sluice_text_tokenizer;
 // unless it is asked for them. max_vocab: the highest token id allowed, plus one.
 int32_t sluice_text_tokenizer_new(sluice_text_slice json, uint64_t max_vocab,
                                   sluice_text_tokenizer** tokenizer, sluice_text_reply* reply);
+
+#define SLUICE_TEXT_NO_ID INT64_MIN
+
+// The tokenizer.* keys of a GGUF file (gguf_vocabulary.h), each list as long as its count says.
+typedef struct {
+  sluice_text_slice model;
+  sluice_text_slice pre;
+  const sluice_text_slice* tokens;
+  size_t token_count;
+  const int32_t* types;
+  size_t type_count;
+  const float* scores;
+  size_t score_count;
+  const sluice_text_slice* merges;
+  size_t merge_count;
+  size_t max_merges;  // of those that are made from scores
+  int64_t bos;        // SLUICE_TEXT_NO_ID: the file names none
+  int64_t eos;
+  int64_t unk;
+  int8_t add_bos;  // 0, 1; -1: the file does not say
+  int8_t add_eos;
+  int8_t add_space_prefix;
+  int8_t remove_extra_whitespaces;
+} sluice_text_gguf_vocabulary;
+
+// Makes the tokenizer that the vocabulary was converted from. Keeps nothing of `vocabulary`.
+int32_t sluice_text_tokenizer_from_gguf(const sluice_text_gguf_vocabulary* vocabulary,
+                                        sluice_text_tokenizer** tokenizer,
+                                        sluice_text_reply* reply);
 void sluice_text_tokenizer_free(sluice_text_tokenizer* tokenizer);
 
 // Payload: the ids. `text` must be UTF-8.

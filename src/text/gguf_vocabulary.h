@@ -31,9 +31,10 @@ struct GgufVocabulary {
   std::string model;  // tokenizer.ggml.model: "gpt2" (byte-level BPE), "llama" (SentencePiece)
   std::string pre;    // .pre: how gpt2 vocabularies split text into words; empty when absent
   std::vector<std::string_view> tokens;  // .tokens, by id
-  std::vector<int32_t> token_types;      // .token_type: GgufTokenType by id; empty: all normal
+  std::vector<int32_t> token_types;      // .token_type: GgufTokenType by id
   std::vector<float> scores;             // .scores by id: "llama" alone needs them
-  std::vector<std::string_view> merges;  // .merges, "left right", the first to be made first: "gpt2"
+  std::vector<std::string_view>
+      merges;  // .merges, "left right", the first to be made first: "gpt2"
 
   std::optional<int32_t> bos;  // .bos_token_id
   std::optional<int32_t> eos;  // .eos_token_id
@@ -42,9 +43,9 @@ struct GgufVocabulary {
   std::optional<int32_t> unk;  // .unknown_token_id
   std::optional<int32_t> pad;  // .padding_token_id
 
-  std::optional<bool> add_bos;           // .add_bos_token
-  std::optional<bool> add_eos;           // .add_eos_token
-  std::optional<bool> add_space_prefix;  // .add_space_prefix: "llama" alone; absent: true
+  std::optional<bool> add_bos;                   // .add_bos_token
+  std::optional<bool> add_eos;                   // .add_eos_token
+  std::optional<bool> add_space_prefix;          // .add_space_prefix: "llama" alone; absent: true
   std::optional<bool> remove_extra_whitespaces;  // .remove_extra_whitespaces; absent: false
 
   std::optional<std::string> chat_template;  // tokenizer.chat_template

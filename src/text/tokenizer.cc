@@ -26,6 +26,10 @@ Result<Tokenizer> Tokenizer::from_json(std::string_view json, TokenizerLimits li
       sluice_text_tokenizer_new(slice(json), limits.vocab_ids, &raw, reply.out());
   if (status != SLUICE_TEXT_OK) return reply.error(status);
 
+  return own(raw, limits);
+}
+
+Result<Tokenizer> Tokenizer::own(sluice_text_tokenizer* raw, TokenizerLimits limits) {
   Tokenizer tokenizer;
   tokenizer.handle_ = std::shared_ptr<sluice_text_tokenizer>(raw, sluice_text_tokenizer_free);
   tokenizer.limits_ = limits;

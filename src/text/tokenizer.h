@@ -20,6 +20,10 @@ struct TokenizerLimits {
   size_t json_bytes = size_t{256} << 20;   // of tokenizer.json
   size_t prompt_bytes = size_t{16} << 20;  // of one text to encode
   size_t vocab_ids = 4'000'000;            // the highest token id, plus one
+  // Of a GGUF file's vocabulary:
+  size_t merges = 4'000'000;                    // listed, or made from scores
+  size_t token_bytes = 1024;                    // of one token; a merge has two
+  size_t vocabulary_bytes = size_t{128} << 20;  // of all tokens and merges together
 };
 
 // Immutable once read; copies share it, and threads may use it at the same time.
@@ -64,6 +68,8 @@ class Tokenizer {
 
  private:
   Tokenizer() = default;
+  // Takes over `raw`.
+  static Result<Tokenizer> own(sluice_text_tokenizer* raw, TokenizerLimits limits);
   std::shared_ptr<sluice_text_tokenizer> handle_;
   TokenizerLimits limits_;
   int32_t vocab_size_ = 0;

@@ -3,7 +3,10 @@
 
 mod abi;
 mod detokenizer;
+mod gguf_tokenizer;
+mod gguf_vocabulary;
 mod guide;
+mod pre_tokenizers;
 mod python_json;
 mod python_str_methods;
 mod python_text;

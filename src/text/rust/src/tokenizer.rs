@@ -1,4 +1,4 @@
-//! A tokenizer.json, immutable once read.
+//! A tokenizer, immutable once read: tokenizer.json here, a GGUF vocabulary in gguf_tokenizer.rs.
 
 use std::sync::Arc;
 
@@ -26,17 +26,23 @@ impl Inner {
         })?;
         hf.with_padding(None);
         hf.with_truncation(None).map_err(|e| Failure::invalid(e.to_string()))?;
+        Inner::of(hf, &tree["decoder"], "tokenizer.json").and_then(|inner| {
+            check_vocab(inner.vocab_size as u64 - 1, max_vocab)?;
+            Ok(inner)
+        })
+    }
+
+    /// `decoder` is the "decoder" member of tokenizer.json; `what` the tokenizer was read from.
+    pub fn of(hf: tokenizers::Tokenizer, decoder: &Value, what: &str) -> Result<Inner, Failure> {
         let highest = hf.get_vocab(true).into_values().max();
         let vocab_size = highest.map_or(0, |id| id as usize + 1);
         if vocab_size == 0 {
-            return Err(Failure::invalid("tokenizer.json has no tokens"));
+            return Err(Failure::invalid(format!("{what} has no tokens")));
         }
-        check_vocab(vocab_size as u64 - 1, max_vocab)?;
         // A post_processor may name special tokens that it does not define, which panics.
         caught(|| hf.encode("", true).map_err(|e| Failure::invalid(e.to_string()))).map_err(
-            |e| Failure::invalid(format!("tokenizer.json cannot encode any text: {}", e.message)),
+            |e| Failure::invalid(format!("{what} cannot encode any text: {}", e.message)),
         )?;
-        let decoder = &tree["decoder"];
         let mut special_ids: Vec<u32> = hf
             .get_added_tokens_decoder()
             .into_iter()
@@ -88,6 +94,11 @@ fn check_ids(tree: &Value, max_vocab: u64) -> Result<(), Failure> {
 pub struct Tokenizer(Arc<Inner>);
 
 impl Tokenizer {
+    /// Owned by the caller, who frees it with sluice_text_tokenizer_free.
+    pub fn handle(inner: Inner) -> *mut Tokenizer {
+        Box::into_raw(Box::new(Tokenizer(Arc::new(inner))))
+    }
+
     /// # Safety
     /// `handle` is alive, and stays so during 'a.
     pub unsafe fn shared<'a>(handle: *const Tokenizer) -> &'a Arc<Inner> {
@@ -105,7 +116,7 @@ pub unsafe extern "C" fn sluice_text_tokenizer_new(
 ) -> i32 {
     answer(reply, || {
         let inner = Inner::from_json(json.bytes(), max_vocab)?;
-        tokenizer.write(Box::into_raw(Box::new(Tokenizer(Arc::new(inner)))));
+        tokenizer.write(Tokenizer::handle(inner));
         Ok(Vec::new())
     })
 }
