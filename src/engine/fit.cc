@@ -87,10 +87,12 @@ plan::Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
   return plan;
 }
 
-int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan) {
+int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan,
+                       bool block_weights) {
   return plan.micro_batches() * models::activation_bytes(config, {.rows = plan.max_num_tokens,
                                                                   .logit_rows = plan.logit_rows,
-                                                                  .context = plan.max_seq_len});
+                                                                  .context = plan.max_seq_len,
+                                                                  .block_weights = block_weights});
 }
 
 Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
@@ -124,7 +126,7 @@ Result<plan::Plan> fit_plan(const models::ModelConfig& config, int64_t weight_by
                                           " sequences of a micro-batch, which need a token each"};
   }
   plan.weight_bytes = weight_bytes;
-  plan.activation_bytes = activations_of(config, plan);
+  plan.activation_bytes = activations_of(config, plan, wishes.block_weights);
 
   const int64_t bytes = block_bytes(config, plan.kv_block_tokens);
   const int64_t left = machine.available_memory - plan.weight_bytes - plan.activation_bytes;

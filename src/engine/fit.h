@@ -21,6 +21,7 @@ struct FitWishes {
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
+  bool block_weights = false;  // the model's, not a choice: some weights are of block formats
 };
 
 // What there is. Bytes.

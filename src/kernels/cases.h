@@ -111,4 +111,72 @@ class RandomMatrix {
   tensor::TensorView view_;
 };
 
+// Random blocks, row-major as a checkpoint has them, and packed. Codes and whole scales take every
+// value that their bits can have; f16 scales make weights of about 1/sqrt(cols).
+class RandomBlocks {
+ public:
+  RandomBlocks(tensor::DType dtype, int64_t rows, int64_t cols, Random& random)
+      : row_bytes_(tensor::storage_bytes(dtype, cols)),
+        source_(rows * row_bytes_),
+        packed_(packed_bytes(dtype, rows, cols)) {
+    const tensor::DTypeInfo& info = tensor::info(dtype);
+    for (int64_t block = 0; block < rows * cols / info.block_elements; ++block)
+      fill(dtype, source_.data() + block * info.block_bytes, cols, random);
+    matrix = {dtype, Layout::kRows16, rows, cols, packed_.data()};
+    pack_panels({dtype, {rows, cols}, source_.data()}, 0, matrix.panels(), packed_.data());
+  }
+  const std::byte* row(int64_t r) const { return source_.data() + r * row_bytes_; }
+
+  PackedMatrix matrix;
+
+ private:
+  static void fill(tensor::DType dtype, std::byte* block, int64_t cols, Random& random) {
+    const int bytes = tensor::info(dtype).block_bytes;
+    for (int i = 0; i < bytes; ++i) block[i] = static_cast<std::byte>(random.below(256));
+    const auto put_half = [&](int at, float value) {
+      const uint16_t bits = tensor::f32_to_f16(value);
+      std::memcpy(block + at, &bits, 2);
+    };
+    const float unit = random.normal(1.0f / std::sqrt(static_cast<float>(cols)));
+    switch (dtype) {
+      case tensor::DType::kF32:
+      case tensor::DType::kF16:
+      case tensor::DType::kBF16:
+        return;
+      case tensor::DType::kQ8_0:
+        return put_half(0, unit / 64);
+      case tensor::DType::kQ4_0:
+      case tensor::DType::kQ5_0:
+        return put_half(0, unit / 8);
+      case tensor::DType::kIQ4_NL:
+        return put_half(0, unit / 64);
+      case tensor::DType::kQ4_1:
+      case tensor::DType::kQ5_1:
+        put_half(0, unit / 8);
+        return put_half(2, -unit);
+      case tensor::DType::kQ4_K:
+      case tensor::DType::kQ5_K:
+        put_half(0, unit / 256);
+        return put_half(2, unit / 32);
+      case tensor::DType::kQ2_K:
+        put_half(80, unit / 16);
+        return put_half(82, unit / 16);
+      case tensor::DType::kQ3_K:
+        return put_half(108, unit / 64);
+      case tensor::DType::kQ6_K:
+        return put_half(208, unit / 2048);
+      case tensor::DType::kIQ4_XS:
+        return put_half(0, unit / 1024);
+      case tensor::DType::kMXFP4:
+        block[0] =
+            static_cast<std::byte>(random.below(16) == 0 ? random.below(3) : 118 + random.below(4));
+        return;
+    }
+  }
+
+  int64_t row_bytes_;
+  AlignedBytes source_;
+  AlignedBytes packed_;
+};
+
 }  // namespace sluice::kernels

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "kernels/gemm_tiles.h"
+#include "kernels/item_rows.h"
 #include "kernels/ops.h"
 
 namespace sluice::kernels {
@@ -46,7 +46,7 @@ Item cut(const GemmPlan& plan, int64_t item, int64_t panels, int64_t tokens) {
 
 void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
                     const int32_t* token_of_slot, const float* x, int64_t ld_x, float* hidden,
-                    int64_t ld_hidden) {
+                    int64_t ld_hidden, const QuantizedRows* quantized) {
   const auto panels_of = [](const ExpertGroup& group) { return group.gate->panels(); };
   over_groups(
       exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
@@ -56,17 +56,16 @@ void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
                      "gate and up have one shape and dtype");
         const Item item = cut(plan, index, gate.panels(), group.tokens);
         if (item.tokens <= 0) return;
-        const float* rows[kMaxItemTokens];
+        ItemRows rows(gate, x, ld_x, quantized);
         const int64_t first_slot = group.first_slot + item.first_token;
-        for (int64_t t = 0; t < item.tokens; ++t)
-          rows[t] = x + token_of_slot[first_slot + t] * ld_x;
+        for (int64_t t = 0; t < item.tokens; ++t) rows.set(t, token_of_slot[first_slot + t]);
         const int64_t bytes = panel_bytes(gate.dtype, gate.cols);
-        for_each_tile(
-            *exec.ops, gate.dtype, gate.cols, item.panels * 2, 1,
+        rows.for_each(
+            *exec.ops, gate, item.panels * 2, 2,
             [&](int64_t p) {
               return (p % 2 == 0 ? gate : up).data + (item.first_panel + p / 2) * bytes;
             },
-            rows, item.tokens,
+            item.tokens,
             [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
               for (int64_t p = 0; p < count; p += 2) {
                 const int64_t row = (item.first_panel + (panel + p) / 2) * kPanelRows;
@@ -82,21 +81,20 @@ void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
 }
 
 void expert_down(const Exec& exec, std::span<const ExpertGroup> groups, const float* hidden,
-                 int64_t ld_hidden, float* out, int64_t ld_out) {
+                 int64_t ld_hidden, float* out, int64_t ld_out, const QuantizedRows* quantized) {
   const auto panels_of = [](const ExpertGroup& group) { return group.down->panels(); };
   over_groups(
       exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
         const PackedMatrix& down = *group.down;
         const Item item = cut(plan, index, down.panels(), group.tokens);
         if (item.tokens <= 0) return;
-        const float* rows[kMaxItemTokens];
+        ItemRows rows(down, hidden, ld_hidden, quantized);
         const int64_t first_slot = group.first_slot + item.first_token;
-        for (int64_t t = 0; t < item.tokens; ++t) rows[t] = hidden + (first_slot + t) * ld_hidden;
+        for (int64_t t = 0; t < item.tokens; ++t) rows.set(t, first_slot + t);
         const int64_t bytes = panel_bytes(down.dtype, down.cols);
-        for_each_tile(
-            *exec.ops, down.dtype, down.cols, item.panels, 0,
-            [&](int64_t p) { return down.data + (item.first_panel + p) * bytes; }, rows,
-            item.tokens,
+        rows.for_each(
+            *exec.ops, down, item.panels, 1,
+            [&](int64_t p) { return down.data + (item.first_panel + p) * bytes; }, item.tokens,
             [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
               const int64_t row = (item.first_panel + panel) * kPanelRows;
               const int64_t n = std::min(count * kPanelRows, down.rows - row);

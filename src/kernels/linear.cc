@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "kernels/gemm_tiles.h"
+#include "kernels/item_rows.h"
 #include "kernels/ops.h"
 
 namespace sluice::kernels {
@@ -27,12 +27,11 @@ void multiply(const Exec& exec, const PackedMatrix& w, Rows range, const float* 
     const int64_t from_token = item % plan.token_items * plan.tokens_per_item;
     const int64_t item_tokens = std::min(plan.tokens_per_item, tokens - from_token);
     if (item_tokens <= 0) return;
-    const float* rows[kMaxItemTokens];
-    for (int64_t t = 0; t < item_tokens; ++t) rows[t] = x + (from_token + t) * ld_x;
+    ItemRows rows(w, x, ld_x, options.quantized);
+    for (int64_t t = 0; t < item_tokens; ++t) rows.set(t, from_token + t);
     const std::byte* base = w.data + (first_panel + from_panel) * bytes;
-    for_each_tile(
-        *exec.ops, w.dtype, w.cols, item_panels, 0, [&](int64_t p) { return base + p * bytes; },
-        rows, item_tokens,
+    rows.for_each(
+        *exec.ops, w, item_panels, 1, [&](int64_t p) { return base + p * bytes; }, item_tokens,
         [&](int64_t panel, int64_t count, int64_t token, int64_t token_count, const float* tile) {
           const int64_t row = (from_panel + panel) * kPanelRows;
           const int64_t n = std::min(count * kPanelRows, range.last - range.first - row);
@@ -57,8 +56,9 @@ void linear(const Exec& exec, const PackedMatrix& w, const float* x, int64_t ld_
 }
 
 void linear_rows(const Exec& exec, const PackedMatrix& w, int64_t first_row, int64_t last_row,
-                 const float* x, int64_t ld_x, int64_t tokens, float* y, int64_t ld_y) {
-  multiply(exec, w, {first_row, last_row}, x, ld_x, tokens, y, ld_y, {});
+                 const float* x, int64_t ld_x, int64_t tokens, float* y, int64_t ld_y,
+                 const QuantizedRows* quantized) {
+  multiply(exec, w, {first_row, last_row}, x, ld_x, tokens, y, ld_y, {.quantized = quantized});
 }
 
 }  // namespace sluice::kernels

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/block_table.h"
 #include "kernels/isa.h"
 
 namespace sluice::kernels {
@@ -28,6 +29,7 @@ struct SoftmaxState {
 
 struct OpTable {
   Isa isa;
+  const BlockTable* blocks;
   int max_tile_tokens;
   // [f32, f16, bf16 as in tensor::DType][log2 of panels][tokens]; null where there is none.
   GemmTile gemm[3][kTilePanelSizes][kMaxTileTokens + 1];

@@ -10,6 +10,7 @@
 #include "kernels/exec.h"
 #include "kernels/kv_layout.h"
 #include "kernels/packed.h"
+#include "kernels/quantized_rows.h"
 
 namespace sluice::kernels {
 
@@ -17,11 +18,22 @@ namespace sluice::kernels {
 void rms_norm(const Exec& exec, const float* x, int64_t ld_x, const float* weight, float eps,
               int64_t rows, int64_t dim, float* y, int64_t ld_y);
 
+// x [rows, cols] into 8-bit codes with a scale for every 32 values of K (quantized_rows.h); cols a
+// multiple of 32. `out` has room for the rows; row t lies at out.data + t * row_bytes(cols). Codes
+// are round(x * 127 / largest), halves to even. A span with a NaN or an infinity becomes NaN.
+void quantize_rows(const Exec& exec, const float* x, int64_t ld_x, int64_t rows, int64_t cols,
+                   const QuantizedRows& out);
+
+// Products with block formats read 8-bit codes of x, which the caller made with quantize_rows();
+// x itself is then not read. Their sums are whole numbers within a group of K and f32 over groups
+// in order (block_table.h). Products with float formats read x in f32.
+//
 // y[t] = W x[t] (+ bias) (+ y[t] if accumulate); x [tokens, W.cols], y [tokens, W.rows], bias
 // [W.rows] or null. Accumulation adds the finished product to y, after the bias.
 struct LinearOptions {
   const float* bias = nullptr;
   bool accumulate = false;
+  const QuantizedRows* quantized = nullptr;  // of x; needed where W is of a block format
 };
 void linear(const Exec& exec, const PackedMatrix& w, const float* x, int64_t ld_x, int64_t tokens,
             float* y, int64_t ld_y, const LinearOptions& options = {});
@@ -29,7 +41,8 @@ void linear(const Exec& exec, const PackedMatrix& w, const float* x, int64_t ld_
 // y[t, r] for r in [first_row, last_row) of W only, written at y[t, r - first_row]: the head in
 // chunks. first_row must be a multiple of 16.
 void linear_rows(const Exec& exec, const PackedMatrix& w, int64_t first_row, int64_t last_row,
-                 const float* x, int64_t ld_x, int64_t tokens, float* y, int64_t ld_y);
+                 const float* x, int64_t ld_x, int64_t tokens, float* y, int64_t ld_y,
+                 const QuantizedRows* quantized = nullptr);
 
 // One expert's share of a layer: the tokens routed to it occupy slots [first_slot, first_slot +
 // tokens) of the layer's sorted order.
@@ -43,13 +56,16 @@ struct ExpertGroup {
 
 // hidden[slot] = silu(gate x) * (up x) with x = x[token_of_slot[slot]], for all slots of all
 // groups; hidden [slots, inter]. Work is shared by (group, row block) over the whole team.
+// `quantized`: of x [tokens, hidden].
 void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
                     const int32_t* token_of_slot, const float* x, int64_t ld_x, float* hidden,
-                    int64_t ld_hidden);
+                    int64_t ld_hidden, const QuantizedRows* quantized = nullptr);
 
-// out[slot] = down hidden[slot], for all slots of all groups; out [slots, hidden].
+// out[slot] = down hidden[slot], for all slots of all groups; out [slots, hidden]. `quantized`: of
+// hidden [slots, inter].
 void expert_down(const Exec& exec, std::span<const ExpertGroup> groups, const float* hidden,
-                 int64_t ld_hidden, float* out, int64_t ld_out);
+                 int64_t ld_hidden, float* out, int64_t ld_out,
+                 const QuantizedRows* quantized = nullptr);
 
 // y[t] += sum over k in order of weight[t, k] * out[slot_of[t, k]]; weight and slot_of [tokens,
 // top_k].

@@ -79,6 +79,12 @@ int64_t walk(const ModelConfig& config, const ActivationLimits& limits, std::byt
   carver.take(a.expert_out, slots * config.hidden);
   carver.take(a.gate, rows * w.dense_inter);
   carver.take(a.up, rows * w.dense_inter);
+  if (limits.block_weights) {
+    const int64_t widest = std::max({int64_t{config.hidden}, w.q, w.dense_inter});
+    const int64_t most = std::max(rows, limits.logit_rows);
+    carver.take(a.coded_input, most * kernels::QuantizedRows::row_bytes(widest));
+    carver.take(a.coded_hidden, slots * kernels::QuantizedRows::row_bytes(w.expert_inter));
+  }
   carver.take(a.logit_input, limits.logit_rows * config.hidden);
   carver.take(a.logits, limits.logit_rows * config.vocab);
   return carver.bytes();

@@ -13,9 +13,10 @@ namespace sluice::models {
 
 // The largest iteration that the buffers must hold.
 struct ActivationLimits {
-  int64_t rows = 0;        // tokens of one micro-batch's iteration
-  int64_t logit_rows = 0;  // rows of one head part
-  int64_t context = 0;     // keys of the longest sequence
+  int64_t rows = 0;            // tokens of one micro-batch's iteration
+  int64_t logit_rows = 0;      // rows of one head part
+  int64_t context = 0;         // keys of the longest sequence
+  bool block_weights = false;  // some weights are of block formats
 };
 
 // Views into an arena; rows are contiguous ([rows, width] with ld = width).
@@ -40,6 +41,11 @@ struct Activations {
   float* expert_out = nullptr;       // [rows * top_k, hidden]
   float* gate = nullptr;             // [rows, dense inter]
   float* up = nullptr;               // [rows, dense inter]
+
+  // For products with block formats: one stage's input, [rows] of up to the widest; and [rows *
+  // top_k, inter]. Null without block weights.
+  std::byte* coded_input = nullptr;
+  std::byte* coded_hidden = nullptr;
 
   int64_t logit_rows = 0;        // rows of one head part
   float* logit_input = nullptr;  // [logit_rows, hidden]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "base/check.h"
 #include "models/rope_config.h"
@@ -23,6 +24,25 @@ struct Run {
   const LayerWeights& weights() const {
     return context.weights->layers[static_cast<size_t>(stage.layer)];
   }
+};
+
+// The input of products with `matrices`, in 8-bit codes if one of them is of a block format.
+class Coded {
+ public:
+  Coded(const Run& run, std::initializer_list<const kernels::PackedMatrix*> matrices,
+        const float* x, int64_t rows, std::byte* room) {
+    for (const kernels::PackedMatrix* matrix : matrices) {
+      if (!tensor::is_block_format(matrix->dtype)) continue;
+      SLUICE_CHECK(room != nullptr, "activations were carved for block weights");
+      rows_ = {room, matrix->cols};
+      kernels::quantize_rows(run.exec, x, matrix->cols, rows, matrix->cols, rows_);
+      return;
+    }
+  }
+  const kernels::QuantizedRows* get() const { return rows_.data != nullptr ? &rows_ : nullptr; }
+
+ private:
+  kernels::QuantizedRows rows_;
 };
 
 // Past the trained length of dynamic rope every row has frequencies of its own.
@@ -83,9 +103,13 @@ void qkv(const Run& run) {
   Activations& act = run.act;
   kernels::rms_norm(run.exec, act.x, hidden, w.attention_norm, run.config.norm_eps, run.rows,
                     hidden, act.normed, hidden);
-  kernels::linear(run.exec, w.q, act.normed, hidden, run.rows, act.q, q_width, {.bias = w.q_bias});
-  kernels::linear(run.exec, w.k, act.normed, hidden, run.rows, act.k, kv_width, {.bias = w.k_bias});
-  kernels::linear(run.exec, w.v, act.normed, hidden, run.rows, act.v, kv_width, {.bias = w.v_bias});
+  const Coded coded(run, {&w.q, &w.k, &w.v}, act.normed, run.rows, act.coded_input);
+  kernels::linear(run.exec, w.q, act.normed, hidden, run.rows, act.q, q_width,
+                  {.bias = w.q_bias, .quantized = coded.get()});
+  kernels::linear(run.exec, w.k, act.normed, hidden, run.rows, act.k, kv_width,
+                  {.bias = w.k_bias, .quantized = coded.get()});
+  kernels::linear(run.exec, w.v, act.normed, hidden, run.rows, act.v, kv_width,
+                  {.bias = w.v_bias, .quantized = coded.get()});
   normalize_heads(run, act.q, w.q_norm, a.q_heads);
   normalize_heads(run, act.k, w.k_norm, a.kv_heads);
   if (a.clip_qkv) {
@@ -122,9 +146,11 @@ void attend(const Run& run) {
 
 void o_proj(const Run& run) {
   const AttentionConfig& a = run.layer().attention;
-  kernels::linear(run.exec, run.weights().o, run.act.attended, int64_t{a.q_heads} * a.head_dim,
-                  run.rows, run.act.x, run.config.hidden,
-                  {.bias = run.weights().o_bias, .accumulate = true});
+  const LayerWeights& w = run.weights();
+  const Coded coded(run, {&w.o}, run.act.attended, run.rows, run.act.coded_input);
+  kernels::linear(run.exec, w.o, run.act.attended, int64_t{a.q_heads} * a.head_dim, run.rows,
+                  run.act.x, run.config.hidden,
+                  {.bias = w.o_bias, .accumulate = true, .quantized = coded.get()});
 }
 
 void route(const Run& run) {
@@ -158,6 +184,8 @@ void dispatch(const Run& run) {
     act.slot_of[i] = slot;
     act.token_of_slot[slot] = static_cast<int32_t>(i / f.top_k);
   }
+  // Once, however many experts, and tasks of some of them, read it. All have one dtype.
+  Coded(run, {&run.weights().experts.front().gate}, act.normed, run.rows, act.coded_input);
 }
 
 void expert_group(const Run& run) {
@@ -173,10 +201,20 @@ void expert_group(const Run& run) {
                           .first_slot = act.expert_first[e],
                           .tokens = act.expert_tokens[e]});
   }
+  if (act.groups.empty()) return;
+  const kernels::QuantizedRows coded_input{act.coded_input, run.config.hidden};
   kernels::expert_gate_up(run.exec, act.groups, act.token_of_slot, act.normed, run.config.hidden,
-                          act.expert_hidden, f.inter);
+                          act.expert_hidden, f.inter, &coded_input);
+  // The slots of neighbouring experts follow each other.
+  const int64_t first = act.groups.front().first_slot;
+  const int64_t slots = act.groups.back().first_slot + act.groups.back().tokens - first;
+  const kernels::QuantizedRows coded_hidden{act.coded_hidden, f.inter};
+  if (tensor::is_block_format(act.groups.front().down->dtype)) {
+    kernels::quantize_rows(run.exec, act.expert_hidden + first * f.inter, f.inter, slots, f.inter,
+                           coded_hidden.from(first));
+  }
   kernels::expert_down(run.exec, act.groups, act.expert_hidden, f.inter, act.expert_out,
-                       run.config.hidden);
+                       run.config.hidden, &coded_hidden);
 }
 
 void shared(const Run& run) {
@@ -184,14 +222,16 @@ void shared(const Run& run) {
   const LayerWeights& w = run.weights();
   const int64_t hidden = run.config.hidden;
   Activations& act = run.act;
+  const Coded input(run, {&w.dense.gate, &w.dense.up}, act.normed, run.rows, act.coded_input);
   kernels::linear(run.exec, w.dense.gate, act.normed, hidden, run.rows, act.gate, f.inter,
-                  {.bias = w.gate_bias});
+                  {.bias = w.gate_bias, .quantized = input.get()});
   kernels::linear(run.exec, w.dense.up, act.normed, hidden, run.rows, act.up, f.inter,
-                  {.bias = w.up_bias});
+                  {.bias = w.up_bias, .quantized = input.get()});
   kernels::silu_mul(run.exec, act.gate, f.inter, act.up, f.inter, run.rows, f.inter, act.gate,
                     f.inter);
+  const Coded between(run, {&w.dense.down}, act.gate, run.rows, act.coded_input);
   kernels::linear(run.exec, w.dense.down, act.gate, f.inter, run.rows, act.x, hidden,
-                  {.bias = w.down_bias, .accumulate = true});
+                  {.bias = w.down_bias, .accumulate = true, .quantized = between.get()});
 }
 
 void combine(const Run& run) {
@@ -221,8 +261,10 @@ void head(const Run& run) {
   }
   kernels::rms_norm(run.exec, act.logit_input, hidden, run.context.weights->final_norm,
                     run.config.norm_eps, count, hidden, act.logit_input, hidden);
-  kernels::linear(run.exec, run.context.weights->head, act.logit_input, hidden, count, act.logits,
-                  run.config.vocab);
+  const kernels::PackedMatrix& weights = run.context.weights->head;
+  const Coded coded(run, {&weights}, act.logit_input, count, act.coded_input);
+  kernels::linear(run.exec, weights, act.logit_input, hidden, count, act.logits, run.config.vocab,
+                  {.quantized = coded.get()});
 }
 
 }  // namespace

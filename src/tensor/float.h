@@ -46,4 +46,10 @@ inline uint16_t f32_to_f16(float value) {
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
 }
 
+// Half of the power of two that an E8M0 exponent byte means: 2^(e - 128).
+inline float e8m0_half_to_f32(int exponent) {
+  const auto e = static_cast<uint32_t>(exponent);
+  return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+
 }  // namespace sluice::tensor

@@ -80,4 +80,42 @@ HWY_INLINE F16 load_half(const std::byte* from) {
   SLUICE_PARTS(hn::PromoteTo(D(), hn::LoadU(DHalf(), halves + i * kLanes)));
 }
 
+// Whole numbers of eight bits as floats.
+using DByte = hn::Rebind<uint8_t, D>;
+using DSignedByte = hn::Rebind<int8_t, D>;
+HWY_INLINE F16 load_u8(const std::byte* from) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from);
+  SLUICE_PARTS(hn::ConvertTo(D(), hn::PromoteTo(DInt(), hn::LoadU(DByte(), bytes + i * kLanes))));
+}
+HWY_INLINE F16 load_s8(const std::byte* from) {
+  const auto* bytes = reinterpret_cast<const int8_t*>(from);
+  SLUICE_PARTS(
+      hn::ConvertTo(D(), hn::PromoteTo(DInt(), hn::LoadU(DSignedByte(), bytes + i * kLanes))));
+}
+HWY_INLINE F16 load_low_nibbles(const std::byte* from) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from);
+  SLUICE_PARTS(hn::ConvertTo(
+      D(),
+      hn::And(hn::PromoteTo(DInt(), hn::LoadU(DByte(), bytes + i * kLanes)), hn::Set(DInt(), 15))));
+}
+HWY_INLINE F16 load_high_nibbles(const std::byte* from) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from);
+  SLUICE_PARTS(hn::ConvertTo(
+      D(), hn::ShiftRight<4>(hn::PromoteTo(DInt(), hn::LoadU(DByte(), bytes + i * kLanes)))));
+}
+// 2^(e - 128) of exponent bytes: a bit further down the mantissa below the normal floats.
+HWY_INLINE F16 load_e8m0_half(const std::byte* from) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from);
+  const auto one = hn::Set(DInt(), 1);
+  const auto half = hn::Set(DInt(), 0x00200000);
+  F16 r;
+  SLUICE_UNROLL for (int i = 0; i < kParts; ++i) {
+    const auto e = hn::PromoteTo(DInt(), hn::LoadU(DByte(), bytes + i * kLanes));
+    const auto low = hn::IfThenElse(hn::Eq(e, one), hn::Add(half, half), half);
+    const auto bits = hn::IfThenElse(hn::Gt(e, one), hn::ShiftLeft<23>(hn::Sub(e, one)), low);
+    r.v[i] = hn::BitCast(D(), bits);
+  }
+  return r;
+}
+
 #undef SLUICE_PARTS

@@ -77,4 +77,23 @@ inline F16 load_half(const std::byte* from) {
   SLUICE_LANES(half_to_float(halves[i]));
 }
 
+// Whole numbers of eight bits as floats.
+inline F16 load_u8(const std::byte* from) { SLUICE_LANES(static_cast<float>(from[i])); }
+inline F16 load_s8(const std::byte* from) {
+  SLUICE_LANES(static_cast<float>(static_cast<int8_t>(from[i])));
+}
+inline F16 load_low_nibbles(const std::byte* from) {
+  SLUICE_LANES(static_cast<float>(from[i] & std::byte{15}));
+}
+inline F16 load_high_nibbles(const std::byte* from) {
+  SLUICE_LANES(static_cast<float>(from[i] >> 4));
+}
+// 2^(e - 128) of exponent bytes: a bit further down the mantissa below the normal floats.
+inline float e8m0_half(uint32_t e) {
+  return __builtin_bit_cast(float, e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+inline F16 load_e8m0_half(const std::byte* from) {
+  SLUICE_LANES(e8m0_half(static_cast<uint32_t>(from[i])));
+}
+
 #undef SLUICE_LANES

@@ -21,6 +21,7 @@ constexpr void fill_dtype(GemmTile (&sizes)[kTilePanelSizes][kMaxTileTokens + 1]
 constexpr OpTable make_table() {
   OpTable table{};
   table.isa = kIsa;
+  table.blocks = &kBlockTable;
   table.max_tile_tokens = kTiles[0];
   fill_dtype<F32Weights>(table.gemm[0]);
   fill_dtype<F16Weights>(table.gemm[1]);

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/reference/block_products.h"
 #include "kernels/reference/reference.h"
 
 namespace sluice::kernels::reference {
@@ -13,20 +14,47 @@ float dot(const std::vector<float>& w, const float* x) {
   return sum;
 }
 
-std::vector<float> row_of(const PackedMatrix& w, int64_t row) {
-  std::vector<float> values(static_cast<size_t>(w.cols));
-  unpack_row(w, row, values.data());
-  return values;
+// A token as products read it.
+struct Token {
+  const float* x;
+  CodedRow coded;  // for block formats
+};
+
+Token token_for(const PackedMatrix& w, const float* x) {
+  return {x, tensor::is_block_format(w.dtype) ? code_row(x, w.cols) : CodedRow{}};
 }
+
+// An output row of a matrix of any dtype.
+class Row {
+ public:
+  Row(const PackedMatrix& w, int64_t r) : is_block_(tensor::is_block_format(w.dtype)) {
+    if (is_block_) {
+      block_ = block_row(w, r);
+    } else {
+      floats_.resize(static_cast<size_t>(w.cols));
+      unpack_row(w, r, floats_.data());
+    }
+  }
+  float times(const Token& token) const {
+    return is_block_ ? dot(block_, token.coded) : dot(floats_, token.x);
+  }
+
+ private:
+  bool is_block_;
+  BlockRow block_;
+  std::vector<float> floats_;
+};
 
 }  // namespace
 
 void linear(const PackedMatrix& w, const float* x, int64_t ld_x, int64_t tokens, float* y,
             int64_t ld_y, const LinearOptions& options) {
+  std::vector<Token> token;
+  for (int64_t t = 0; t < tokens; ++t) token.push_back(token_for(w, x + t * ld_x));
   for (int64_t r = 0; r < w.rows; ++r) {
-    const std::vector<float> row = row_of(w, r);
+    const Row row(w, r);
     for (int64_t t = 0; t < tokens; ++t) {
-      float product = dot(row, x + t * ld_x);
+      float product = row.times(token[static_cast<size_t>(t)]);
       if (options.bias != nullptr) product += options.bias[r];
       float& to = y[t * ld_y + r];
       to = options.accumulate ? to + product : product;
@@ -38,13 +66,16 @@ void expert_gate_up(std::span<const ExpertGroup> groups, const int32_t* token_of
                     const float* x, int64_t ld_x, float* hidden, int64_t ld_hidden) {
   for (const ExpertGroup& group : groups) {
     if (group.tokens == 0) continue;
+    std::vector<Token> token;
+    for (int64_t i = 0; i < group.tokens; ++i)
+      token.push_back(token_for(*group.gate, x + token_of_slot[group.first_slot + i] * ld_x));
     for (int64_t r = 0; r < group.gate->rows; ++r) {
-      const std::vector<float> gate = row_of(*group.gate, r);
-      const std::vector<float> up = row_of(*group.up, r);
-      for (int64_t slot = group.first_slot; slot < group.first_slot + group.tokens; ++slot) {
-        const float* token = x + token_of_slot[slot] * ld_x;
-        const float g = dot(gate, token);
-        hidden[slot * ld_hidden + r] = g / (1.0f + exp(-g)) * dot(up, token);
+      const Row gate(*group.gate, r);
+      const Row up(*group.up, r);
+      for (int64_t i = 0; i < group.tokens; ++i) {
+        const float g = gate.times(token[static_cast<size_t>(i)]);
+        hidden[(group.first_slot + i) * ld_hidden + r] =
+            g / (1.0f + exp(-g)) * up.times(token[static_cast<size_t>(i)]);
       }
     }
   }

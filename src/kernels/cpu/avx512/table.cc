@@ -7,6 +7,9 @@
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
 namespace sluice::kernels::avx512 {
+
+extern const BlockTable kBlockTable;
+
 namespace {
 
 constexpr int kRegisterFloats = 16;

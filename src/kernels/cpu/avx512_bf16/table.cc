@@ -7,6 +7,9 @@
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
 namespace sluice::kernels::avx512_bf16 {
+
+extern const BlockTable kBlockTable;
+
 namespace {
 
 constexpr int kRegisterFloats = 16;

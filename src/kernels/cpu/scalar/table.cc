@@ -4,6 +4,9 @@
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
 namespace sluice::kernels::scalar {
+
+extern const BlockTable kBlockTable;
+
 namespace {
 
 #include "kernels/cpu/lanes_scalar.h"

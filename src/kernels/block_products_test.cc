@@ -1,0 +1,207 @@
+// Products with block formats give the scalar reference's bits, on every ISA.
+#include <limits>
+
+#include "kernels/block_cases.h"
+#include "kernels/each_isa.h"
+#include "kernels/op_table.h"
+#include "kernels/reference/block_products.h"
+#include "kernels/reference/reference.h"
+
+namespace sluice::kernels {
+namespace {
+
+// Rows of activations with what real ones have: outliers, zeros, denormals; NaN and infinities if
+// asked for.
+std::vector<float> activations(int64_t rows, int64_t cols, Random& random, bool finite = true) {
+  std::vector<float> x = random.normals(rows * cols);
+  for (float& value : x) {
+    const int64_t kind = random.below(200);
+    if (kind == 0) value *= 100.0f;
+    if (kind == 1) value = 0.0f;
+    if (kind == 2) value *= 1e-40f;
+    if (kind == 3 && !finite) value = std::numeric_limits<float>::quiet_NaN();
+    if (kind == 4 && !finite) value = -std::numeric_limits<float>::infinity();
+  }
+  for (int64_t k = 0; k < std::min<int64_t>(cols, kSpan); ++k) x[static_cast<size_t>(k)] *= 1e-35f;
+  return x;
+}
+
+// The activations of an op, quantized by it.
+class Quantized {
+ public:
+  Quantized(const Exec& exec, const std::vector<float>& x, int64_t ld, int64_t rows, int64_t cols)
+      : bytes_(rows * QuantizedRows::row_bytes(cols)), rows_{bytes_.data(), cols} {
+    quantize_rows(exec, x.data(), ld, rows, cols, rows_);
+  }
+  const QuantizedRows* get() const { return &rows_; }
+  const std::byte* row(int64_t r) const { return rows_.data + r * rows_.row_bytes(rows_.cols); }
+
+ private:
+  AlignedBytes bytes_;
+  QuantizedRows rows_;
+};
+
+// The same bits, but any NaN for a NaN: its sign and payload depend on the order of operands.
+testing::AssertionResult same_numbers(const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::memcmp(&a[i], &b[i], 4) != 0)
+      return testing::AssertionFailure() << "at " << i << ": " << a[i] << " and " << b[i];
+  }
+  return testing::AssertionSuccess();
+}
+
+TEST(QuantizeRows, EveryIsaGivesTheReferencesCodes) {
+  Random random(1);
+  for (int64_t cols : {32, 64, 1056}) {
+    const int64_t rows = 37;
+    const std::vector<float> x = activations(rows, cols + 3, random, false);
+    each_isa([&](const Exec& exec) {
+      const Quantized quantized(exec, x, cols + 3, rows, cols);
+      for (int64_t r = 0; r < rows; ++r) {
+        const reference::CodedRow expected = reference::code_row(x.data() + r * (cols + 3), cols);
+        const std::byte* row = quantized.row(r);
+        for (int64_t k = 0; k < cols; ++k) {
+          const int code = expected.code[static_cast<size_t>(k)];
+          ASSERT_EQ(static_cast<int8_t>(row[k]), code) << "row " << r << ", " << k;
+          const int64_t place = k % 4 == 1 ? 2 : k % 4 == 2 ? 1 : k % 4;
+          int16_t wide = 0;
+          std::memcpy(&wide, row + 2 * (cols + k / 4 * 4 + place), 2);
+          ASSERT_EQ(wide, code);
+        }
+        for (int64_t s = 0; s < cols / kSpan; ++s) {
+          SpanScale span;
+          std::memcpy(&span, row + cols + s * kSpan, sizeof span);
+          float halves[2] = {0.0f, 0.0f};
+          for (int64_t k = 0; k < kSpan; ++k)
+            halves[k / 16] += static_cast<float>(expected.code[static_cast<size_t>(s * kSpan + k)]);
+          const float scale = expected.scale[static_cast<size_t>(s)];
+          ASSERT_TRUE(same_numbers({span.scale, span.sum, span.half_sum[0], span.half_sum[1]},
+                                   {scale, halves[0] + halves[1], halves[0], halves[1]}));
+          ASSERT_TRUE(same_numbers(
+              {span.scaled_sum, span.half_scaled_sum[0], span.half_scaled_sum[1]},
+              {scale * (halves[0] + halves[1]), scale * halves[0], scale * halves[1]}));
+        }
+      }
+    });
+  }
+}
+
+class BlockProducts : public testing::TestWithParam<tensor::DType> {};
+
+INSTANTIATE_TEST_SUITE_P(Formats, BlockProducts, testing::ValuesIn(block_formats()), format_name);
+
+TEST_P(BlockProducts, LinearGivesTheReferencesBits) {
+  Random random(2);
+  for (const LinearCase& shape : block_shapes(GetParam())) {
+    const RandomBlocks w(GetParam(), shape.rows, shape.cols, random);
+    const std::vector<float> bias = random.normals(shape.rows);
+    for (int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 24, 73, 145}) {
+      SCOPED_TRACE(std::to_string(shape.rows) + "x" + std::to_string(shape.cols) + ", " +
+                   std::to_string(tokens) + " tokens");
+      const std::vector<float> x = activations(tokens, shape.cols, random, tokens % 4 != 0);
+      const int64_t ld_y = shape.rows + 2;
+      const std::vector<float> before = random.normals(tokens * ld_y);
+      LinearOptions options{tokens % 2 == 0 ? bias.data() : nullptr, tokens % 3 == 0};
+      std::vector<float> expected = before;
+      reference::linear(w.matrix, x.data(), shape.cols, tokens, expected.data(), ld_y, options);
+      each_isa([&](const Exec& exec) {
+        const Quantized quantized(exec, x, shape.cols, tokens, shape.cols);
+        options.quantized = quantized.get();
+        std::vector<float> y = before;
+        linear(exec, w.matrix, nullptr, 0, tokens, y.data(), ld_y, options);
+        ASSERT_TRUE(same_numbers(y, expected));
+      });
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// Every code beside every activation: no sum of products may overflow on its way.
+TEST_P(BlockProducts, TheLargestCodesTimesTheLargestActivationsAreExact) {
+  const int64_t cols = 512;
+  Random random(3);
+  const RandomBlocks w(GetParam(), 16, cols, random);
+  AlignedBytes packed(packed_bytes(GetParam(), 16, cols));
+  std::memcpy(packed.data(), w.matrix.data,
+              static_cast<size_t>(packed_bytes(GetParam(), 16, cols)));
+  const tensor::BlockTraits& traits = tensor::block_traits(GetParam());
+  std::memset(packed.data(), 0xff, static_cast<size_t>(code_bytes(traits, cols)));
+  PackedMatrix matrix = w.matrix;
+  matrix.data = packed.data();
+  for (float sign : {1.0f, -1.0f}) {
+    const std::vector<float> x(static_cast<size_t>(cols * 9), sign);
+    std::vector<float> expected(16 * 9);
+    reference::linear(matrix, x.data(), cols, 9, expected.data(), 16);
+    each_isa([&](const Exec& exec) {
+      const Quantized quantized(exec, x, cols, 9, cols);
+      for (int64_t tokens : {1, 9}) {
+        std::vector<float> y(static_cast<size_t>(16 * tokens));
+        linear(exec, matrix, nullptr, 0, tokens, y.data(), 16, {.quantized = quantized.get()});
+        ASSERT_TRUE(same_numbers(y, {expected.begin(), expected.begin() + 16 * tokens}));
+      }
+    });
+  }
+}
+
+TEST_P(BlockProducts, TheReferenceIsTheProduct) {
+  Random random(4);
+  const int64_t cols = 512;
+  const RandomBlocks w(GetParam(), 37, cols, random);
+  const std::vector<float> x = random.normals(cols);
+  std::vector<float> y(37), row(static_cast<size_t>(cols));
+  reference::linear(w.matrix, x.data(), cols, 1, y.data(), 37);
+  for (int64_t r = 0; r < 37; ++r) {
+    unpack_row(w.matrix, r, row.data());
+    double sum = 0.0, squares = 0.0;
+    for (size_t k = 0; k < row.size(); ++k) {
+      sum += double{row[k]} * double{x[k]};
+      squares += double{row[k]} * double{row[k]};
+    }
+    // A code's error is uniform over a step of (largest of 32 normals) / 127.
+    const double step = 3.5 / 127;
+    EXPECT_NEAR(double{y[static_cast<size_t>(r)]}, sum, 6 * std::sqrt(squares / 12) * step);
+  }
+}
+
+TEST_P(BlockProducts, ExpertsGiveTheReferencesBits) {
+  Random random(5);
+  const int64_t unit = tensor::info(GetParam()).block_elements;
+  const int64_t inter = unit, hidden = unit == 256 ? 512 : 96;
+  for (const std::vector<int64_t>& tokens :
+       std::vector<std::vector<int64_t>>{{0, 1, 0}, {4, 4, 4, 4}, {0, 1, 90, 0, 13, 2}, {0, 0}}) {
+    std::vector<std::unique_ptr<RandomBlocks>> matrices;
+    std::vector<ExpertGroup> groups;
+    std::vector<int32_t> token_of_slot;
+    int64_t slots = 0;
+    for (int64_t count : tokens) {
+      for (auto [rows, cols] : {LinearCase{inter, hidden}, {inter, hidden}, {hidden, inter}})
+        matrices.push_back(std::make_unique<RandomBlocks>(GetParam(), rows, cols, random));
+      const size_t n = matrices.size();
+      groups.push_back({&matrices[n - 3]->matrix, &matrices[n - 2]->matrix,
+                        &matrices[n - 1]->matrix, slots, count});
+      slots += count;
+    }
+    for (int64_t i = 0; i < slots; ++i)
+      token_of_slot.push_back(static_cast<int32_t>(random.below(11)));
+    const std::vector<float> x = activations(11, hidden, random);
+    std::vector<float> h_expected(static_cast<size_t>(slots * inter));
+    std::vector<float> out_expected(static_cast<size_t>(slots * hidden));
+    reference::expert_gate_up(groups, token_of_slot.data(), x.data(), hidden, h_expected.data(),
+                              inter);
+    reference::expert_down(groups, h_expected.data(), inter, out_expected.data(), hidden);
+    each_isa([&](const Exec& exec) {
+      const Quantized of_x(exec, x, hidden, 11, hidden);
+      std::vector<float> h(h_expected.size()), out(out_expected.size());
+      expert_gate_up(exec, groups, token_of_slot.data(), nullptr, 0, h.data(), inter, of_x.get());
+      ASSERT_TRUE(same_numbers(h, h_expected));
+      const Quantized of_h(exec, h, inter, slots, inter);
+      expert_down(exec, groups, nullptr, 0, out.data(), hidden, of_h.get());
+      ASSERT_TRUE(same_numbers(out, out_expected));
+    });
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::kernels

@@ -1,0 +1,33 @@
+#include <hwy/highway.h>
+#include <immintrin.h>
+
+#include "kernels/block_layout.h"
+#include "kernels/block_table.h"
+
+#define SLUICE_INLINE inline __attribute__((always_inline))
+#define SLUICE_LAMBDA_INLINE __attribute__((always_inline))
+#define SLUICE_UNROLL _Pragma("GCC unroll 16")
+
+namespace sluice::kernels::avx2 {
+namespace {
+
+constexpr int kRegisterFloats = 8;
+
+#include "kernels/cpu/lanes_highway.h"
+
+#include "kernels/cpu/avx2/codes.h"
+#include "kernels/cpu/span_scale.h"
+#include "kernels/cpu/step_codes.h"
+
+#include "kernels/cpu/dot_pairs.h"
+#include "kernels/cpu/quantize_row.h"
+#include "kernels/cpu/scales.h"
+
+#include "kernels/cpu/block_panel.h"
+
+}  // namespace
+
+extern const BlockTable kBlockTable;
+constinit const BlockTable kBlockTable = make_block_table();
+
+}  // namespace sluice::kernels::avx2

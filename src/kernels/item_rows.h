@@ -1,0 +1,58 @@
+// The activations of one item of a product, in the form that the weights' dtype asks for, and the
+// tiles over them.
+#pragma once
+
+#include "base/check.h"
+#include "kernels/gemm_tiles.h"
+#include "kernels/quantized_rows.h"
+
+namespace sluice::kernels {
+
+class ItemRows {
+ public:
+  ItemRows(const PackedMatrix& w, const float* x, int64_t ld_x, const QuantizedRows* quantized)
+      : blocks_(tensor::is_block_format(w.dtype)), x_(x), ld_x_(ld_x), quantized_(quantized) {
+    SLUICE_CHECK(!blocks_ || (quantized != nullptr && quantized->cols == w.cols),
+                 "a product with a block format has its activations quantized");
+  }
+
+  // Row `at` of the item is row `row` of the activations.
+  void set(int64_t at, int64_t row) {
+    if (blocks_) {
+      coded_[at] = quantized_->data + row * QuantizedRows::row_bytes(quantized_->cols);
+    } else {
+      floats_[at] = x_ + row * ld_x_;
+    }
+  }
+
+  // As for_each_tile() says; with a block format a tile holds all tokens, and `group` panels.
+  template <class PanelAt, class Emit>
+  void for_each(const OpTable& ops, const PackedMatrix& w, int64_t panels, int group,
+                const PanelAt& panel_at, int64_t tokens, const Emit& emit) const {
+    if (!blocks_) {
+      return for_each_tile(ops, w.dtype, w.cols, panels, group == 2 ? 1 : 0, panel_at, floats_,
+                           tokens, emit);
+    }
+    alignas(64) float tile[kMaxItemTokens * kMaxTilePanels * kPanelRows];
+    const BlockPanel product = ops.blocks->panel[static_cast<size_t>(w.dtype)];
+    for (int64_t panel = 0; panel < panels; panel += group) {
+      for (int64_t p = 0; p < group; ++p) {
+        product(panel_at(panel + p), w.cols, coded_, tokens, tile + p * kPanelRows,
+                kMaxTilePanels * kPanelRows);
+      }
+      emit(panel, group, 0, tokens, tile);
+    }
+  }
+
+ private:
+  const bool blocks_;
+  const float* const x_;
+  const int64_t ld_x_;
+  const QuantizedRows* const quantized_;
+  union {
+    const float* floats_[kMaxItemTokens];
+    const std::byte* coded_[kMaxItemTokens];
+  };
+};
+
+}  // namespace sluice::kernels
