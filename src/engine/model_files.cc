@@ -8,6 +8,7 @@
 #include "engine/gguf_vocabulary.h"
 #include "models/gguf_model.h"
 #include "models/hf_config.h"
+#include "weights/quote.h"
 
 namespace sluice::engine {
 namespace {
@@ -58,11 +59,22 @@ Status optional_part(Result<T> part, std::optional<T>& out) {
   return {};
 }
 
+// Of a directory without config.json: the GGUF file in it that may have been meant, or nothing.
+std::string gguf_hint(const fs::path& directory) {
+  std::error_code ignored;
+  for (const auto& item : fs::directory_iterator(directory, ignored)) {
+    if (item.path().extension() == ".gguf")
+      return "; name the file " + weights::quote(item.path().filename().string()) + " itself";
+  }
+  return {};
+}
+
 Result<models::FamilyModel> read_hugging_face_model(const fs::path& directory) {
-  SLUICE_ASSIGN(const Json json, read_json(directory / "config.json"));
+  auto json = read_json(directory / "config.json");
+  if (!json) return Error{json.error().code, json.error().message + gguf_hint(directory)};
   models::FamilyModel model;
-  SLUICE_ASSIGN(model.family, models::find_family(json));
-  SLUICE_ASSIGN(model.config, model.family->read(json));
+  SLUICE_ASSIGN(model.family, models::find_family(*json));
+  SLUICE_ASSIGN(model.config, model.family->read(*json));
   return model;
 }
 
