@@ -17,8 +17,8 @@ constexpr int kMaxTokens = 40;
 // The longest prompt: crosses KV blocks, chunks and every tile of the kernels, where the model
 // allows.
 int longest_prompt(const std::string& model) {
-  const auto config = engine::read_model_config(model);
-  return static_cast<int>(std::min<int64_t>(300, config->max_positions - kMaxTokens));
+  const auto opened = engine::open_model(model);
+  return static_cast<int>(std::min<int64_t>(300, opened->model.config.max_positions - kMaxTokens));
 }
 
 struct Variant {

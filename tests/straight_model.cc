@@ -4,6 +4,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "models/gguf_model.h"
 #include "models/rope_config.h"
 #include "weights/checkpoint.h"
 
@@ -19,16 +20,29 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& directory,
+namespace {
+
+Result<models::FamilyModel> read_model(const std::string& path, const std::string& config_name,
+                                       const weights::Checkpoint& checkpoint) {
+  if (checkpoint.gguf() != nullptr) return models::read_gguf_model(checkpoint);
+  SLUICE_ASSIGN(const Json json, base::parse_json(read_text(path + "/" + config_name)));
+  models::FamilyModel model;
+  SLUICE_ASSIGN(model.family, models::find_family(json));
+  SLUICE_ASSIGN(model.config, model.family->read(json));
+  return model;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& path,
                                                            const StraightOptions& options) {
   std::unique_ptr<StraightModel> self(new StraightModel(options.threads));
   self->options_ = options;
-  SLUICE_ASSIGN(const Json json,
-                base::parse_json(read_text(directory + "/" + options.config_name)));
-  SLUICE_ASSIGN(const models::Family* family, models::find_family(json));
-  SLUICE_ASSIGN(self->config_, family->read(json));
+  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(path));
+  SLUICE_ASSIGN(const models::FamilyModel read, read_model(path, options.config_name, checkpoint));
+  const models::Family* family = read.family;
+  self->config_ = read.config;
   const models::ModelConfig& config = self->config_;
-  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(directory));
 
   SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
   SLUICE_ASSIGN(const models::WeightNeeds needs,

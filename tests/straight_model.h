@@ -28,7 +28,8 @@ struct StraightOptions {
 // One sequence at a time.
 class StraightModel {
  public:
-  static Result<std::unique_ptr<StraightModel>> load(const std::string& directory,
+  // `path` is a Hugging Face directory or a GGUF file.
+  static Result<std::unique_ptr<StraightModel>> load(const std::string& path,
                                                      const StraightOptions& options);
 
   // Forgets the sequence; the next one's prompt will be `prompt_tokens` long.

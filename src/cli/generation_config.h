@@ -1,4 +1,5 @@
-// How a model's authors would draw its tokens: generation_config.json, as transformers reads it.
+// How a model's authors would draw its tokens: generation_config.json, as transformers reads it, or
+// the keys general.sampling.* of a GGUF file.
 #pragma once
 
 #include <string>
@@ -8,8 +9,8 @@
 
 namespace sluice::cli {
 
-// Without the file, or where it does not ask to sample, the likeliest token is taken. Errors name
-// the field.
+// Without the file or the keys, or where they do not ask to sample, the likeliest token is taken.
+// Errors name the field.
 Result<engine::SamplingParams> model_sampling(const std::string& model);
 
 }  // namespace sluice::cli

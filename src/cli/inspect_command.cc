@@ -12,7 +12,7 @@
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "engine/model_files.h"
-#include "models/family.h"
+#include "models/checkpoint_tensors.h"
 #include "models/weights_map.h"
 #include "weights/checkpoint.h"
 
@@ -40,20 +40,22 @@ bool has_template(const fs::path& directory) {
   return text::ChatTemplate::from_directory(directory.string()).ok();
 }
 
-const models::Family* family_of(const models::ModelConfig& config) {
-  for (const models::Family* family : models::families()) {
-    if (family->name == config.family) return family;
+void find_text(const std::string& path, const weights::Checkpoint& checkpoint, Inspection& found) {
+  if (const weights::GgufMetadata* gguf = checkpoint.gguf(); gguf != nullptr) {
+    found.has_tokenizer = gguf->find("tokenizer.ggml.tokens") != nullptr;
+    found.has_chat_template = gguf->find("tokenizer.chat_template") != nullptr;
+  } else {
+    found.has_tokenizer = fs::exists(fs::path(path) / "tokenizer.json");
+    found.has_chat_template = has_template(path);
   }
-  return nullptr;
 }
 
 void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& family,
                  Inspection& found) {
   std::map<std::string, const char*> kinds;
-  for (const models::TensorNames* names : {&family.names(), &models::stacked_expert_names()}) {
-    for (const models::TensorSlot& slot : models::tensor_table(found.config, *names))
-      kinds.emplace(slot.name, name(slot.use()));
-  }
+  const models::TensorNames& names = models::names_in(checkpoint, found.config, family);
+  for (const models::TensorSlot& slot : models::tensor_table(found.config, names))
+    kinds.emplace(slot.name, name(slot.use()));
   for (const weights::TensorEntry& entry : checkpoint.entries()) {
     const auto kind = kinds.find(entry.name);
     found.bytes[kind == kinds.end() ? "other" : kind->second][std::string(entry.dtype->name)] +=
@@ -65,24 +67,19 @@ void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& fa
 }
 
 Result<Inspection> inspect(const std::string& path) {
-  if (!fs::is_directory(path)) {
-    return Error{fs::exists(path) ? ErrorCode::kUnsupported : ErrorCode::kNotFound,
-                 "'" + path + "' is not a directory; name a Hugging Face model directory"};
-  }
   Inspection found;
-  SLUICE_ASSIGN(found.config, engine::read_model_config(path));
-  const models::Family* family = family_of(found.config);
-  SLUICE_CHECK(family != nullptr, "a config's family is registered");
-  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(path));
-  count_bytes(checkpoint, *family, found);
-  found.has_tokenizer = fs::exists(fs::path(path) / "tokenizer.json");
-  found.has_chat_template = has_template(path);
+  SLUICE_ASSIGN(const engine::OpenModel opened, engine::open_model(path));
+  const weights::Checkpoint& checkpoint = opened.checkpoint;
+  const models::Family& family = *opened.model.family;
+  found.config = opened.model.config;
+  count_bytes(checkpoint, family, found);
+  find_text(path, checkpoint, found);
   for (int layer = 0; layer < found.config.layer_count(); ++layer)
     found.kv_bytes_per_token +=
         static_cast<double>(models::kv_layout(found.config, layer, 32).bytes_per_token());
   found.available_memory = engine::available_host_memory();
   SLUICE_ASSIGN(const models::WeightNeeds needs,
-                models::weight_needs(found.config, *family, checkpoint));
+                models::weight_needs(found.config, family, checkpoint));
   found.weight_bytes = needs.bytes;
   engine::FitWishes wishes;
   wishes.block_weights = needs.block_weights;
@@ -192,13 +189,13 @@ void print(const Inspection& found, const std::string& path) {
   for (const auto& [kind, dtypes] : found.bytes) {
     for (const auto& [dtype, bytes] : dtypes) {
       const double share = static_cast<double>(bytes) / static_cast<double>(found.stored_bytes);
-      row("", batch::pad(kind, 10) + " " + batch::pad(dtype, 5) + " ▕" + batch::bar(share, 20) +
+      row("", batch::pad(kind, 10) + " " + batch::pad(dtype, 7) + " ▕" + batch::bar(share, 20) +
                   "▏ " + batch::pad_left(batch::percent(share), 6) + "  " +
                   format_bytes(static_cast<double>(bytes)));
     }
   }
   row("KV cache", format_bytes(found.kv_bytes_per_token) + " a token");
-  row("text", std::string(found.has_tokenizer ? "tokenizer.json" : "no tokenizer.json") + ", " +
+  row("text", std::string(found.has_tokenizer ? "a tokenizer" : "no tokenizer") + ", " +
                   (found.has_chat_template ? "a chat template" : "no chat template"));
   const std::string memory = format_bytes(static_cast<double>(found.available_memory));
   if (found.plan) {
@@ -221,7 +218,7 @@ void add_inspect(CLI::App& program, Action& action) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
       program.add_subcommand("inspect", "Says what a model contains, and whether it fits here");
-  command->add_option("PATH", flags->path, "a Hugging Face directory")->required();
+  command->add_option("PATH", flags->path, "a Hugging Face directory or a GGUF file")->required();
   command->add_flag("--json", flags->json, "as one JSON object");
   command->footer(
       "Reads the config and the headers of the weights, not the weights.\n"

@@ -58,7 +58,8 @@ struct EventSink {
 
 class Engine {
  public:
-  // `path` is a Hugging Face directory. `progress` is told the share of the weights loaded (0..1).
+  // `path` is a Hugging Face directory or a GGUF file. `progress` is told the share of the weights
+  // loaded (0..1).
   static Result<std::unique_ptr<Engine>> load(const std::string& path, const EngineOptions& options,
                                               const std::function<void(double)>& progress = {});
   virtual ~Engine() = default;

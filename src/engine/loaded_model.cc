@@ -57,13 +57,14 @@ uint64_t LoadedModel::prefix_salt(int64_t prompt_tokens) const {
              : 0;
 }
 
-Result<std::unique_ptr<LoadedModel>> load_model(const std::string& directory,
+Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                                 const EngineOptions& options,
                                                 const std::function<void(double)>& progress) {
   auto model = std::make_unique<LoadedModel>();
-  SLUICE_ASSIGN(model->files, read_model_files(directory));
+  SLUICE_ASSIGN(const OpenModel opened, open_model(path));
+  SLUICE_ASSIGN(model->files, read_model_files(path, opened));
   const models::ModelConfig& config = model->files.config;
-  SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(directory));
+  const weights::Checkpoint& checkpoint = opened.checkpoint;
   SLUICE_ASSIGN(model->fingerprint, weights::fingerprint(checkpoint));
   SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
   SLUICE_ASSIGN(const models::WeightNeeds needs,

@@ -38,7 +38,7 @@ struct LoadedModel {
 };
 
 // Reads the files, makes the plan, reserves everything, packs the weights.
-Result<std::unique_ptr<LoadedModel>> load_model(const std::string& directory,
+Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                                 const EngineOptions& options,
                                                 const std::function<void(double)>& progress);
 

@@ -5,7 +5,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/gguf_vocabulary.h"
+#include "models/gguf_model.h"
 #include "models/hf_config.h"
+#include "weights/quote.h"
 
 namespace sluice::engine {
 namespace {
@@ -56,34 +59,78 @@ Status optional_part(Result<T> part, std::optional<T>& out) {
   return {};
 }
 
-}  // namespace
-
-Result<models::ModelConfig> read_model_config(const std::string& directory) {
-  SLUICE_ASSIGN(const Json json, read_json(fs::path(directory) / "config.json"));
-  auto config = models::read_config(json);
-  if (!config) return config.error().in(directory);
-  return config;
+// Of a directory without config.json: the GGUF file in it that may have been meant, or nothing.
+std::string gguf_hint(const fs::path& directory) {
+  std::error_code ignored;
+  for (const auto& item : fs::directory_iterator(directory, ignored)) {
+    if (item.path().extension() == ".gguf")
+      return "; name the file " + weights::quote(item.path().filename().string()) + " itself";
+  }
+  return {};
 }
 
-Result<ModelFiles> read_model_files(const std::string& directory) {
-  ModelFiles files;
-  SLUICE_ASSIGN(const Json json, read_json(fs::path(directory) / "config.json"));
-  auto family = models::find_family(json);
-  if (!family) return family.error().in(directory);
-  files.family = *family;
-  auto config = files.family->read(json);
-  if (!config) return config.error().in(directory);
-  files.config = std::move(config).value();
+Result<models::FamilyModel> read_hugging_face_model(const fs::path& directory) {
+  auto json = read_json(directory / "config.json");
+  if (!json) return Error{json.error().code, json.error().message + gguf_hint(directory)};
+  models::FamilyModel model;
+  SLUICE_ASSIGN(model.family, models::find_family(*json));
+  SLUICE_ASSIGN(model.config, model.family->read(*json));
+  return model;
+}
+
+Status read_hugging_face_text(const std::string& directory, ModelFiles& files) {
   SLUICE_ASSIGN(files.eos, read_eos(directory, files.config));
+  SLUICE_TRY(optional_part(text::Tokenizer::from_directory(directory), files.tokenizer));
+  return optional_part(text::ChatTemplate::from_directory(directory), files.chat_template);
+}
+
+Status read_gguf_text(const weights::GgufMetadata& metadata, ModelFiles& files) {
+  SLUICE_ASSIGN(const text::GgufVocabulary vocabulary, read_gguf_vocabulary(metadata));
+  files.eos = end_tokens(vocabulary);
+  if (!has_vocabulary(vocabulary)) return {};
+  SLUICE_TRY(optional_part(text::Tokenizer::from_gguf(vocabulary), files.tokenizer));
+  return optional_part(text::ChatTemplate::from_gguf(vocabulary), files.chat_template);
+}
+
+}  // namespace
+
+Result<OpenModel> open_model(const std::string& path) {
+  OpenModel opened;
+  if (fs::is_directory(path)) {
+    auto model = read_hugging_face_model(path);
+    if (!model) return model.error().in(path);
+    opened.model = std::move(model).value();
+    SLUICE_ASSIGN(opened.checkpoint, weights::open_checkpoint(path));
+    return opened;
+  }
+  if (fs::exists(path) && fs::path(path).extension() != ".gguf") {
+    return Error{ErrorCode::kUnsupported, "'" + path +
+                                              "' is neither a directory nor a .gguf file; name a "
+                                              "Hugging Face model directory or a GGUF file"};
+  }
+  SLUICE_ASSIGN(opened.checkpoint, weights::open_checkpoint(path));
+  auto model = models::read_gguf_model(opened.checkpoint);
+  if (!model) return model.error().in(path);
+  opened.model = std::move(model).value();
+  return opened;
+}
+
+Result<ModelFiles> read_model_files(const std::string& path, const OpenModel& opened) {
+  ModelFiles files;
+  files.family = opened.model.family;
+  files.config = opened.model.config;
+  if (const weights::GgufMetadata* metadata = opened.checkpoint.gguf(); metadata != nullptr) {
+    if (auto status = read_gguf_text(*metadata, files); !status) return status.error().in(path);
+  } else {
+    SLUICE_TRY(read_hugging_face_text(path, files));
+  }
   for (int32_t id : files.eos) {
-    if (id >= files.config.vocab) {
-      return Error{ErrorCode::kInvalid, directory + ": eos_token_id " + std::to_string(id) +
+    if (id < 0 || id >= files.config.vocab) {
+      return Error{ErrorCode::kInvalid, path + ": eos_token_id " + std::to_string(id) +
                                             " is outside the vocabulary of " +
                                             std::to_string(files.config.vocab)};
     }
   }
-  SLUICE_TRY(optional_part(text::Tokenizer::from_directory(directory), files.tokenizer));
-  SLUICE_TRY(optional_part(text::ChatTemplate::from_directory(directory), files.chat_template));
   return files;
 }
 

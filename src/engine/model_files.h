@@ -1,4 +1,4 @@
-// A model directory's descriptions, read before its weights.
+// A model's descriptions, read before its weights: of a Hugging Face directory, or of a GGUF file.
 #pragma once
 
 #include <optional>
@@ -9,13 +9,15 @@
 #include "models/family.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "weights/checkpoint.h"
 
 namespace sluice::engine {
 
 struct ModelFiles {
   const models::Family* family = nullptr;
   models::ModelConfig config;
-  std::vector<int32_t> eos;  // of generation_config.json, else of config.json
+  // Of generation_config.json, else of config.json; of a GGUF file see end_tokens().
+  std::vector<int32_t> eos;
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat_template;
 };
@@ -23,10 +25,17 @@ struct ModelFiles {
 // Limit on config.json and generation_config.json.
 constexpr int64_t kMaxConfigBytes = int64_t{4} << 20;
 
-// Errors name the file. A directory without a tokenizer or template is not an error here.
-Result<ModelFiles> read_model_files(const std::string& directory);
+struct OpenModel {
+  models::FamilyModel model;
+  weights::Checkpoint checkpoint;
+};
 
-// config.json alone.
-Result<models::ModelConfig> read_model_config(const std::string& directory);
+// MODEL: a Hugging Face directory, or a .gguf file. Reads what the model is and opens its weights.
+// Errors name the file.
+Result<OpenModel> open_model(const std::string& path);
+
+// The rest of what lies at `path`: end tokens, tokenizer, chat template. A model without a
+// tokenizer or template is not an error here.
+Result<ModelFiles> read_model_files(const std::string& path, const OpenModel& opened);
 
 }  // namespace sluice::engine

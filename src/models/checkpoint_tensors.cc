@@ -30,13 +30,30 @@ Status check_tied_head(const ModelConfig& config, const weights::Checkpoint& che
                    "'model.embed_tokens.weight'; set 'tie_word_embeddings' to false"};
 }
 
+const weights::StoredDType& type_of(const TensorSlot& tensor,
+                                    const weights::Checkpoint& checkpoint) {
+  return *checkpoint.find(tensor.name)->dtype;
+}
+
+// Only what is multiplied with activations in codes may lie in blocks.
 Status check_type(const TensorSlot& tensor, const weights::Checkpoint& checkpoint) {
-  const weights::StoredDType& stored = *checkpoint.find(tensor.name)->dtype;
-  if (stored.block_elements == 1) return {};
+  const weights::StoredDType& stored = type_of(tensor, checkpoint);
+  if (stored.block_elements == 1 || (tensor.is_matrix() && tensor.slot != Slot::kRouter)) return {};
+  return Error{ErrorCode::kUnsupported, checkpoint.where() + ": tensor '" + tensor.name +
+                                            "' is stored as " + stored.name +
+                                            "; norms, biases and routers are read as floats only"};
+}
+
+// An expert's gate and up are one product.
+Status check_pair(const TensorSlot& gate, const TensorSlot& up,
+                  const weights::Checkpoint& checkpoint) {
+  if (!gate.is_expert() || gate.slot != Slot::kGate || up.slot != Slot::kUp) return {};
+  const weights::StoredDType& first = type_of(gate, checkpoint);
+  const weights::StoredDType& second = type_of(up, checkpoint);
+  if (first.readable == second.readable) return {};
   return Error{ErrorCode::kUnsupported,
-               checkpoint.where() + ": tensor '" + tensor.name + "' is stored as " + stored.name +
-                   (tensor.is_matrix() ? ", with which sluice does not compute yet"
-                                       : "; norms and biases are read as floats only")};
+               checkpoint.where() + ": tensor '" + gate.name + "' is stored as " + first.name +
+                   " and '" + up.name + "' as " + second.name + "; one type is expected for both"};
 }
 
 }  // namespace
@@ -72,7 +89,10 @@ Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& t
     ignored.push_back(kTiedHead);
   }
   if (auto matched = weights::match(checkpoint, specs, ignored); !matched) return matched.error();
-  for (const TensorSlot& tensor : table) SLUICE_TRY(check_type(tensor, checkpoint));
+  for (size_t i = 0; i < table.size(); ++i) {
+    SLUICE_TRY(check_type(table[i], checkpoint));
+    if (i > 0) SLUICE_TRY(check_pair(table[i - 1], table[i], checkpoint));
+  }
   return check_tied_head(config, checkpoint);
 }
 

@@ -26,6 +26,11 @@ extern const Family kOlmoe;
 
 std::span<const Family* const> families();
 
+struct FamilyModel {
+  const Family* family = nullptr;
+  ModelConfig config;
+};
+
 // The family that `architectures` (or, without it, `model_type`) of a config names; an unknown one
 // is refused with the list of those that are known.
 Result<const Family*> find_family(const Json& config);

@@ -70,6 +70,11 @@ int64_t read_vocab(GgufConfig& config) {
   const weights::GgufValue* tokens = config.metadata().find("tokenizer.ggml.tokens");
   if (tokens != nullptr && tokens->is_array && tokens->count >= 1 && tokens->count <= kMaxVocab)
     return tokens->count;
+  // A file without a tokenizer: the rows of its embedding.
+  const std::string name = std::string(kGgufNames.embedding) + ".weight";
+  const weights::TensorEntry* embedding = config.checkpoint().find(name);
+  if (embedding != nullptr && embedding->dims.size() == 2 && embedding->dims[0] <= kMaxVocab)
+    return embedding->dims[0];
   config.fail(ErrorCode::kInvalid,
               config.quoted("vocab_size") + " and 'tokenizer.ggml.tokens' are missing");
   return 1;
@@ -153,9 +158,9 @@ void use_in_every_layer(const FfnConfig& ffn, ModelConfig& model) {
 }
 
 // Llama and its kin; with experts, Mixtral.
-GgufModel read_llama(GgufConfig& config) {
+FamilyModel read_llama(GgufConfig& config) {
   const bool is_moe = config.optional_size("expert_count", kMaxExperts).has_value();
-  GgufModel model{.family = is_moe ? &kMixtral : &kLlama};
+  FamilyModel model{.family = is_moe ? &kMixtral : &kLlama};
   model.config = read_decoder(config, *model.family);
   const int64_t inter = config.size("feed_forward_length");
   FfnConfig ffn;
@@ -174,8 +179,8 @@ GgufModel read_llama(GgufConfig& config) {
   return model;
 }
 
-GgufModel read_qwen3_moe(GgufConfig& config) {
-  GgufModel model{.family = &kQwen3Moe, .config = read_decoder(config, kQwen3Moe)};
+FamilyModel read_qwen3_moe(GgufConfig& config) {
+  FamilyModel model{.family = &kQwen3Moe, .config = read_decoder(config, kQwen3Moe)};
   config.ignore({"feed_forward_length"});  // of dense layers, which such a file has none of
   use_in_every_layer(read_experts(config, config.size("expert_feed_forward_length"),
                                   /*renormalize=*/true, model.config.layer_count()),
@@ -184,8 +189,8 @@ GgufModel read_qwen3_moe(GgufConfig& config) {
   return model;
 }
 
-GgufModel read_olmoe(GgufConfig& config) {
-  GgufModel model{.family = &kOlmoe, .config = read_decoder(config, kOlmoe)};
+FamilyModel read_olmoe(GgufConfig& config) {
+  FamilyModel model{.family = &kOlmoe, .config = read_decoder(config, kOlmoe)};
   use_in_every_layer(read_experts(config, config.size("feed_forward_length"),
                                   /*renormalize=*/false, model.config.layer_count()),
                      model.config);
@@ -204,14 +209,14 @@ GgufModel read_olmoe(GgufConfig& config) {
 
 struct Architecture {
   std::string_view name;
-  GgufModel (*read)(GgufConfig&);
+  FamilyModel (*read)(GgufConfig&);
 };
 constexpr std::array<Architecture, 3> kArchitectures{
     {{"llama", read_llama}, {"qwen3moe", read_qwen3_moe}, {"olmoe", read_olmoe}}};
 
 }  // namespace
 
-Result<GgufModel> read_gguf_model(const weights::Checkpoint& checkpoint) {
+Result<FamilyModel> read_gguf_model(const weights::Checkpoint& checkpoint) {
   SLUICE_CHECK(checkpoint.gguf() != nullptr, "the checkpoint is a GGUF file");
   const weights::GgufMetadata& metadata = *checkpoint.gguf();
   if (const auto type = metadata.text_or("general.type", "model"); type != "model")
@@ -223,7 +228,7 @@ Result<GgufModel> read_gguf_model(const weights::Checkpoint& checkpoint) {
     known += (known.empty() ? "" : ", ") + std::string(architecture.name);
     if (architecture.name != wanted) continue;
     GgufConfig config(checkpoint, std::string(wanted));
-    GgufModel model = architecture.read(config);
+    FamilyModel model = architecture.read(config);
     SLUICE_TRY(config.finish());
     return model;
   }

@@ -6,15 +6,10 @@
 
 namespace sluice::models {
 
-struct GgufModel {
-  const Family* family = nullptr;
-  ModelConfig config;
-};
-
 // Reads what the file says of its model; `checkpoint` must be one (Checkpoint::gguf()). Some of it
 // is said by tensors that are there or not: a head, biases, experts, divisors of rotary
 // frequencies. Errors name the key or tensor, not the file: an architecture that is not known, a
 // key that is missing, out of range, or not known and may change the result.
-Result<GgufModel> read_gguf_model(const weights::Checkpoint& checkpoint);
+Result<FamilyModel> read_gguf_model(const weights::Checkpoint& checkpoint);
 
 }  // namespace sluice::models

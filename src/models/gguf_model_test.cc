@@ -64,8 +64,8 @@ Keys mixtral() {
 class GgufModelTest : public weights::WeightsDirectory {
  protected:
   // A file with these keys, an expert stack in each of two layers, and `tensors` besides.
-  Result<GgufModel> read(const Keys& keys, const std::vector<std::string>& tensors = {},
-                         int64_t experts = 4) {
+  Result<FamilyModel> read(const Keys& keys, const std::vector<std::string>& tensors = {},
+                           int64_t experts = 4) {
     GgufTestFile file;
     for (const auto& [key, write] : keys) write(file, key);
     for (const std::string& name : tensors) file.tensor(name, {4}, kF32, divisors_);
@@ -278,7 +278,7 @@ TEST_F(GgufModelTest, RefusesWhatItDoesNotKnowByName) {
 }
 
 TEST_F(GgufModelTest, ExpertsMustLieInStacks) {
-  const auto says = [](const Result<GgufModel>& model) {
+  const auto says = [](const Result<FamilyModel>& model) {
     return model ? "read" : model.error().message;
   };
   EXPECT_THAT(says(read(mixtral(), {}, 3)),
