@@ -42,6 +42,14 @@ class Reader {
     return static_cast<int32_t>(*whole);
   }
 
+  // Converters copy pad ids that no token has; as nothing is padded here, such a one counts as
+  // absent.
+  std::optional<int32_t> id_if_any(const std::string& key) {
+    const auto whole = metadata_.whole(key);
+    if (!whole || *whole < 0 || *whole > INT32_MAX) return std::nullopt;
+    return static_cast<int32_t>(*whole);
+  }
+
   std::optional<bool> flag(const std::string& key) {
     const GgufValue* value = metadata_.find(key);
     if (value == nullptr) return std::nullopt;
@@ -112,7 +120,7 @@ Result<text::GgufVocabulary> read_gguf_vocabulary(const weights::GgufMetadata& m
   vocabulary.eot = reader.id(key("eot_token_id"));
   vocabulary.eom = reader.id(key("eom_token_id"));
   vocabulary.unk = reader.id(key("unknown_token_id"));
-  vocabulary.pad = reader.id(key("padding_token_id"));
+  vocabulary.pad = reader.id_if_any(key("padding_token_id"));
   vocabulary.add_bos = reader.flag(key("add_bos_token"));
   vocabulary.add_eos = reader.flag(key("add_eos_token"));
   vocabulary.add_space_prefix = reader.flag(key("add_space_prefix"));

@@ -77,6 +77,8 @@ TEST_F(GgufVocabularyTest, AFileMayHaveNone) {
   EXPECT_FALSE(has_vocabulary(*read));
   EXPECT_THAT(end_tokens(*read), IsEmpty());
   EXPECT_FALSE(has_vocabulary(*this->read(GgufTestFile().text("tokenizer.ggml.model", "none"))));
+  // As a pad id of -1 becomes.
+  EXPECT_FALSE(this->read(GgufTestFile().number("tokenizer.ggml.padding_token_id", ~0u))->pad);
 }
 
 TEST_F(GgufVocabularyTest, RefusesValuesOfAnotherKindByName) {
