@@ -1,0 +1,114 @@
+#include "tensor/block.h"
+
+#include <bit>
+#include <cstring>
+
+#include "base/check.h"
+#include "tensor/blocks/format.h"
+#include "tensor/float.h"
+
+namespace sluice::tensor {
+namespace {
+
+const BlockFormat* format_of(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+      return nullptr;
+    case DType::kQ8_0:
+      return &kQ8_0Format;
+    case DType::kQ4_0:
+      return &kQ4_0Format;
+    case DType::kQ4_1:
+      return &kQ4_1Format;
+    case DType::kQ5_0:
+      return &kQ5_0Format;
+    case DType::kQ5_1:
+      return &kQ5_1Format;
+    case DType::kQ2_K:
+      return &kQ2_KFormat;
+    case DType::kQ3_K:
+      return &kQ3_KFormat;
+    case DType::kQ4_K:
+      return &kQ4_KFormat;
+    case DType::kQ5_K:
+      return &kQ5_KFormat;
+    case DType::kQ6_K:
+      return &kQ6_KFormat;
+    case DType::kIQ4_NL:
+      return &kIQ4_NLFormat;
+    case DType::kIQ4_XS:
+      return &kIQ4_XSFormat;
+    case DType::kMXFP4:
+      return &kMXFP4Format;
+  }
+  return nullptr;
+}
+
+const BlockFormat& format(DType dtype) {
+  const BlockFormat* found = format_of(dtype);
+  SLUICE_CHECK(found != nullptr, "a block format");
+  return *found;
+}
+
+// 2^(exponent - 128). Below f32's normal numbers it is one bit further down the mantissa.
+float power_of_two(uint16_t exponent) {
+  const uint32_t bits = exponent < 2 ? 0x00200000u << exponent : (exponent - 1u) << 23;
+  return std::bit_cast<float>(bits);
+}
+
+void widen(const BlockTraits& traits, const BlockParts& parts, int elements, float* to) {
+  const float d = traits.scale == BlockScale::kE8M0 ? power_of_two(parts.d) : f16_to_f32(parts.d);
+  const float dmin = f16_to_f32(parts.dmin);
+  for (int first = 0, group = 0; first < elements; first += traits.group, ++group) {
+    const float scale = d * static_cast<float>(parts.scale[static_cast<size_t>(group)]);
+    // +0 where there is no minimum; taking it away changes no value, not even -0.
+    const float min = dmin * static_cast<float>(parts.min[static_cast<size_t>(group)]);
+    const uint8_t* code = parts.code.data() + first;
+    for (int k = 0; k < traits.group; ++k) {
+      const int value = traits.values != nullptr ? traits.values[code[k]] : code[k] - traits.offset;
+      to[first + k] = scale * static_cast<float>(value) - min;
+    }
+  }
+}
+
+template <float (*kConvert)(uint16_t)>
+void widen_halves(const std::byte* from, int64_t elements, float* to) {
+  for (int64_t i = 0; i < elements; ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, from + 2 * i, sizeof bits);
+    to[i] = kConvert(bits);
+  }
+}
+
+}  // namespace
+
+const BlockTraits& block_traits(DType dtype) { return format(dtype).traits; }
+
+void take_apart(DType dtype, const std::byte* block, BlockParts* parts) {
+  format(dtype).take_apart(reinterpret_cast<const uint8_t*>(block), parts);
+}
+
+void dequantize(DType dtype, const std::byte* from, int64_t elements, float* to) {
+  SLUICE_CHECK(elements % info(dtype).block_elements == 0, "whole blocks");
+  if (dtype == DType::kF32) {
+    std::memcpy(to, from, static_cast<size_t>(elements) * sizeof(float));
+  } else if (dtype == DType::kF16) {
+    widen_halves<f16_to_f32>(from, elements, to);
+  } else if (dtype == DType::kBF16) {
+    widen_halves<bf16_to_f32>(from, elements, to);
+  } else {
+    const BlockFormat& of = format(dtype);
+    const DTypeInfo& size = info(dtype);
+    const auto* block = reinterpret_cast<const uint8_t*>(from);
+    BlockParts parts;
+    for (int64_t done = 0; done < elements; done += size.block_elements) {
+      of.take_apart(block, &parts);
+      widen(of.traits, parts, size.block_elements, to + done);
+      block += size.block_bytes;
+    }
+  }
+}
+
+}  // namespace sluice::tensor

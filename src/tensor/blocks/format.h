@@ -1,0 +1,30 @@
+// What a block format's file provides, and the list of them. Layouts are ggml's, as GGUF files have
+// them; numbers are little-endian.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/block.h"
+
+namespace sluice::tensor {
+
+struct BlockFormat {
+  BlockTraits traits;
+  void (*take_apart)(const uint8_t* block, BlockParts* parts);
+};
+
+extern const BlockFormat kQ8_0Format;
+extern const BlockFormat kQ4_0Format;
+extern const BlockFormat kQ4_1Format;
+extern const BlockFormat kQ5_0Format;
+extern const BlockFormat kQ5_1Format;
+extern const BlockFormat kQ2_KFormat;
+extern const BlockFormat kQ3_KFormat;
+extern const BlockFormat kQ4_KFormat;
+extern const BlockFormat kQ5_KFormat;
+extern const BlockFormat kQ6_KFormat;
+extern const BlockFormat kIQ4_NLFormat;
+extern const BlockFormat kIQ4_XSFormat;
+extern const BlockFormat kMXFP4Format;
+
+}  // namespace sluice::tensor
