@@ -1,4 +1,5 @@
-// The few ways in which ggml's blocks lay codes and scales into bytes.
+// The few ways in which ggml's blocks lay codes and scales into bytes, and the way back for the
+// formats that are written.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,19 @@ inline uint16_t load_u16(const uint8_t* from) {
   return static_cast<uint16_t>(from[0] | from[1] << 8);
 }
 
+inline void put_u16(uint16_t value, uint8_t* to) {
+  to[0] = static_cast<uint8_t>(value);
+  to[1] = static_cast<uint8_t>(value >> 8);
+}
+
 // Codes of 4 bits: `count` from the bytes' low halves, then `count` from their high ones.
 inline void take_nibbles(const uint8_t* from, int count, uint8_t* codes) {
   for (int k = 0; k < count; ++k) codes[k] = from[k] & 0xf;
   for (int k = 0; k < count; ++k) codes[count + k] = from[k] >> 4;
+}
+
+inline void put_nibbles(const uint8_t* codes, int count, uint8_t* to) {
+  for (int k = 0; k < count; ++k) to[k] = static_cast<uint8_t>(codes[k] | codes[count + k] << 4);
 }
 
 // Codes of 2 bits: `count` from the bytes' lowest pair of bits, `count` from the next, four times.
@@ -66,6 +76,15 @@ inline void take_six_bit_scales(const uint8_t* from, BlockParts* parts) {
     parts->min[g] = min & 0x3f;
     parts->scale[4 + g] = static_cast<int8_t>((low & 0xf) | (scale >> 6) << 4);
     parts->min[4 + g] = static_cast<uint8_t>((low >> 4) | (min >> 6) << 4);
+  }
+}
+
+inline void put_six_bit_scales(const BlockParts& parts, uint8_t* to) {
+  for (size_t g = 0; g < 4; ++g) {
+    const int scale = parts.scale[4 + g], min = parts.min[4 + g];
+    to[g] = static_cast<uint8_t>(parts.scale[g] | (scale >> 4) << 6);
+    to[4 + g] = static_cast<uint8_t>(parts.min[g] | (min >> 4) << 6);
+    to[8 + g] = static_cast<uint8_t>((scale & 0xf) | (min & 0xf) << 4);
   }
 }
 

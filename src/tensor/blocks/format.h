@@ -11,7 +11,13 @@ namespace sluice::tensor {
 struct BlockFormat {
   BlockTraits traits;
   void (*take_apart)(const uint8_t* block, BlockParts* parts);
+  // One block of values that are finite and at most kMaxQuantized; null for formats that are only
+  // read.
+  void (*quantize)(const float* values, uint8_t* block) = nullptr;
 };
+
+// Null for the float types.
+const BlockFormat* format_of(DType dtype);
 
 extern const BlockFormat kQ8_0Format;
 extern const BlockFormat kQ4_0Format;
