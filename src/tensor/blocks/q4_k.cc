@@ -22,8 +22,11 @@ constexpr int kMostScale = 63;
 // neighbours, whichever pair is best together.
 void choose_scale(const float* values, const Line& found, float d, float dmin, int8_t* scale,
                   uint8_t* min) {
-  const float nearest_scale = round_to_whole(found.d * inverse_of(d));
-  const float nearest_min = round_to_whole(-found.m * inverse_of(dmin));
+  const auto nearest = [](float value, float unit) {
+    return std::min<float>(round_to_whole(value * inverse_of(unit)), kMostScale);
+  };
+  const float nearest_scale = nearest(found.d, d);
+  const float nearest_min = nearest(-found.m, dmin);
   float least = -1;
   for (int i = 0; i < 9; ++i) {
     const float s = nearest_scale + static_cast<float>(i / 3 - 1);
