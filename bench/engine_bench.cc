@@ -66,6 +66,8 @@ Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
     json["roofline_share"] = allowed_seconds(phase, rates) / phase.seconds;
     json["measured_read_bytes_per_second"] = rates.read_bytes_per_second;
     json["measured_f32_flops"] = rates.f32_flops;
+    json["measured_bf16_flops"] = rates.bf16_flops;
+    json["measured_int8_ops"] = rates.int8_ops;
   }
   return json;
 }
@@ -74,6 +76,10 @@ constexpr struct {
   const char* name;
   Phase (Runs::*body)(int64_t);
 } kPhases[] = {{"prefill", &Runs::prefill}, {"decode", &Runs::decode}, {"whole", &Runs::whole}};
+
+bool wants(const Options& options, const char* phase) {
+  return std::ranges::find(options.phases, phase) != options.phases.end();
+}
 
 void print_heading(const Options& options) {
   std::printf("%s, %s, %d threads, schedule %s, prompts of %lld tokens, %lld generated\n",
@@ -107,6 +113,7 @@ void run(const Options& options, engine::Engine& engine) {
   for (size_t i = 0; i < static_cast<size_t>(options.rounds) * options.batches.size(); ++i) {
     const int64_t batch = options.batches[i % options.batches.size()];
     for (const auto& [name, body] : kPhases) {
+      if (!wants(options, name)) continue;
       probe::CpuRates rates = machine ? machine->measure() : probe::CpuRates{};
       const Phase phase = (runs.*body)(batch);
       if (machine) {
@@ -115,10 +122,14 @@ void run(const Options& options, engine::Engine& engine) {
         rates.read_bytes_per_second =
             std::max(rates.read_bytes_per_second, after.read_bytes_per_second);
         rates.f32_flops = std::max(rates.f32_flops, after.f32_flops);
+        rates.bf16_flops = std::max(rates.bf16_flops, after.bf16_flops);
+        rates.int8_ops = std::max(rates.int8_ops, after.int8_ops);
       }
       Json json = phase_json(phase, rates);
       json["batch"] = batch;
       json["phase"] = name;
+      json["threads"] = options.threads;
+      json["isa"] = kernels::name(kernels::best_isa());
       if (options.json) {
         std::printf("%s\n", json.dump().c_str());
       } else {
@@ -145,6 +156,9 @@ int main(int count, char** arguments) {
   app.add_option("--generate", options.generate, "tokens generated for each")
       ->check(count_range)
       ->capture_default_str();
+  app.add_option("--phases", options.phases, "of each batch, of prefill,decode,whole: these")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"prefill", "decode", "whole"}));
   app.add_option("--max-num-tokens", options.max_num_tokens, "rows of one iteration")
       ->check(count_range)
       ->capture_default_str();

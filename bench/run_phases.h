@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string model;
   std::vector<int64_t> batches{1, 8, 32, 64};
+  std::vector<std::string> phases{"prefill", "decode", "whole"};
   int64_t prompt = 128;
   int64_t generate = 32;
   int64_t max_num_tokens = 512;
