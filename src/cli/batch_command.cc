@@ -51,7 +51,8 @@ Json settings_json(const BatchFlags& flags) {
   Json settings = {{"format", 1},
                    {"seed", flags.seed},
                    {"default_max_tokens", flags.default_max_tokens},
-                   {"max_seq_len", flags.engine.options.max_seq_len}};
+                   {"max_seq_len", flags.engine.options.max_seq_len},
+                   {"quant", flags.engine.options.quant}};
   settings.update(sampling_json(flags.sampling));
   return settings;
 }

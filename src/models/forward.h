@@ -28,6 +28,10 @@ struct ForwardContext {
 void run_stage(const ForwardContext& context, const Stage& stage, const BatchView& batch,
                Activations& activations);
 
+// The rows of the micro-batch whose logits a kHead or kSample stage makes.
+std::span<const int32_t> part_rows(const Stage& stage, const BatchView& batch,
+                                   int64_t rows_per_part);
+
 // The load of a stage, for its cost. For kExpertGroup the counts of the layer's routing are read,
 // so its route stage must have run.
 Load stage_load(const ModelConfig& config, const Stage& stage, const BatchView& batch,
