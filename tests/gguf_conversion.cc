@@ -1,13 +1,16 @@
 #include "gguf_conversion.h"
 
-#include <cstring>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "gguf_keys.h"
 #include "straight_model.h"
-#include "tensor/float.h"
+#include "tensor/block.h"
+#include "tensor/quantize.h"
 #include "weights/checkpoint.h"
 #include "weights/gguf_test_file.h"
 
@@ -19,19 +22,9 @@ using weights::GgufTestFile;
 using Tensor = GgufTensor;
 
 std::string as_f32(const tensor::TensorView& view) {
-  std::string bytes;
-  for (int64_t i = 0; i < view.shape.elements(); ++i) {
-    float value = 0;
-    uint16_t half = 0;
-    if (view.dtype == DType::kF32) {
-      std::memcpy(&value, view.data + i * 4, 4);
-    } else {
-      std::memcpy(&half, view.data + i * 2, 2);
-      value = view.dtype == DType::kF16 ? tensor::f16_to_f32(half) : tensor::bf16_to_f32(half);
-    }
-    bytes += weights::little_endian_bytes(value);
-  }
-  return bytes;
+  std::vector<float> values(static_cast<size_t>(view.shape.elements()));
+  tensor::dequantize(view.dtype, view.data, view.shape.elements(), values.data());
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
 // (heads, 2, half, ...) to (heads, half, 2, ...).
@@ -144,8 +137,36 @@ class Conversion {
   std::map<std::string, Tensor> tensors_;
 };
 
-void write_tensor(const std::string& name, const Tensor& tensor, GgufTestFile& file) {
-  const uint32_t number = tensor.dtype == DType::kF32 ? 0 : tensor.dtype == DType::kF16 ? 1 : 30;
+std::optional<DType> wanted_of(const std::string& name, const models::Quantization& quantization) {
+  if (name == "token_embd.weight" || name == "output.weight") return quantization.ends;
+  return name.find("ffn_gate_inp") == std::string::npos ? quantization.weights : std::nullopt;
+}
+
+void quantize(Tensor& tensor, DType to) {
+  const int64_t elements =
+      std::accumulate(tensor.dims.begin(), tensor.dims.end(), int64_t{1}, std::multiplies<>());
+  std::vector<float> values(static_cast<size_t>(elements));
+  tensor::dequantize(tensor.dtype, reinterpret_cast<const std::byte*>(tensor.bytes.data()),
+                     elements, values.data());
+  tensor.dtype = to;
+  tensor.bytes.resize(static_cast<size_t>(tensor::storage_bytes(to, elements)));
+  SLUICE_CHECK(tensor::quantize(to, values.data(), elements,
+                                reinterpret_cast<std::byte*>(tensor.bytes.data())),
+               "the test's weights are finite");
+}
+
+void write_tensor(const std::string& name, Tensor tensor, const models::Quantization& quantization,
+                  GgufTestFile& file) {
+  const std::optional<DType> wanted = wanted_of(name, quantization);
+  if (wanted && tensor.dims.size() > 1 &&
+      tensor.dims.back() % tensor::info(*wanted).block_elements == 0) {
+    quantize(tensor, *wanted);
+  }
+  uint32_t number = 0;
+  while (weights::find_gguf_dtype(number) == nullptr ||
+         weights::find_gguf_dtype(number)->readable != tensor.dtype) {
+    ++number;
+  }
   file.tensor(name, tensor.dims, number, tensor.bytes);
 }
 
@@ -157,11 +178,13 @@ void write_file(const std::filesystem::path& path, const std::string& bytes) {
 
 }  // namespace
 
-void convert_to_gguf(const std::string& directory, const std::filesystem::path& out) {
+void convert_to_gguf(const std::string& directory, const std::filesystem::path& out,
+                     const models::Quantization& quantization) {
   const Conversion conversion(directory);
   GgufTestFile file;
   write_gguf_keys(conversion.config(), file);
-  for (const auto& [name, tensor] : conversion.tensors()) write_tensor(name, tensor, file);
+  for (const auto& [name, tensor] : conversion.tensors())
+    write_tensor(name, tensor, quantization, file);
   write_file(out, file.write());
 }
 
@@ -172,7 +195,7 @@ std::filesystem::path convert_to_split_gguf(const std::string& directory,
   write_gguf_keys(conversion.config(), files[0]);
   size_t next = 0;
   for (const auto& [name, tensor] : conversion.tensors())
-    write_tensor(name, tensor, files[next++ % files.size()]);
+    write_tensor(name, tensor, {}, files[next++ % files.size()]);
   const auto path = [&](size_t part) {
     return folder /
            ("split-0000" + std::to_string(part + 1) + "-of-0000" + std::to_string(parts) + ".gguf");

@@ -49,11 +49,34 @@ INSTANTIATE_TEST_SUITE_P(Transformers, GgufGolden,
                          testing::Values("llama_bias", "llama_gqa", "llama_long", "llama_mha",
                                          "llama_mqa_tied", "llama_odd", "llama_rope_linear",
                                          "llama_rope_llama3", "llama_rope_yarn",
-                                         "llama_rope_yarn_attention_factor",
-                                         "mixtral_long",
+                                         "llama_rope_yarn_attention_factor", "mixtral_long",
                                          "mixtral_sharded", "mixtral_tied", "mixtral_top2_of_4",
                                          "mixtral_top2_of_8", "olmoe_clip", "olmoe_norm",
                                          "qwen3_moe_norm", "qwen3_moe_raw", "qwen3_moe_yarn"),
+                         [](const auto& of) { return std::string(of.param); });
+
+// A file of blocks is what a directory becomes when it is quantized while it is loaded: the same
+// bits, of which the goldens cannot speak.
+class GgufBlocks : public GgufGolden {};
+
+TEST_P(GgufBlocks, AreTheDirectoryQuantized) {
+  const std::string directory = SLUICE_SOURCE_DIR "/examples/demo_model";
+  const fs::path file = folder_ / "model.gguf";
+  convert_to_gguf(directory, file, models::parse_quantization(GetParam()).value());
+  auto blocks = StraightModel::load(file.string(), {});
+  auto quantized = StraightModel::load(directory, {.quant = GetParam()});
+  ASSERT_TRUE(blocks.ok()) << blocks.error().message;
+  ASSERT_TRUE(quantized.ok()) << quantized.error().message;
+  const std::vector<int32_t> tokens = {1, 5, 300, 17, 42, 900, 6, 77};
+  (*blocks)->restart(8);
+  (*quantized)->restart(8);
+  const auto got = (*blocks)->append(tokens);
+  const auto expected = (*quantized)->append(tokens);
+  ASSERT_EQ(got.size(), expected.size());
+  EXPECT_TRUE(std::ranges::equal(got, expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, GgufBlocks, testing::Values("q8", "q4", "mxfp4", "bf16"),
                          [](const auto& of) { return std::string(of.param); });
 
 class GgufSplitGolden : public GgufGolden {};
