@@ -137,9 +137,13 @@ class Conversion {
   std::map<std::string, Tensor> tensors_;
 };
 
-std::optional<DType> wanted_of(const std::string& name, const models::Quantization& quantization) {
-  if (name == "token_embd.weight" || name == "output.weight") return quantization.ends;
-  return name.find("ffn_gate_inp") == std::string::npos ? quantization.weights : std::nullopt;
+std::optional<DType> wanted_of(const std::string& name, const Tensor& tensor,
+                               const models::Quantization& quantization) {
+  if (name.find("ffn_gate_inp") != std::string::npos) return std::nullopt;
+  if (name.find("ffn_") == std::string::npos) return quantization.others;
+  const bool whole =
+      quantization.ffn && tensor.dims.back() % tensor::info(*quantization.ffn).block_elements == 0;
+  return whole ? quantization.ffn : quantization.narrow_ffn;
 }
 
 void quantize(Tensor& tensor, DType to) {
@@ -157,7 +161,7 @@ void quantize(Tensor& tensor, DType to) {
 
 void write_tensor(const std::string& name, Tensor tensor, const models::Quantization& quantization,
                   GgufTestFile& file) {
-  const std::optional<DType> wanted = wanted_of(name, quantization);
+  const std::optional<DType> wanted = wanted_of(name, tensor, quantization);
   if (wanted && tensor.dims.size() > 1 &&
       tensor.dims.back() % tensor::info(*wanted).block_elements == 0) {
     quantize(tensor, *wanted);

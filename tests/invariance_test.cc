@@ -59,12 +59,23 @@ std::vector<Variant> variants() {
   return all;
 }
 
-class Invariance : public testing::TestWithParam<const char*> {};
+struct Case {
+  const char* model;
+  const char* quant;
+};
+
+class Invariance : public testing::TestWithParam<Case> {
+ protected:
+  std::string model() const { return golden_model(GetParam().model); }
+  std::unique_ptr<engine::Engine> load(EngineOptions options) const {
+    options.quant = GetParam().quant;
+    return load_engine(model(), options);
+  }
+};
 
 TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
-  const std::string model = golden_model(GetParam());
-  auto plain = load_engine(model, options(1, 1, 512, "resident", 1, /*sharing=*/false));
-  const int longest = longest_prompt(model);
+  auto plain = load(options(1, 1, 512, "resident", 1, /*sharing=*/false));
+  const int longest = longest_prompt(model());
   const auto requests = mixed_requests(26, plain->config().vocab, longest, kMaxTokens);
   const int64_t plain_bytes_per_token =
       plain->plan().kv_bytes / (plain->plan().kv_blocks * plain->plan().kv_block_tokens);
@@ -76,7 +87,7 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
     const bool set_back = o.kv_reserve_fraction < 1;
     if (set_back)
       o.kv_cache_memory = plain_bytes_per_token * (longest + kMaxTokens + 3 * o.kv_block_tokens);
-    auto engine = load_engine(model, o);
+    auto engine = load(o);
     auto order = requests;
     if (variant.reversed) std::ranges::reverse(order);
     const auto got = run_all(*engine, order);
@@ -95,16 +106,15 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
 }
 
 TEST_P(Invariance, EveryIsaGivesTheSameAnswers) {
-  const std::string model = golden_model(GetParam());
   const auto base = options(8, 8, 128, "resident", 1);
-  auto best = load_engine(model, base);
+  auto best = load(base);
   const auto requests =
-      mixed_requests(8, best->config().vocab, std::min(120, longest_prompt(model)), 8);
+      mixed_requests(8, best->config().vocab, std::min(120, longest_prompt(model())), 8);
   const auto expected = run_all(*best, requests);
   for (kernels::Isa isa : kernels::available_isas()) {
     auto o = base;
     o.isa = isa;
-    auto engine = load_engine(model, o);
+    auto engine = load(o);
     const auto got = run_all(*engine, requests);
     for (const auto& [id, output] : expected) {
       EXPECT_TRUE(same_answers(output, got.at(id))) << kernels::name(isa) << ", request " << id;
@@ -113,13 +123,12 @@ TEST_P(Invariance, EveryIsaGivesTheSameAnswers) {
 }
 
 TEST_P(Invariance, PromptLogprobsAndSeededDraws) {
-  const std::string model = golden_model(GetParam());
   std::map<engine::RequestId, engine::RequestOutput> expected;
   for (const auto& o : {options(1, 1, 512, "resident", 1, false), options(7, 7, 50, "resident", 2),
                         options(6, 2, 20, "serial", 1)}) {
-    auto engine = load_engine(model, o);
+    auto engine = load(o);
     auto requests =
-        mixed_requests(9, engine->config().vocab, std::min(150, longest_prompt(model)), 12);
+        mixed_requests(9, engine->config().vocab, std::min(150, longest_prompt(model())), 12);
     for (auto& request : requests) {
       request.sampling.temperature = 0.9;
       request.sampling.top_p = 0.95;
@@ -142,8 +151,15 @@ TEST_P(Invariance, PromptLogprobsAndSeededDraws) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Invariance,
-                         testing::Values("mixtral_long", "qwen3_moe_norm", "llama_rope_dynamic"),
-                         [](const auto& name) { return std::string(name.param); });
+                         testing::Values(Case{"mixtral_long", "none"},
+                                         Case{"qwen3_moe_norm", "none"},
+                                         Case{"llama_rope_dynamic", "none"},
+                                         Case{"mixtral_long", "q8"}, Case{"qwen3_moe_norm", "q4"},
+                                         Case{"llama_long", "mxfp4"}),
+                         [](const auto& of) {
+                           const std::string quant = of.param.quant;
+                           return of.param.model + (quant == "none" ? "" : "_" + quant);
+                         });
 
 }  // namespace
 }  // namespace sluice::tests

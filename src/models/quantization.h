@@ -10,12 +10,14 @@
 
 namespace sluice::models {
 
-// Matrices of attention, experts and dense FFNs become `weights`, the embedding and the head
-// `ends`. Routers, norms and biases are kept exact, and so is a matrix whose rows are not whole
-// blocks. Nothing set: all is kept as the checkpoint has it.
+// Experts and dense FFNs become `ffn`, or `narrow_ffn` where their rows are not whole blocks of it;
+// attention, embedding and head, which are few weights and cost the most quality, become `others`.
+// Routers, norms and biases are kept exact, and so is a matrix whose rows are whole blocks of
+// neither. Nothing set: all is kept as the checkpoint has it.
 struct Quantization {
-  std::optional<tensor::DType> weights;
-  std::optional<tensor::DType> ends;
+  std::optional<tensor::DType> ffn;
+  std::optional<tensor::DType> narrow_ffn;
+  std::optional<tensor::DType> others;
   bool operator==(const Quantization&) const = default;
 };
 

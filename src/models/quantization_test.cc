@@ -25,9 +25,9 @@ TensorSlot slot(Slot kind, tensor::Shape shape, int expert = -1) {
 
 TEST(Quantization, NamesAreReadAndOthersRefused) {
   EXPECT_EQ(*parse_quantization("none"), Quantization{});
-  EXPECT_EQ(parse_quantization("q8")->weights, DType::kQ8_0);
-  EXPECT_EQ(parse_quantization("mxfp4")->weights, DType::kMXFP4);
-  EXPECT_EQ(parse_quantization("bf16")->ends, DType::kBF16);
+  EXPECT_EQ(parse_quantization("q8")->ffn, DType::kQ8_0);
+  EXPECT_EQ(parse_quantization("mxfp4")->ffn, DType::kMXFP4);
+  EXPECT_EQ(parse_quantization("bf16")->others, DType::kBF16);
   const auto refused = parse_quantization("q5");
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("'q5'"), std::string::npos);
@@ -41,6 +41,10 @@ TEST(Quantization, RoutersVectorsAndOddRowsAreKept) {
   EXPECT_EQ(dtype_in_memory(q8, slot(Slot::kRouter, {64, 96}), DType::kBF16), DType::kBF16);
   EXPECT_EQ(dtype_in_memory(q8, slot(Slot::kQ, {64, 90}), DType::kBF16), DType::kBF16);
   EXPECT_EQ(dtype_in_memory(q8, slot(Slot::kFfnNorm, {96}), DType::kBF16), DType::kF32);
+  const Quantization q4 = *parse_quantization("q4");
+  EXPECT_EQ(dtype_in_memory(q4, slot(Slot::kDown, {64, 256}, 3), DType::kBF16), DType::kQ4_K);
+  EXPECT_EQ(dtype_in_memory(q4, slot(Slot::kDown, {64, 96}, 3), DType::kBF16), DType::kQ4_1);
+  EXPECT_EQ(dtype_in_memory(q4, slot(Slot::kQ, {64, 256}), DType::kBF16), DType::kQ8_0);
   EXPECT_EQ(dtype_in_memory({}, slot(Slot::kQ, {64, 96}), DType::kQ4_K), DType::kQ4_K);
 }
 
