@@ -32,13 +32,14 @@ struct BlockTraits {
   bool nibble_scales = false;      // scale and min are 4 bits each
 };
 
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+// Not `inline`: the objects of an ISA may share no symbol with the program.
+constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                           1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of E2M1.
-inline constexpr int8_t kE2m1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+constexpr int8_t kE2m1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // By DType; the float formats have none.
-inline constexpr std::array<BlockTraits, kDTypes> kBlockTraits = {{
+constexpr std::array<BlockTraits, kDTypes> kBlockTraits = {{
     {},
     {},
     {},
