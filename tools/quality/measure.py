@@ -11,12 +11,14 @@ Accuracy and changed answers are those of the model as it is; divergences are me
 
 Accuracy is exact match of the greedy answer to held-out prompts, as tools/demo_model/evaluate.py makes them. The
 divergence is KL(exact || quantized) in nats: after every token of prompts and of the exact model's answers, and after
-the answers' alone, where a model that is sure of itself leaves little of it.
+the answers' alone, where a model that is sure of itself leaves little of it. The tokens that every prompt begins with
+do not count: the same ones a thousand times, they would outweigh the rest.
 """
 
 import argparse
 import copy
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -110,11 +112,13 @@ def make_judge(model, folder: str, per_task: int, seed: int) -> Judge:
 
 
 def divergences(judge: Judge, model) -> tuple[torch.Tensor, torch.Tensor]:
-    """After every token, and after the answers' alone."""
+    """After every token beyond the prompts' common beginning, and after the answers' alone."""
+    common = len(os.path.commonprefix([ids for _, ids in judge.sequences]))
     every, answers = [], []
     for (prompt, _), exact, other in zip(judge.sequences, judge.exact, distributions(model, judge.sequences)):
-        every.append((exact.exp() * (exact - other)).sum(dim=-1).clamp(min=0))
-        answers.append(every[-1][prompt - 1:])
+        divergence = (exact.exp() * (exact - other)).sum(dim=-1).clamp(min=0)
+        every.append(divergence[common:])
+        answers.append(divergence[prompt - 1:])
     return torch.cat(every), torch.cat(answers)
 
 
