@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "text/detokenizer.h"
 #include "text/gguf_vocabulary.h"
 #include "text/tokenizer.h"
+#include "use_tokenizer.h"
 
 namespace {
 
@@ -75,15 +75,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.vocab_ids = 1 << 12;
   limits.merges = 1 << 12;
   const auto tokenizer = sluice::text::Tokenizer::from_gguf(vocabulary, limits);
-  if (!tokenizer) return 0;
-  const auto ids = tokenizer->encode("Hello, 1234 w\u00f6rld \U0001F600\n <s>[INST] ab", true);
-  if (!ids) return 0;
-  sluice::text::Detokenizer detokenizer(*tokenizer, true);
-  for (const int32_t id : *ids) {
-    detokenizer.push(id);
-    tokenizer->token_bytes(id);
-  }
-  detokenizer.finish();
-  static_cast<void>(tokenizer->decode(*ids, false).ok());
+  if (tokenizer) use_tokenizer(*tokenizer, "Hello, 1234 w\u00f6rld \U0001F600\n <s>[INST] ab");
   return 0;
 }

@@ -31,7 +31,6 @@ constexpr int kSpan = 32;        // values of K
 constexpr int kSpanSteps = 8;    // of four values
 constexpr int kChunkBytes = 64;  // 16 rows x 4 values
 
-constexpr int chunks_per_span(int code_bits) { return code_bits; }
 constexpr int64_t code_bytes(const tensor::BlockTraits& traits, int64_t cols) {
   return cols / kSpan * traits.code_bits * kChunkBytes;
 }

@@ -1,12 +1,5 @@
-// What the block formats have in common. A block is codes of a few bits in groups; with the group's
-// scale and minimum a code c stands for
-//
-//   w = (d * scale) * v(c) - dmin * min      v(c) = c - offset, or values[c]
-//
-// in f32, each product and the difference rounded once: the bits that the `gguf` package gives (a
-// NaN, of a scale that is one, where it gives a NaN).
-// d and dmin are f16, scale and min whole numbers (1 where a format has none). The kernels pack
-// these parts; nothing above tensor reads a block's bytes in any other way.
+// Blocks taken apart, and widened. block_traits.h says what a code, a scale and a minimum stand
+// for. The kernels pack these parts; nothing above tensor reads a block's bytes in any other way.
 #pragma once
 
 #include <array>

@@ -7,29 +7,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
+#include "tensor/block_goldens.h"
+
 namespace sluice::tensor {
 namespace {
-
-std::vector<std::byte> golden(const std::string& name) {
-  std::ifstream file(SLUICE_SOURCE_DIR "/src/tensor/testdata/" + name, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_FALSE(text.empty()) << name;
-  std::vector<std::byte> bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
-}
-
-std::vector<float> golden_floats(const std::string& name) {
-  const std::vector<std::byte> bytes = golden(name);
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
-}
 
 bool same(float a, float b) {
   return std::isnan(a) ? std::isnan(b) : std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);

@@ -3,7 +3,8 @@
 //
 //   w = (d * scale) * v(c) - dmin * min      v(c) = c - offset, or values[c]
 //
-// in f32, each product and the difference rounded once: the bits that the `gguf` package gives.
+// in f32, each product and the difference rounded once: the bits that the `gguf` package gives (a
+// NaN, of a scale that is one, where it gives a NaN).
 // d and dmin are f16, scale and min whole numbers (1 where a format has none).
 #pragma once
 
@@ -34,7 +35,7 @@ struct BlockTraits {
 
 // Not `inline`: the objects of an ISA may share no symbol with the program.
 constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                          1,    13,   25,  38,  53,  69,  89,  113};
+                                   1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of E2M1.
 constexpr int8_t kE2m1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 

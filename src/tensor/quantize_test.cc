@@ -7,33 +7,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "tensor/block.h"
+#include "tensor/block_goldens.h"
 
 namespace sluice::tensor {
 namespace {
-
-std::vector<std::byte> golden(const std::string& name) {
-  std::ifstream file(SLUICE_SOURCE_DIR "/src/tensor/testdata/" + name, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_FALSE(text.empty()) << name;
-  std::vector<std::byte> bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
-}
-
-std::vector<float> golden_values() {
-  const std::vector<std::byte> bytes = golden("values.f32");
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
-}
 
 std::vector<std::byte> quantized(DType to, const std::vector<float>& values) {
   const auto elements = static_cast<int64_t>(values.size());
@@ -103,11 +86,11 @@ TEST(Quantize, WritesTheFormatsWithABound) {
 }
 
 TEST(Quantize, Q8_0IsGgufsByteForByte) {
-  EXPECT_EQ(quantized(DType::kQ8_0, golden_values()), golden("values.q8_0"));
+  EXPECT_EQ(quantized(DType::kQ8_0, golden_floats("values.f32")), golden("values.q8_0"));
 }
 
 TEST(Quantize, ErrsNoMoreThanGguf) {
-  const std::vector<float> values = golden_values();
+  const std::vector<float> values = golden_floats("values.f32");
   for (DType format : {DType::kQ4_0, DType::kQ4_1, DType::kMXFP4}) {
     const std::vector<float> ours = round_trip(format, values);
     const std::vector<float> theirs =
@@ -166,7 +149,7 @@ TEST_P(Quantizers, KeepTinyValuesFiniteAndTiny) {
 
 TEST_P(Quantizers, SeeOneBlockAtATime) {
   const DTypeInfo& size = info(GetParam().format);
-  const std::vector<float> values = golden_values();
+  const std::vector<float> values = golden_floats("values.f32");
   const std::vector<std::byte> whole = quantized(GetParam().format, values);
   // One byte in: blocks may begin at any address.
   std::vector<std::byte> block(static_cast<size_t>(size.block_bytes) + 1);

@@ -16,6 +16,16 @@ std::string to_string(const std::vector<int64_t>& dims) {
   return text + "]";
 }
 
+Status check_names(std::span<const TensorEntry> entries) {
+  std::vector<std::string_view> names;
+  names.reserve(entries.size());
+  for (const TensorEntry& entry : entries) names.push_back(entry.name);
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice == names.end()) return {};
+  return Error{ErrorCode::kCorrupt, "tensor " + quote(*twice) + " stands twice"};
+}
+
 Result<Checkpoint> Checkpoint::assemble(std::filesystem::path root, std::vector<MappedFile> files,
                                         std::vector<TensorEntry> entries,
                                         std::optional<GgufMetadata> gguf) {

@@ -33,6 +33,9 @@ struct TensorEntry {
 // "[32, 7]"
 std::string to_string(const std::vector<int64_t>& dims);
 
+// For readers of one file: its tensors have a name each. Errors name the one that stands twice.
+Status check_names(std::span<const TensorEntry> entries);
+
 // An opened set of tensors. Owns its mappings: views are valid as long as the Checkpoint lives, and
 // survive a move of it. Reading is thread-safe.
 class Checkpoint {

@@ -86,16 +86,6 @@ Status check_places(const std::vector<TensorEntry>& entries, int64_t alignment,
   return {};
 }
 
-Status check_names(const std::vector<TensorEntry>& entries) {
-  std::vector<std::string_view> names;
-  names.reserve(entries.size());
-  for (const TensorEntry& entry : entries) names.push_back(entry.name);
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice != names.end()) return corrupt("tensor " + quote(*twice) + " stands twice");
-  return {};
-}
-
 struct Opened {
   MappedFile mapped;
   GgufFile file;

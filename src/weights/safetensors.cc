@@ -74,16 +74,6 @@ Status check_cover(const std::vector<TensorEntry>& entries, int64_t data_bytes) 
   return {};
 }
 
-Status check_names(const std::vector<TensorEntry>& entries) {
-  std::vector<std::string_view> names;
-  names.reserve(entries.size());
-  for (const TensorEntry& entry : entries) names.push_back(entry.name);
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice != names.end()) return corrupt("tensor " + quote(*twice) + " stands twice");
-  return {};
-}
-
 // From the file's start, so that a mapped view can be read as its element type.
 Status check_alignment(const TensorEntry& entry) {
   const int64_t alignment = entry.dtype->alignment();

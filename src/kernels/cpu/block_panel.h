@@ -61,9 +61,6 @@ struct PanelSpan {
   SLUICE_INLINE F16 min(int half) const { return scales.min(first_group + half); }
 };
 
-// Ahead of the loads: a panel crosses pages, where the hardware's own prefetch stops.
-constexpr int64_t kPrefetchBytes = 2048;
-
 template <int kDType, int T>
 void direct_tile(const std::byte* panel, int64_t cols, const std::byte* const* rows_in, float* out,
                  int64_t ld_out) {
@@ -208,19 +205,4 @@ void block_panel(const std::byte* panel, int64_t cols, const std::byte* const* r
                                   ld_out);
     }
   }
-}
-
-template <int kDType>
-constexpr void fill_panels(BlockTable& table) {
-  if constexpr (kDType < tensor::kDTypes) {
-    table.panel[kDType] = &block_panel<kDType>;
-    fill_panels<kDType + 1>(table);
-  }
-}
-
-constexpr BlockTable make_block_table() {
-  BlockTable table{};
-  fill_panels<tensor::kFloatDTypes>(table);
-  table.quantize_row = &quantize_row;
-  return table;
 }

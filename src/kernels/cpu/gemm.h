@@ -40,10 +40,6 @@ SLUICE_INLINE void tile_step(const std::byte* const* panels, int64_t offset,
   }
 }
 
-// Ahead of the loads, in each panel: a panel crosses pages, where the hardware's own prefetch
-// stops.
-constexpr int64_t kPrefetchBytes = 2048;
-
 template <class Weights, int P, int T>
 void gemm_tile(const std::byte* const* panels_in, int64_t step, const float* const* rows_in,
                int64_t cols, float* out, int64_t ld_out, bool resume) {

@@ -16,6 +16,7 @@ constexpr int kRegisterFloats = 8;
 #include "kernels/cpu/lanes_highway.h"
 
 #include "kernels/cpu/avx2/codes.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/span_scale.h"
 #include "kernels/cpu/step_codes.h"
 
@@ -24,6 +25,8 @@ constexpr int kRegisterFloats = 8;
 #include "kernels/cpu/scales.h"
 
 #include "kernels/cpu/block_panel.h"
+
+#include "kernels/cpu/fill_block_table.h"
 
 }  // namespace
 

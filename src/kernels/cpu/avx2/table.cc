@@ -20,6 +20,8 @@ constexpr Isa kIsa = Isa::kAvx2;
 constexpr int kChains = 6;
 constexpr int kTiles[kTilePanelSizes] = {6, 3, 1};
 
+#include "kernels/cpu/prefetch.h"
+
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/rows.h"

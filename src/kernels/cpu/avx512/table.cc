@@ -20,6 +20,8 @@ constexpr Isa kIsa = Isa::kAvx512;
 constexpr int kChains = 12;
 constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 
+#include "kernels/cpu/prefetch.h"
+
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/rows.h"

@@ -15,6 +15,8 @@ constexpr Isa kIsa = Isa::kScalar;
 constexpr int kChains = 1;
 constexpr int kTiles[kTilePanelSizes] = {4, 4, 0};
 
+#include "kernels/cpu/prefetch.h"
+
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/rows.h"
