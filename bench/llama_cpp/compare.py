@@ -14,6 +14,7 @@ import engines
 import geometry as shapes
 import llama_build
 import make_gguf
+import quiet
 import table
 import tune
 
@@ -81,28 +82,13 @@ def warm(path: Path) -> None:
                 pass
 
 
-def wait_for_quiet(cores: float, give_up: float) -> None:
-    while time.monotonic() < give_up:
-        before, begin = engines.cpu_seconds(), time.monotonic()
-        time.sleep(2)
-        if engines.cpu_seconds() - before < cores * (time.monotonic() - begin):
-            return
+def measure_pair(patient: quiet.Quiet, job: str, engine_pair: tuple, models: tuple, flags: engines.Flags) -> dict:
+    def measure(engine, model, *more):
+        warm(model)
+        return engine.measure(job, model, *more)
 
-
-def measure_pair(options: argparse.Namespace, job: str, engine_pair: tuple, models: tuple, flags) -> dict:
-    """The last try if patience ends first."""
-    llama, sluice = engine_pair
-    give_up = time.monotonic() + options.patience
-    while True:
-        wait_for_quiet(options.quiet, give_up)
-        warm(models[0])
-        theirs = llama.measure(job, models[0], flags)
-        if theirs.others_cores > options.quiet and time.monotonic() < give_up:
-            continue
-        warm(models[1])
-        ours = sluice.measure(job, models[1])
-        if ours.others_cores <= options.quiet or time.monotonic() >= give_up:
-            break
+    theirs, ours = patient.measure(lambda: measure(engine_pair[0], models[0], flags),
+                                   lambda: measure(engine_pair[1], models[1]))
     record = {"job": job, "llama.cpp": theirs.rates, "sluice": ours.rates, "phases": ours.phases,
               "others_cores": [round(theirs.others_cores, 2), round(ours.others_cores, 2)],
               "seconds": [round(theirs.seconds, 1), round(ours.seconds, 1)], "flags": str(flags)}
@@ -147,9 +133,10 @@ def measure_file(options: argparse.Namespace, name: str, mix: str, engine_pair: 
     models = make_models(options, geometry, mix)
     pairs = {job: options.pairs or (QUICK_PAIRS if options.quick else PAIRS)[job] for job in jobs_of(options)}
     records = keep(title, geometry, mix)
+    patient = quiet.Quiet(options.quiet, options.patience)
     for i in range(max(pairs.values())):
         for job in (job for job, wanted in pairs.items() if i < wanted):
-            records.append(measure_pair(options, job, engine_pair, models, tune.flags_for(mix, job)))
+            records.append(measure_pair(patient, job, engine_pair, models, tune.flags_for(mix, job)))
             keep(title, geometry, mix)
     if not options.keep:
         remove(models)
@@ -177,7 +164,7 @@ def main() -> int:
     sluice = engines.Sluice(options.sluice, options.threads, logs, options.sluice_flags.split())
     results = options.results or llama_build.cache() / time.strftime("results-%Y%m%d-%H%M%S.json")
     if options.tune:
-        tune.search(llama, options.formats, jobs_of(options))
+        tune.search(llama, quiet.Quiet(options.quiet, options.patience), options.formats, jobs_of(options))
     report = {"machine": machine(options), "files": {}}
 
     def keep(title, geometry, mix):

@@ -2,6 +2,7 @@
 found, which is the default here."""
 
 import dataclasses
+import functools
 import json
 import statistics
 import sys
@@ -14,8 +15,8 @@ import make_gguf
 
 LAYERS = 2
 ROUNDS = 3
-# A candidate that is slower than this in its first round has no second.
-HOPELESS = 0.93
+# A candidate whose first round is beyond these has no second.
+HOPELESS, PLAIN = 0.93, 1.15
 # Less is noise.
 LEAST_GAIN = 1.02
 CHOICES = {"repack": (True, False), "flash_attention": (True, False), "micro_batch": (512, 128, 256, 1024, 2048),
@@ -43,22 +44,22 @@ def gain(measure, candidate: engines.Flags, best: engines.Flags) -> float:
     """The median over rounds of the candidate's rate over that of the best so far, measured in turn."""
     gains = []
     for _ in range(ROUNDS):
-        against = measure(best)
-        gains.append(measure(candidate) / against)
-        if gains[0] < HOPELESS:
+        against, rate = measure(best, candidate)
+        gains.append(rate / against)
+        if not HOPELESS < gains[0] < PLAIN:
             break
     return statistics.median(gains)
 
 
-def improve(llama, mix: str, job: str, model: Path, log: list) -> engines.Flags:
+def improve(llama, patient, mix: str, job: str, model: Path, log: list) -> engines.Flags:
     """One field after the other."""
     best = default_flags(mix, job)
 
-    def measure(flags: engines.Flags) -> float:
-        answer = llama.measure(job, model, flags)
-        log.append({"format": mix, "job": job, "flags": str(flags), "rates": answer.rates,
-                    "others_cores": round(answer.others_cores, 2)})
-        return answer.rates[engines.JOBS[job][1][-1]]
+    def measure(*candidates: engines.Flags) -> list:
+        answers = patient.measure(*(functools.partial(llama.measure, job, model, flags) for flags in candidates))
+        log.extend({"format": mix, "job": job, "flags": str(flags), "rates": answer.rates,
+                    "others_cores": round(answer.others_cores, 2)} for flags, answer in zip(candidates, answers))
+        return [answer.rates[engines.JOBS[job][1][-1]] for answer in answers]
 
     for field in CHOICES:
         for candidate in candidates(job, field, best):
@@ -69,14 +70,14 @@ def improve(llama, mix: str, job: str, model: Path, log: list) -> engines.Flags:
     return best
 
 
-def search(llama, mixes: list, jobs: list) -> None:
+def search(llama, patient, mixes: list, jobs: list) -> None:
     """On two layers of OLMoE: what matters is the shape of a layer, and a search of the whole would take a day."""
     found = json.loads(kept().read_text()) if kept().exists() else {"flags": {}, "log": []}
     for mix in mixes:
         model = llama_build.cache() / f"tune.{mix}.gguf"
         make_gguf.write(model, shapes.cut(shapes.GEOMETRIES["olmoe-1b-7b"], LAYERS), mix)
         for job in jobs:
-            best = improve(llama, mix, job, model, found["log"])
+            best = improve(llama, patient, mix, job, model, found["log"])
             found["flags"].setdefault(mix, {})[job] = dataclasses.asdict(best)
             kept().write_text(json.dumps(found, indent=1))
         model.unlink()
