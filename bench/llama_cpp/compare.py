@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import engines
 import geometry as shapes
 import llama_build
 import make_gguf
+import quiet
 import table
 import tune
 
@@ -40,8 +42,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sluice-flags", default="", help="more flags for it, in one string")
     parser.add_argument("--safetensors", action="store_true",
                         help="bf16 only: sluice reads make_model's safetensors of the same geometry")
+    parser.add_argument("--quiet", type=float, default=0.2, metavar="CORES",
+                        help="with --patience: a pair counts if other processes used less than this meanwhile")
     parser.add_argument("--patience", type=int, default=0, metavar="SECONDS",
-                        help="wait so long at most before each pair until others use less than 5 %% of the machine")
+                        help="for each pair, to wait until the machine is quiet and to repeat disturbed ones; 0: take "
+                        "the machine as it is")
     parser.add_argument("--results", type=Path, help="JSON of everything; else a new file in the cache")
     parser.add_argument("--keep", action="store_true", help="leave the model files for the next call")
     options = parser.parse_args()
@@ -69,13 +74,6 @@ def layers_for(options: argparse.Namespace, geometry: str, mix: str) -> int:
     return 1
 
 
-def make_safetensors(options: argparse.Namespace, geometry: str, layers: int, folder: Path) -> None:
-    if not folder.exists():
-        program = options.sluice.resolve().parents[1] / "bin" / "make_model"
-        subprocess.run([program, folder, "--geometry", geometry, "--layers", str(layers)], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 def warm(path: Path) -> None:
     """Into the page cache, so that neither engine waits for the disk."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
@@ -84,20 +82,13 @@ def warm(path: Path) -> None:
                 pass
 
 
-def wait_for_quiet(patience: int) -> None:
-    give_up = time.monotonic() + patience
-    while time.monotonic() < give_up:
-        before, begin = engines.cpu_seconds(), time.monotonic()
-        time.sleep(2)
-        if (engines.cpu_seconds() - before) / (time.monotonic() - begin) < 0.05 * os.cpu_count():
-            return
+def measure_pair(patient: quiet.Quiet, job: str, engine_pair: tuple, models: tuple, flags: engines.Flags) -> dict:
+    def measure(engine, model, *more):
+        warm(model)
+        return engine.measure(job, model, *more)
 
-
-def measure_pair(job: str, llama, sluice, model: Path, sluice_model: Path, flags: engines.Flags) -> dict:
-    warm(model)
-    theirs = llama.measure(job, model, flags)
-    warm(sluice_model)
-    ours = sluice.measure(job, sluice_model)
+    theirs, ours = patient.measure(lambda: measure(engine_pair[0], models[0], flags),
+                                   lambda: measure(engine_pair[1], models[1]))
     record = {"job": job, "llama.cpp": theirs.rates, "sluice": ours.rates, "phases": ours.phases,
               "others_cores": [round(theirs.others_cores, 2), round(ours.others_cores, 2)],
               "seconds": [round(theirs.seconds, 1), round(ours.seconds, 1)], "flags": str(flags)}
@@ -107,34 +98,52 @@ def measure_pair(job: str, llama, sluice, model: Path, sluice_model: Path, flags
     return record
 
 
-def measure_file(options: argparse.Namespace, name: str, mix: str, llama, sluice, flags: dict, keep) -> None:
+def make_models(options: argparse.Namespace, geometry: shapes.Geometry, mix: str) -> tuple:
+    """What llama.cpp reads and what sluice reads."""
+    folder = llama_build.cache() / "models"
+    folder.mkdir(exist_ok=True)
+    model = folder / f"{geometry.name}.{geometry.layers}.{mix}.gguf"
+    if not model.exists():
+        part = model.with_suffix(".part")
+        make_gguf.write(part, geometry, mix)
+        part.rename(model)
+    if not options.safetensors:
+        return model, model
+    directory = folder / f"{geometry.name}.{geometry.layers}"
+    if not directory.exists():
+        program = options.sluice.resolve().parents[1] / "bin" / "make_model"
+        subprocess.run([program, directory, "--geometry", geometry.name, "--layers", str(geometry.layers)],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return model, directory
+
+
+def remove(models: tuple) -> None:
+    for path in set(models):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def measure_file(options: argparse.Namespace, name: str, mix: str, engine_pair: tuple, keep) -> None:
     geometry = shapes.cut(shapes.GEOMETRIES[name], layers_for(options, name, mix))
     whole = geometry.layers == shapes.GEOMETRIES[name].layers
     title = f"{name} {mix}" + ("" if whole else f", {geometry.layers} layers")
     print(f"\n{title}: writing the file", flush=True)
-    folder = llama_build.cache() / "models"
-    folder.mkdir(exist_ok=True)
-    model = folder / f"{name}.{geometry.layers}.{mix}.gguf"
-    if not model.exists():
-        make_gguf.write(model.with_suffix(".part"), geometry, mix)
-        model.with_suffix(".part").rename(model)
-    sluice_model = model
-    if options.safetensors:
-        sluice_model = folder / f"{name}.{geometry.layers}"
-        make_safetensors(options, name, geometry.layers, sluice_model)
-    pairs = QUICK_PAIRS if options.quick else PAIRS
-    jobs = [job for job, (_, columns) in engines.JOBS.items() if set(columns) & set(options.columns)]
+    models = make_models(options, geometry, mix)
+    pairs = {job: options.pairs or (QUICK_PAIRS if options.quick else PAIRS)[job] for job in jobs_of(options)}
     records = keep(title, geometry, mix)
-    for i in range(max(options.pairs or pairs[job] for job in jobs)):
-        for job in jobs:
-            if i >= (options.pairs or pairs[job]):
-                continue
-            wait_for_quiet(options.patience)
-            records.append(measure_pair(job, llama, sluice, model, sluice_model, flags[job]))
+    patient = quiet.Quiet(options.quiet, options.patience)
+    for i in range(max(pairs.values())):
+        for job in (job for job, wanted in pairs.items() if i < wanted):
+            records.append(measure_pair(patient, job, engine_pair, models, tune.flags_for(mix, job)))
             keep(title, geometry, mix)
     if not options.keep:
-        model.unlink()
-        subprocess.run(["rm", "-rf", sluice_model], check=True)
+        remove(models)
+
+
+def jobs_of(options: argparse.Namespace) -> list:
+    return [job for job, (_, columns) in engines.JOBS.items() if set(columns) & set(options.columns)]
 
 
 def machine(options: argparse.Namespace) -> dict:
@@ -154,8 +163,9 @@ def main() -> int:
     llama = engines.LlamaCpp(options.threads, logs)
     sluice = engines.Sluice(options.sluice, options.threads, logs, options.sluice_flags.split())
     results = options.results or llama_build.cache() / time.strftime("results-%Y%m%d-%H%M%S.json")
-    flags = tune.best_flags(llama, options.tune)
-    report = {"machine": machine(options), "flags": {job: str(f) for job, f in flags.items()}, "files": {}}
+    if options.tune:
+        tune.search(llama, quiet.Quiet(options.quiet, options.patience), options.formats, jobs_of(options))
+    report = {"machine": machine(options), "files": {}}
 
     def keep(title, geometry, mix):
         file = report["files"].setdefault(title, {"geometry": geometry.name, "layers": geometry.layers, "mix": mix,
@@ -163,17 +173,20 @@ def main() -> int:
         results.write_text(json.dumps(report, indent=1))
         return file["records"]
 
-    print(f"{report['machine']['cpu']}, {options.threads} threads; llama-cpp-python {llama_build.VERSION}; flags: "
-          + "; ".join(f"{job} {f}" for job, f in flags.items()))
+    print(f"{report['machine']['cpu']}, {options.threads} threads; llama-cpp-python {llama_build.VERSION}")
     for name in options.geometries:
         for mix in options.formats:
-            measure_file(options, name, mix, llama, sluice, flags, keep)
+            measure_file(options, name, mix, (llama, sluice), keep)
+    print_report(report)
+    print(f"\neverything is in {results}")
+    return 0
+
+
+def print_report(report: dict) -> None:
     for title, file in report["files"].items():
         geometry = shapes.cut(shapes.GEOMETRIES[file["geometry"]], file["layers"])
         table.print_file(title, geometry, file["mix"], file["records"])
     table.print_ratios({title: file["records"] for title, file in report["files"].items()})
-    print(f"\neverything is in {results}")
-    return 0
 
 
 if __name__ == "__main__":

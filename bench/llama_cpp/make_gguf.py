@@ -2,8 +2,8 @@
 
     python make_gguf.py OUT.gguf --geometry olmoe-1b-7b --format q4_k_m [--layers N] [--seed N]
 
-Its vocabulary has the right size, byte-level BPE's 256 characters and else tokens that no text gives: prompts for it
-are token ids."""
+Its vocabulary has the right size: byte-level BPE's 256 characters, one merge, and else tokens that are names of their
+own numbers. Prompts for it are token ids."""
 
 import argparse
 import sys
@@ -28,9 +28,9 @@ def byte_characters() -> list:
 
 
 def add_tokenizer(writer: gguf.GGUFWriter, geometry: shapes.Geometry) -> None:
-    tokens = byte_characters()
+    tokens = [*byte_characters(), "\u0120\u0120"]
     tokens += [f"<token{i}>" for i in range(len(tokens), geometry.vocab)]
-    kinds = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.USER_DEFINED] * (geometry.vocab - 256)
+    kinds = [gguf.TokenType.NORMAL] * 257 + [gguf.TokenType.USER_DEFINED] * (geometry.vocab - 257)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(geometry.pre_tokenizer)
     writer.add_token_list(tokens)

@@ -19,7 +19,7 @@ def bfloat(x: np.ndarray) -> np.ndarray:
 
 def codes_of(x: np.ndarray, span: int, keep_scale) -> np.ndarray:
     """8-bit codes in spans, the largest magnitude 127; the scale stored as keep_scale has it."""
-    spans = x.reshape(*x.shape[:-1], -1, span)
+    spans = x.reshape(*x.shape[:-1], x.shape[-1] // span, span)
     scale = np.abs(spans).max(-1, keepdims=True) / np.float32(127)
     codes = np.rint(np.divide(spans, scale, out=np.zeros_like(spans), where=scale > 0))
     return (codes * keep_scale(scale)).reshape(x.shape)

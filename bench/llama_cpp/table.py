@@ -90,6 +90,11 @@ def print_file(title: str, geometry: shapes.Geometry, mix: str, records: list) -
               f"  {s['least']:.2f} to {s['most']:.2f}")
     for line in limits(geometry, mix, records):
         print(line)
+    used = {}
+    for record in records:
+        used.setdefault(record["flags"], set()).add(record["job"])
+    for flags, jobs in used.items():
+        print(f"  llama.cpp with {flags}: {', '.join(job for job in engines.JOBS if job in jobs)}")
 
 
 def print_ratios(files: dict) -> None:
