@@ -36,7 +36,8 @@ Result<probe::Probed> measured_hardware(const std::string& cache_path, int threa
 std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware) {
   const hardware::Level* host = hardware.find(hardware::LevelKind::kHost);
   if (host == nullptr || !host->compute) return std::nullopt;
-  // Stages multiply in f32 whatever the weights are stored in.
+  // Products with float formats run in f32. Those with block formats run in whole numbers, which
+  // can be faster: a run of theirs that compute binds may show more than the whole of this limit.
   const auto peak = host->compute->peak_flops.find("f32");
   if (peak == host->compute->peak_flops.end()) return std::nullopt;
   batch::MachineLimits limits;
