@@ -70,17 +70,25 @@ TEST(QuantizeRows, EveryIsaGivesTheReferencesCodes) {
           ASSERT_EQ(wide, code);
         }
         for (int64_t s = 0; s < cols / kSpan; ++s) {
-          SpanScale span;
-          std::memcpy(&span, row + cols + s * kSpan, sizeof span);
-          float halves[2] = {0.0f, 0.0f};
+          int32_t halves[2] = {0, 0};
           for (int64_t k = 0; k < kSpan; ++k)
-            halves[k / 16] += static_cast<float>(expected.code[static_cast<size_t>(s * kSpan + k)]);
+            halves[k / 16] += expected.code[static_cast<size_t>(s * kSpan + k)];
+          const auto words = [&]<class Word>(QuantizedRows::Field field, int64_t at, Word expects) {
+            Word word;
+            std::memcpy(&word, row + QuantizedRows::field_at(cols, field) + at * 4, sizeof word);
+            const auto as_float = [](Word w) { return static_cast<float>(w); };
+            ASSERT_TRUE(same_numbers({as_float(word)}, {as_float(expects)})) << field;
+          };
           const float scale = expected.scale[static_cast<size_t>(s)];
-          ASSERT_TRUE(same_numbers({span.scale, span.sum, span.half_sum[0], span.half_sum[1]},
-                                   {scale, halves[0] + halves[1], halves[0], halves[1]}));
-          ASSERT_TRUE(same_numbers(
-              {span.scaled_sum, span.half_scaled_sum[0], span.half_scaled_sum[1]},
-              {scale * (halves[0] + halves[1]), scale * halves[0], scale * halves[1]}));
+          const int32_t sum = halves[0] + halves[1];
+          words(QuantizedRows::kScale, s, scale);
+          words(QuantizedRows::kSum, s, sum);
+          words(QuantizedRows::kScaledSum, s, -(scale * static_cast<float>(sum)));
+          for (int64_t half = 0; half < 2; ++half) {
+            words(QuantizedRows::kHalfSum, 2 * s + half, halves[half]);
+            words(QuantizedRows::kScaledHalfSum, 2 * s + half,
+                  -(scale * static_cast<float>(halves[half])));
+          }
         }
       }
     });

@@ -10,15 +10,21 @@
 
 namespace sluice::kernels {
 
-// out[t * ld_out + lane] = sum over K of the panel's row `lane` times row t of quantized
-// activations. By groups of K in order, each output is one chain:
+// The most tokens of one call; the slab of their activations stays close to the core.
+constexpr int64_t kMaxItemTokens = 72;
+// The panels that share one gathering of the tokens.
+constexpr int64_t kMaxBlockPanels = 8;
+
+// out[t * ld_out + p * 16 + lane] = sum over K of panel p's row `lane` times row t of quantized
+// activations, for `count` panels. By groups of K in order, each output is one chain:
 //   acc = fma(float(sum of v(c) * code) * scale, row's scale, acc)
 //   acc = fma(-row's scaled sum, min, acc)             where the format has a minimum
-using BlockPanel = void (*)(const std::byte* panel, int64_t cols, const std::byte* const* rows,
-                            int64_t tokens, float* out, int64_t ld_out);
+using BlockPanels = void (*)(const std::byte* const* panels, int64_t count, int64_t cols,
+                             const std::byte* const* rows, int64_t tokens, float* out,
+                             int64_t ld_out);
 
 struct BlockTable {
-  BlockPanel panel[tensor::kDTypes];  // null for float formats
+  BlockPanels panels[tensor::kDTypes];  // null for float formats
   // One row of `cols` values, whole spans, into QuantizedRows' form.
   void (*quantize_row)(const float* x, int64_t cols, std::byte* row);
 };

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "kernels/amx.h"
 #include "kernels/op_table.h"
 
 namespace sluice::kernels {
@@ -19,8 +20,14 @@ extern const OpTable kTable;
 namespace avx512_bf16 {
 extern const OpTable kTable;
 }
+namespace amx_int8 {
+extern const OpTable kTable;
+}
 
 namespace {
+
+constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16,
+                            Isa::kAmxInt8};
 
 // What each ISA's translation units are compiled with (kernels/CMakeLists.txt).
 bool cpu_runs(Isa isa) {
@@ -38,18 +45,21 @@ bool cpu_runs(Isa isa) {
     case Isa::kAvx512Bf16:
       return cpu_runs(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni") &&
              __builtin_cpu_supports("avx512bf16");
+    case Isa::kAmxInt8:
+      return cpu_runs(Isa::kAvx512Bf16) && __builtin_cpu_supports("amx-tile") &&
+             __builtin_cpu_supports("amx-int8") && amx_permitted();
   }
   return false;
 }
 
 struct Available {
-  std::array<Isa, 4> isas{};
+  std::array<Isa, std::size(kAllIsas)> isas{};
   size_t count = 0;
 };
 
 Available find_available() {
   Available found;
-  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16})
+  for (Isa isa : kAllIsas)
     if (cpu_runs(isa)) found.isas[found.count++] = isa;
   return found;
 }
@@ -66,12 +76,14 @@ const char* name(Isa isa) {
       return "avx512";
     case Isa::kAvx512Bf16:
       return "avx512_bf16";
+    case Isa::kAmxInt8:
+      return "amx_int8";
   }
   base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
 }
 
 std::optional<Isa> parse_isa(std::string_view text) {
-  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16})
+  for (Isa isa : kAllIsas)
     if (text == name(isa)) return isa;
   return std::nullopt;
 }
@@ -94,6 +106,8 @@ const OpTable& op_table(Isa isa) {
       return avx512::kTable;
     case Isa::kAvx512Bf16:
       return avx512_bf16::kTable;
+    case Isa::kAmxInt8:
+      return amx_int8::kTable;
   }
   base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
 }

@@ -62,19 +62,20 @@ void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
         const int64_t bytes = panel_bytes(gate.dtype, gate.cols);
         rows.for_each(
             *exec.ops, gate, item.panels * 2, 2,
-            [&](int64_t p) {
-              return (p % 2 == 0 ? gate : up).data + (item.first_panel + p / 2) * bytes;
+            [&](int64_t panel, int64_t count, int64_t p) {
+              const int64_t first = item.first_panel + panel / 2;
+              return p < count / 2 ? gate.data + (first + p) * bytes
+                                   : up.data + (first + p - count / 2) * bytes;
             },
             item.tokens,
-            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
-              for (int64_t p = 0; p < count; p += 2) {
-                const int64_t row = (item.first_panel + (panel + p) / 2) * kPanelRows;
-                const int64_t n = std::min<int64_t>(kPanelRows, gate.rows - row);
-                for (int64_t t = 0; t < tokens; ++t) {
-                  const float* from = tile + (t * kMaxTilePanels + p) * kPanelRows;
-                  exec.ops->silu_mul(from, from + kPanelRows, n,
-                                     hidden + (first_slot + token + t) * ld_hidden + row);
-                }
+            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile,
+                int64_t ld) {
+              const int64_t row = (item.first_panel + panel / 2) * kPanelRows;
+              const int64_t n = std::min(count / 2 * kPanelRows, gate.rows - row);
+              for (int64_t t = 0; t < tokens; ++t) {
+                const float* from = tile + t * ld;
+                exec.ops->silu_mul(from, from + count / 2 * kPanelRows, n,
+                                   hidden + (first_slot + token + t) * ld_hidden + row);
               }
             });
       });
@@ -94,12 +95,16 @@ void expert_down(const Exec& exec, std::span<const ExpertGroup> groups, const fl
         const int64_t bytes = panel_bytes(down.dtype, down.cols);
         rows.for_each(
             *exec.ops, down, item.panels, 1,
-            [&](int64_t p) { return down.data + (item.first_panel + p) * bytes; }, item.tokens,
-            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile) {
+            [&](int64_t panel, int64_t, int64_t p) {
+              return down.data + (item.first_panel + panel + p) * bytes;
+            },
+            item.tokens,
+            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile,
+                int64_t ld) {
               const int64_t row = (item.first_panel + panel) * kPanelRows;
               const int64_t n = std::min(count * kPanelRows, down.rows - row);
               for (int64_t t = 0; t < tokens; ++t) {
-                const float* from = tile + t * kMaxTilePanels * kPanelRows;
+                const float* from = tile + t * ld;
                 std::copy(from, from + n, out + (first_slot + token + t) * ld_out + row);
               }
             });

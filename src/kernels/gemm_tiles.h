@@ -22,7 +22,6 @@ struct GemmPlan {
   bool operator==(const GemmPlan&) const = default;
 };
 
-constexpr int64_t kMaxItemTokens = 72;  // their activations stay in the L2 cache
 constexpr int64_t kMaxItemPanels = 32;
 constexpr int64_t kItemsPerThread = 4;  // so that a late thread costs little
 
@@ -38,8 +37,8 @@ int max_tile_tokens(const OpTable& ops, tensor::DType dtype, int size_log2);
 int tile_panels_log2(const OpTable& ops, tensor::DType dtype, int tokens, int64_t panels);
 
 // Multiplies `panels` panels by `tokens` rows and calls emit(panel, panel_count, token,
-// token_count, tile) for each tile, where tile is [token_count][kMaxTilePanels * 16]. The address
-// of panel p is panel_at(p). With `min_log2` 1, panels come in pairs that no tile separates.
+// token_count, tile, ld) for each tile, where tile is [token_count][ld]. Panel p of the `count`
+// from `panel` on lies at panel_at(panel, count, p). With `min_log2` 1 counts are even.
 template <class PanelAt, class Emit>
 void for_each_tile(const OpTable& ops, tensor::DType dtype, int64_t cols, int64_t panels,
                    int min_log2, const PanelAt& panel_at, const float* const* rows, int64_t tokens,
@@ -56,13 +55,13 @@ void for_each_tile(const OpTable& ops, tensor::DType dtype, int64_t cols, int64_
   for (int64_t panel = 0; panel < panels;) {
     const int log2 = tile_panels_log2(ops, dtype, largest, panels - panel);
     const int64_t count = int64_t{1} << log2;
-    for (int64_t p = 0; p < count; ++p) addresses[p] = panel_at(panel + p);
+    for (int64_t p = 0; p < count; ++p) addresses[p] = panel_at(panel, count, p);
     for (int64_t i = 0; i < token_tiles; ++i) {
       const int64_t first = tokens * i / token_tiles;
       const int64_t last = tokens * (i + 1) / token_tiles;
       ops.gemm[static_cast<size_t>(dtype)][log2][last - first](addresses, step, rows + first, cols,
                                                                tile, kLd, false);
-      emit(panel, count, first, last - first, tile);
+      emit(panel, count, first, last - first, tile, kLd);
     }
     panel += count;
   }

@@ -25,7 +25,7 @@ class ItemRows {
     }
   }
 
-  // As for_each_tile() says; with a block format a tile holds all tokens, and `group` panels.
+  // As for_each_tile() says; with a block format a tile holds all tokens.
   template <class PanelAt, class Emit>
   void for_each(const OpTable& ops, const PackedMatrix& w, int64_t panels, int group,
                 const PanelAt& panel_at, int64_t tokens, const Emit& emit) const {
@@ -33,14 +33,15 @@ class ItemRows {
       return for_each_tile(ops, w.dtype, w.cols, panels, group == 2 ? 1 : 0, panel_at, floats_,
                            tokens, emit);
     }
-    alignas(64) float tile[kMaxItemTokens * kMaxTilePanels * kPanelRows];
-    const BlockPanel product = ops.blocks->panel[static_cast<size_t>(w.dtype)];
-    for (int64_t panel = 0; panel < panels; panel += group) {
-      for (int64_t p = 0; p < group; ++p) {
-        product(panel_at(panel + p), w.cols, coded_, tokens, tile + p * kPanelRows,
-                kMaxTilePanels * kPanelRows);
-      }
-      emit(panel, group, 0, tokens, tile);
+    constexpr int64_t kLd = kMaxBlockPanels * kPanelRows;
+    alignas(64) float tile[kMaxItemTokens * kLd];
+    const BlockPanels product = ops.blocks->panels[static_cast<size_t>(w.dtype)];
+    const std::byte* addresses[kMaxBlockPanels];
+    for (int64_t panel = 0; panel < panels; panel += kMaxBlockPanels) {
+      const int64_t count = std::min<int64_t>(panels - panel, kMaxBlockPanels);
+      for (int64_t p = 0; p < count; ++p) addresses[p] = panel_at(panel, count, p);
+      product(addresses, count, w.cols, coded_, tokens, tile, kLd);
+      emit(panel, count, 0, tokens, tile, kLd);
     }
   }
 

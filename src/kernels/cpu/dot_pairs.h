@@ -7,11 +7,18 @@ constexpr int pairs_in_s16(int max_code) {
   return fit >= 8 ? 8 : fit >= 4 ? 4 : fit >= 2 ? 2 : 0;
 }
 
+constexpr int kCodeBytes = 2;
+// Whether activations are read as pairs of s16.
+template <class K>
+constexpr bool kWantsPairs = pairs_in_s16(K::kMaxCode) == 0;
+
 // Tokens that a register tile takes: sums, weights and one activation fill the registers.
-constexpr int block_tile_tokens(int max_code) {
+constexpr int slab_tokens(int max_code) {
   if (kCodeRegisters == 1) return 8;
   return pairs_in_s16(max_code) == 8 ? 6 : 4;
 }
+constexpr int direct_tokens(int max_code) { return slab_tokens(max_code); }
+constexpr int kSlabPanels = 1;
 
 // The value is made here, in a register. Compilers like to make all products of a span first and
 // to add them up from the stack.
@@ -21,74 +28,86 @@ struct Sums {
   CodeRegister v[kCodeRegisters];  // s32 by row
 };
 
-SLUICE_INLINE void add_halves(Sums& sums, const CodeRegister (&halves)[kCodeRegisters],
-                              bool first) {
+SLUICE_INLINE void add_halves(Sums& sums, const CodeRegister (&halves)[kCodeRegisters]) {
   SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
-    const CodeRegister wide = multiply_halves(halves[i], repeat16(1));
-    sums.v[i] = first ? wide : add32(sums.v[i], wide);
+    sums.v[i] = add32(sums.v[i], multiply_halves(halves[i], repeat16(1)));
     made_here(sums.v[i]);
   }
 }
 
-// sums[t] = sum over the steps [kFirst, kLast) of a span; `codes(Constant<s>())` gives a step's.
-// `rows[t]` is the token's row, `k` the first value of the span.
-template <int kMaxCode, int kFirst, int kLast, int T, class StepCodes>
-SLUICE_INLINE void dot_span(const StepCodes& codes, const std::byte* const (&rows)[T], int64_t cols,
-                            int64_t k, F16 (&out)[T]) {
-  constexpr int kPairs = pairs_in_s16(kMaxCode);
+// Pairs of s16: codes that two products of which overflow an s16.
+template <int kStep, int T, class Tokens>
+SLUICE_INLINE void add_wide(const Codes& w, const Tokens& tokens, Sums (&sums)[T]) {
+  CodeRegister even[kCodeRegisters], odd[kCodeRegisters];
+  SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
+    even[i] = both(w.v[i], repeat16(0xff));
+    odd[i] = right16<8>(w.v[i]);
+  }
+  SLUICE_UNROLL for (int t = 0; t < T; ++t) {
+    const std::byte* four = tokens.pairs(t) + kStep * 8;
+    const CodeRegister x_even = repeat32(load_s32(four));
+    const CodeRegister x_odd = repeat32(load_s32(four + 4));
+    SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
+      const CodeRegister product =
+          add32(multiply_halves(even[i], x_even), multiply_halves(odd[i], x_odd));
+      sums[t].v[i] = add32(sums[t].v[i], product);
+      made_here(sums[t].v[i]);
+    }
+  }
+}
+
+// Two steps whose products just fit into an s16 together.
+template <int kStep, int T, class Tokens>
+SLUICE_INLINE void add_two(const Codes& w0, const Codes& w1, const Tokens& tokens,
+                           Sums (&sums)[T]) {
+  SLUICE_UNROLL for (int t = 0; t < T; ++t) {
+    const std::byte* four = tokens.codes(t) + kStep * 4;
+    const CodeRegister x0 = repeat32(load_s32(four));
+    const CodeRegister x1 = repeat32(load_s32(four + 4));
+    CodeRegister halves[kCodeRegisters];
+    SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
+      halves[i] = add16(multiply_bytes(w0.v[i], x0), multiply_bytes(w1.v[i], x1));
+    }
+    add_halves(sums[t], halves);
+  }
+}
+
+// sums[t][0] = the start and the products of the span's half `kHalf`.
+template <class K, int kHalf, int T, int P, class Weights, class Tokens>
+SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&out)[T][P]) {
+  static_assert(P == 1, "one panel fills the registers");
+  constexpr int kPairs = pairs_in_s16(K::kMaxCode);
+  constexpr int kFirst = kHalf * K::kSteps, kLast = kFirst + K::kSteps;
   Sums sums[T];
+  SLUICE_UNROLL for (int t = 0; t < T; ++t) {
+    SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
+      sums[t].v[i] = repeat32(tokens.template start<K>(t, kHalf));
+    }
+  }
   if constexpr (kPairs == 0) {
-    for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
-      const Codes w = codes(Constant<kStep>());
-      CodeRegister even[kCodeRegisters], odd[kCodeRegisters];
-      SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
-        even[i] = both(w.v[i], repeat16(0xff));
-        odd[i] = right16<8>(w.v[i]);
-      }
-      SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-        const std::byte* four = rows[t] + 2 * (cols + k) + kStep * 8;
-        const CodeRegister x_even = repeat32(load_s32(four));
-        const CodeRegister x_odd = repeat32(load_s32(four + 4));
-        SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
-          const CodeRegister product =
-              add32(multiply_halves(even[i], x_even), multiply_halves(odd[i], x_odd));
-          sums[t].v[i] = kStep == kFirst ? product : add32(sums[t].v[i], product);
-          made_here(sums[t].v[i]);
-        }
-      }
+    for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep> step) SLUICE_LAMBDA_INLINE {
+      add_wide<kStep>(weights[0].codes(step), tokens, sums);
     });
   } else if constexpr (kPairs == 2) {
     for_constants<kFirst / 2, kLast / 2>([&]<int kPair>(Constant<kPair>) SLUICE_LAMBDA_INLINE {
-      const Codes w0 = codes(Constant<2 * kPair>());
-      const Codes w1 = codes(Constant<2 * kPair + 1>());
-      SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-        const std::byte* four = rows[t] + k + kPair * 8;
-        const CodeRegister x0 = repeat32(load_s32(four));
-        const CodeRegister x1 = repeat32(load_s32(four + 4));
-        CodeRegister halves[kCodeRegisters];
-        SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
-          halves[i] = add16(multiply_bytes(w0.v[i], x0), multiply_bytes(w1.v[i], x1));
-        }
-        add_halves(sums[t], halves, 2 * kPair == kFirst);
-      }
+      add_two<2 * kPair>(weights[0].codes(Constant<2 * kPair>()),
+                         weights[0].codes(Constant<2 * kPair + 1>()), tokens, sums);
     });
   } else {
     CodeRegister halves[T][kCodeRegisters];
-    for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
+    for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep> step) SLUICE_LAMBDA_INLINE {
       constexpr int kRun = (kStep - kFirst) % kPairs;
-      const Codes w = codes(Constant<kStep>());
+      const Codes w = weights[0].codes(step);
       SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-        const CodeRegister x = repeat32(load_s32(rows[t] + k + kStep * 4));
+        const CodeRegister x = repeat32(load_s32(tokens.codes(t) + kStep * 4));
         SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
           const CodeRegister product = multiply_bytes(w.v[i], x);
           halves[t][i] = kRun == 0 ? product : add16(halves[t][i], product);
           made_here(halves[t][i]);
         }
-        if constexpr (kRun == kPairs - 1 || kStep == kLast - 1) {
-          add_halves(sums[t], halves[t], kStep - kRun == kFirst);
-        }
+        if constexpr (kRun == kPairs - 1 || kStep == kLast - 1) add_halves(sums[t], halves[t]);
       }
     });
   }
-  SLUICE_UNROLL for (int t = 0; t < T; ++t) out[t] = to_floats(sums[t].v);
+  SLUICE_UNROLL for (int t = 0; t < T; ++t) out[t][0] = to_floats(sums[t].v);
 }

@@ -4,7 +4,7 @@
 
 inline F16 exp16(const F16& x) {
   const F16 magic = set(0x1.8p23f);  // added and taken away again: rounds to the nearest whole
-  const F16 bounded = min(set(89.0f), max(set(-88.0f), x));  // NaN stays
+  const F16 bounded = min(set(89.0f), max(set(-87.33654f), x));  // NaN stays
   const F16 n = sub(fma(bounded, set(0x1.715476p0f), magic), magic);
   F16 r = fma(n, set(-0x1.62e4p-1f), bounded);  // ln 2, its first 15 bits: n times it is exact
   r = fma(n, set(-0x1.7f7d1cp-20f), r);

@@ -3,7 +3,7 @@
 template <int kDType>
 constexpr void fill_panels(BlockTable& table) {
   if constexpr (kDType < tensor::kDTypes) {
-    table.panel[kDType] = &block_panel<kDType>;
+    table.panels[kDType] = &block_panels<kDType>;
     fill_panels<kDType + 1>(table);
   }
 }

@@ -25,8 +25,9 @@ SLUICE_INLINE int32_t sum_of_halves(__m256i codes16) {
   return _mm_cvtsi128_si32(sum);
 }
 
-SLUICE_INLINE void quantize_span(const SpanFloats& x, std::byte* codes, std::byte* pairs,
-                                 SpanScale* span) {
+SLUICE_INLINE void quantize_span(const SpanFloats& x, std::byte* row, int64_t cols, int64_t k) {
+  std::byte* const codes = row + k;
+  std::byte* const pairs = row + QuantizedRows::pairs_at(cols) + 2 * k;
   const SpanFactors factors = span_factors(largest_bits(x));
   __m256i q[4];
   SLUICE_UNROLL for (int i = 0; i < 4; ++i) {
@@ -44,14 +45,13 @@ SLUICE_INLINE void quantize_span(const SpanFloats& x, std::byte* codes, std::byt
                                             1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs), _mm256_shuffle_epi8(first, even_odd));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs + 32), _mm256_shuffle_epi8(last, even_odd));
-  fill_span(factors.scale, sum_of_halves(first), sum_of_halves(last), span);
+  fill_span(factors.scale, sum_of_halves(first), sum_of_halves(last), row, cols, k / kSpan);
 }
 
 void quantize_row(const float* x, int64_t cols, std::byte* row) {
   for (int64_t k = 0; k < cols; k += kSpan) {
     SpanFloats span;
     SLUICE_UNROLL for (int i = 0; i < 4; ++i) span.v[i] = _mm256_loadu_ps(x + k + i * 8);
-    quantize_span(span, row + k, row + 2 * (cols + k),
-                  reinterpret_cast<SpanScale*>(row + cols + k));
+    quantize_span(span, row, cols, k);
   }
 }

@@ -16,6 +16,7 @@ constexpr int kRegisterFloats = 8;
 #include "kernels/cpu/lanes_highway.h"
 
 #include "kernels/cpu/avx2/codes.h"
+#include "kernels/cpu/copy_words.h"
 #include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/span_scale.h"
 #include "kernels/cpu/step_codes.h"
@@ -23,8 +24,16 @@ constexpr int kRegisterFloats = 8;
 #include "kernels/cpu/dot_pairs.h"
 #include "kernels/cpu/quantize_row.h"
 #include "kernels/cpu/scales.h"
+#include "kernels/cpu/slab_codes.h"
 
-#include "kernels/cpu/block_panel.h"
+#include "kernels/cpu/block_tile.h"
+
+#include "kernels/cpu/block_direct.h"
+#include "kernels/cpu/block_slab.h"
+
+#include "kernels/cpu/block_slab_tile.h"
+
+#include "kernels/cpu/block_panels.h"
 
 #include "kernels/cpu/fill_block_table.h"
 

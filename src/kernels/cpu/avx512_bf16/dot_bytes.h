@@ -1,29 +1,45 @@
 // Sums of codes times activations by VNNI's dot product of four bytes. Exact: whole numbers, and
 // nothing overflows.
 
-constexpr int block_tile_tokens(int) { return 8; }
+constexpr int kCodeBytes = 1;
+template <class K>
+constexpr bool kWantsPairs = false;
 
-// sums[t] = sum over the steps [kFirst, kLast) of a span; `codes(Constant<s>())` gives a step's.
-// `rows[t]` is the token's row, `k` the first value of the span. Even and odd steps are summed
-// apart where few tokens keep the unit waiting for its own result.
-template <int kMaxCode, int kFirst, int kLast, int T, class StepCodes>
-SLUICE_INLINE void dot_span(const StepCodes& codes, const std::byte* const (&rows)[T], int64_t,
-                            int64_t k, F16 (&out)[T]) {
-  constexpr int kChainsOfToken = T <= 4 ? 2 : 1;
-  CodeRegister sums[T][kChainsOfToken];
+// Sums, accumulators, weights, their scales and one activation fill 32 registers.
+constexpr int kSlabPanels = 2;
+constexpr int slab_tokens(int) { return 6; }
+constexpr int direct_tokens(int) { return 8; }
+
+// sums[t][p] = the start and the products of the span's half `kHalf`. Even and odd steps are summed
+// apart where few sums keep the unit waiting for its own result.
+template <class K, int kHalf, int T, int P, class Weights, class Tokens>
+SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&out)[T][P]) {
+  constexpr int kChains = T * P <= 4 ? 2 : 1;
+  CodeRegister sums[T][P][kChains];
   SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-    SLUICE_UNROLL for (int c = 0; c < kChainsOfToken; ++c) sums[t][c] = _mm512_setzero_si512();
-  }
-  for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
-    const Codes w = codes(Constant<kStep>());
-    SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-      CodeRegister& sum = sums[t][kStep % kChainsOfToken];
-      sum = _mm512_dpbusd_epi32(sum, w.v[0], repeat32(load_s32(rows[t] + k + kStep * 4)));
+    const CodeRegister start = repeat32(tokens.template start<K>(t, kHalf));
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+      sums[t][p][0] = start;
+      if constexpr (kChains == 2) sums[t][p][1] = _mm512_setzero_si512();
     }
-  });
+  }
+  for_constants<kHalf * K::kSteps, (kHalf + 1) * K::kSteps>(
+      [&]<int kStep>(Constant<kStep> step) SLUICE_LAMBDA_INLINE {
+        Codes w[P];
+        SLUICE_UNROLL for (int p = 0; p < P; ++p) w[p] = weights[p].codes(step);
+        SLUICE_UNROLL for (int t = 0; t < T; ++t) {
+          const CodeRegister x = repeat32(load_s32(tokens.codes(t) + kStep * 4));
+          SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+            CodeRegister& sum = sums[t][p][kStep % kChains];
+            sum = _mm512_dpbusd_epi32(sum, w[p].v[0], x);
+          }
+        }
+      });
   SLUICE_UNROLL for (int t = 0; t < T; ++t) {
-    CodeRegister total[1] = {sums[t][0]};
-    if constexpr (kChainsOfToken == 2) total[0] = add32(sums[t][0], sums[t][1]);
-    out[t] = to_floats(total);
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+      CodeRegister total[1] = {sums[t][p][0]};
+      if constexpr (kChains == 2) total[0] = add32(sums[t][p][0], sums[t][p][1]);
+      out[t][p] = to_floats(total);
+    }
   }
 }

@@ -1,5 +1,5 @@
 // A panel's product and a row's codes, one value at a time: the same whole numbers, the same order
-// of the rounded sums as block_panel.h.
+// of the rounded sums as block_tile.h.
 
 template <int kDType>
 int value_of(const std::byte* span, int lane, int k) {
@@ -23,8 +23,8 @@ int value_of(const std::byte* span, int lane, int k) {
 }
 
 template <int kDType>
-void block_panel(const std::byte* panel, int64_t cols, const std::byte* const* rows, int64_t tokens,
-                 float* out, int64_t ld_out) {
+void one_panel(const std::byte* panel, int64_t cols, const std::byte* const* rows, int64_t tokens,
+               float* out, int64_t ld_out) {
   constexpr tensor::BlockTraits kTraits = tensor::kBlockTraits[kDType];
   const Scales<kDType> scales(panel + code_bytes(kTraits, cols));
   for (int64_t t = 0; t < tokens; ++t) {
@@ -41,19 +41,27 @@ void block_panel(const std::byte* panel, int64_t cols, const std::byte* const* r
       for (int i = 0; i < kTraits.group; ++i) values[i] = value_of<kDType>(span, lane, first + i);
       for (int64_t t = 0; t < tokens; ++t) {
         const auto* codes = reinterpret_cast<const int8_t*>(rows[t]) + k;
-        const auto* of_row = reinterpret_cast<const SpanScale*>(rows[t] + cols + k / kSpan * kSpan);
+        const auto of_row = row_word<float>(rows[t], cols, QuantizedRows::kScale, k / kSpan);
         int sum = 0;
         for (int i = 0; i < kTraits.group; ++i) sum += values[i] * codes[i];
         float& acc = out[t * ld_out + lane];
-        acc = __builtin_fmaf(static_cast<float>(sum) * scale.v[lane], of_row->scale, acc);
+        acc = __builtin_fmaf(static_cast<float>(sum) * scale.v[lane], of_row, acc);
         if constexpr (kTraits.has_min) {
-          const float scaled =
-              kTraits.group == kSpan ? of_row->scaled_sum : of_row->half_scaled_sum[first / 16];
-          acc = __builtin_fmaf(-scaled, min.v[lane], acc);
+          constexpr auto kField = kTraits.group == kSpan ? QuantizedRows::kScaledSum
+                                                         : QuantizedRows::kScaledHalfSum;
+          acc = __builtin_fmaf(row_word<float>(rows[t], cols, kField, k / kTraits.group),
+                               min.v[lane], acc);
         }
       }
     }
   }
+}
+
+template <int kDType>
+void block_panels(const std::byte* const* panels, int64_t count, int64_t cols,
+                  const std::byte* const* rows, int64_t tokens, float* out, int64_t ld_out) {
+  for (int64_t p = 0; p < count; ++p)
+    one_panel<kDType>(panels[p], cols, rows, tokens, out + p * kPanelRows, ld_out);
 }
 
 void quantize_row(const float* x, int64_t cols, std::byte* row) {
@@ -66,7 +74,7 @@ void quantize_row(const float* x, int64_t cols, std::byte* row) {
     }
     const SpanFactors factors = span_factors(largest);
     auto* codes = reinterpret_cast<int8_t*>(row) + k;
-    auto* pairs = reinterpret_cast<int16_t*>(row + 2 * (cols + k));
+    auto* pairs = reinterpret_cast<int16_t*>(row + QuantizedRows::pairs_at(cols) + 2 * k);
     int32_t sums[2] = {0, 0};
     for (int i = 0; i < kSpan; ++i) {
       const float code =
@@ -76,6 +84,6 @@ void quantize_row(const float* x, int64_t cols, std::byte* row) {
       const int place = i % 4;
       pairs[i / 4 * 4 + (place == 1 ? 2 : place == 2 ? 1 : place)] = codes[i];
     }
-    fill_span(factors.scale, sums[0], sums[1], reinterpret_cast<SpanScale*>(row + cols + k));
+    fill_span(factors.scale, sums[0], sums[1], row, cols, k / kSpan);
   }
 }

@@ -1,0 +1,40 @@
+#include <hwy/highway.h>
+#include <immintrin.h>
+
+#include "kernels/op_table.h"
+
+#define SLUICE_INLINE inline __attribute__((always_inline))
+#define SLUICE_UNROLL _Pragma("GCC unroll 16")
+
+namespace sluice::kernels::amx_int8 {
+
+extern const BlockTable kBlockTable;
+
+namespace {
+
+constexpr int kRegisterFloats = 16;
+
+#include "kernels/cpu/lanes_highway.h"
+
+constexpr Isa kIsa = Isa::kAmxInt8;
+constexpr int kChains = 12;
+constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
+
+#include "kernels/cpu/prefetch.h"
+
+#include "kernels/cpu/exp.h"
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/cpu/softmax_block.h"
+
+#include "kernels/cpu/avx512_bf16/dots.h"
+#include "kernels/cpu/peaks.h"
+
+#include "kernels/cpu/table.h"
+
+}  // namespace
+
+extern const OpTable kTable;
+constinit const OpTable kTable = make_table();
+
+}  // namespace sluice::kernels::amx_int8
