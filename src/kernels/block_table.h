@@ -16,12 +16,18 @@ constexpr int64_t kMaxItemTokens = 72;
 constexpr int64_t kMaxBlockPanels = 8;
 
 // out[t * ld_out + p * 16 + lane] = sum over K of panel p's row `lane` times row t of quantized
-// activations, for `count` panels. By groups of K in order, each output is one chain:
+// activations, for all panels of the list. By groups of K in order, each output is one chain:
 //   acc = fma(float(sum of v(c) * code) * scale, row's scale, acc)
 //   acc = fma(-row's scaled sum, min, acc)             where the format has a minimum
-using BlockPanels = void (*)(const std::byte* const* panels, int64_t count, int64_t cols,
-                             const std::byte* const* rows, int64_t tokens, float* out,
-                             int64_t ld_out);
+struct PanelList {
+  const std::byte* const* at;
+  int64_t count;
+  // What the caller multiplies afterwards, to be sent for; may be none.
+  const std::byte* const* next;
+  int64_t next_count;
+};
+using BlockPanels = void (*)(const PanelList& panels, int64_t cols, const std::byte* const* rows,
+                             int64_t tokens, float* out, int64_t ld_out);
 
 struct BlockTable {
   BlockPanels panels[tensor::kDTypes];  // null for float formats

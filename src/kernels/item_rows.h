@@ -36,12 +36,20 @@ class ItemRows {
     constexpr int64_t kLd = kMaxBlockPanels * kPanelRows;
     alignas(64) float tile[kMaxItemTokens * kLd];
     const BlockPanels product = ops.blocks->panels[static_cast<size_t>(w.dtype)];
-    const std::byte* addresses[kMaxBlockPanels];
-    for (int64_t panel = 0; panel < panels; panel += kMaxBlockPanels) {
-      const int64_t count = std::min<int64_t>(panels - panel, kMaxBlockPanels);
-      for (int64_t p = 0; p < count; ++p) addresses[p] = panel_at(panel, count, p);
-      product(addresses, count, w.cols, coded_, tokens, tile, kLd);
+    const std::byte* addresses[2][kMaxBlockPanels];
+    const auto find = [&](int64_t panel, const std::byte* (&found)[kMaxBlockPanels]) {
+      const int64_t count = std::clamp<int64_t>(panels - panel, 0, kMaxBlockPanels);
+      for (int64_t p = 0; p < count; ++p) found[p] = panel_at(panel, count, p);
+      return count;
+    };
+    int64_t count = find(0, addresses[0]);
+    for (int64_t panel = 0, turn = 0; panel < panels; turn = 1 - turn) {
+      const int64_t next_count = find(panel + count, addresses[1 - turn]);
+      product({addresses[turn], count, addresses[1 - turn], next_count}, w.cols, coded_, tokens,
+              tile, kLd);
       emit(panel, count, 0, tokens, tile, kLd);
+      panel += count;
+      count = next_count;
     }
   }
 

@@ -2,6 +2,7 @@
 // each panel's are taken apart, and both then lie in the L1 cache while all meet all.
 
 constexpr int kMaxBlockTile = 8;  // tokens
+constexpr int64_t kSlabPanels = 4;  // at most
 constexpr int kSlabSpans = 8;
 constexpr int kSlabCols = kSlabSpans * kSpan;
 constexpr int kSlabGroups = 2 * kSlabSpans;  // at most
@@ -14,7 +15,7 @@ struct alignas(64) WeightSlab {
   float min[kSlabGroups * kPanelRows];
 };
 
-template <int kDType>
+template <class Slabs, int kDType>
 void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t spans,
                WeightSlab& slab) {
   using F = Format<kDType>;
@@ -25,7 +26,7 @@ void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t
     for_constants<0, kSpanSteps>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
       const Codes codes = F::template codes<kStep>(span);
       SLUICE_UNROLL for (int r = 0; r < kCodeRegisters; ++r) {
-        store_codes(slab_codes<KindOf<kDType>>(codes.v[r]),
+        store_codes(Slabs::template codes<KindOf<kDType>>(codes.v[r]),
                     to + r * (kChunkBytes / kCodeRegisters));
       }
       to += kChunkBytes;
@@ -43,18 +44,17 @@ void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t
 // would fill the queues and hold up the loads.
 struct Ahead {
   const std::byte* codes[kSlabPanels] = {};
+  int64_t panels = 0;
   int64_t lines = 0;  // left of each panel
   int64_t at_once = 0;
 
   SLUICE_INLINE void spread(int64_t steps) { at_once = (lines + steps - 1) / steps; }
   SLUICE_INLINE void send() {
     const int64_t some = at_once < lines ? at_once : lines;
-    for (int64_t line = 0; line < some; ++line) {
-      SLUICE_UNROLL for (int p = 0; p < kSlabPanels; ++p) {
-        __builtin_prefetch(codes[p] + line * 64, 0, 2);
-      }
+    for (int64_t p = 0; p < panels; ++p) {
+      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 2);
+      codes[p] += some * 64;
     }
-    SLUICE_UNROLL for (int p = 0; p < kSlabPanels; ++p) codes[p] += some * 64;
     lines -= some;
   }
 };
@@ -81,7 +81,7 @@ struct alignas(64) TokenSlab {
 };
 
 // Whole eights of words are copied: what lies behind the row's last span is of no use, and there.
-template <class K>
+template <class Slabs, class K>
 void gather(const std::byte* const* rows, int64_t tokens, int64_t cols, int64_t first_span,
             int64_t spans, TokenSlab& slab) {
   constexpr int kBytes = kWantsPairs<K> ? 2 : 1;
@@ -96,7 +96,7 @@ void gather(const std::byte* const* rows, int64_t tokens, int64_t cols, int64_t 
       copy_span(rows[t] + codes_at + i * kSpan, to + i * kSpan);
     copy_eight(rows[t] + scale_at, slab.scale[t]);
     SLUICE_UNROLL for (int i = 0; i < kEights; ++i) {
-      if constexpr (kSlabKeepsOffset && K::kOffset != 0) {
+      if constexpr (Slabs::kKeepsOffset && K::kOffset != 0) {
         const int64_t at = QuantizedRows::field_at(cols, field_of_sum<K>()) + group_at;
         multiply_eight(rows[t] + at + i * 32, -K::kOffset, slab.start[t] + i * 8);
       }

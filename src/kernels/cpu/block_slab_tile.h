@@ -31,10 +31,6 @@ struct GatheredSpans {
     if constexpr (K::kOffset == 0) return 0;
     return slab.start[first + t][span * K::kHalves + half];
   }
-  template <class K>
-  SLUICE_INLINE F16 centred(const F16& sum, int, int) const {
-    return sum;
-  }
   SLUICE_INLINE float scale(int t) const { return slab.scale[first + t][span]; }
   template <class K>
   SLUICE_INLINE float minus_scaled_sum(int t, int half) const {
@@ -82,32 +78,47 @@ template <class K>
 struct SlabTiles {
   static constexpr int kTokens = slab_tokens(K::kMaxCode);
   struct Table {
-    SlabTile of[kSlabPanels][kMaxBlockTile + 1];
+    SlabTile of[kTilePanels][kMaxBlockTile + 1];
   };
   static constexpr Table make() {
     Table table{};
     fill_slabs<K, kTokens, 1>(table.of[0]);
-    if constexpr (kSlabPanels == 2) fill_slabs<K, kTokens, 2>(table.of[1]);
+    if constexpr (kTilePanels == 2) fill_slabs<K, kTokens, 2>(table.of[1]);
     return table;
   }
   static constexpr Table kTable = make();
 };
 
-template <class K>
-SLUICE_INLINE void prepare_slabs(TokenSlab&, int64_t) {}
-SLUICE_INLINE void done_with_slabs() {}
-
-// out[t][p] of all tokens and the `count` panels whose slabs these are.
-template <class K>
-void multiply_slabs(const WeightSlab* weights, int64_t count, const TokenSlab& slab, int64_t tokens,
-                    int64_t spans, float* out, int64_t ld_out, bool resume, Ahead& next) {
-  using All = SlabTiles<K>;
-  const int64_t tiles = (tokens + All::kTokens - 1) / All::kTokens;
-  next.spread(tiles * spans);
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t from = tokens * i / tiles;
-    const int64_t to = tokens * (i + 1) / tiles;
-    All::kTable.of[count - 1][to - from](weights, slab, from, spans, out + from * ld_out, ld_out,
-                                         resume, next);
+// Slabs for vectors: codes as they are stored, unsigned; a sum begins with -offset * sum of the
+// activations' codes.
+struct VectorSlabs {
+  static constexpr bool kKeepsOffset = true;
+  template <class K>
+  static SLUICE_INLINE CodeRegister codes(CodeRegister stored) {
+    return stored;
   }
-}
+  template <class K>
+  static SLUICE_INLINE void begin(TokenSlab&, int64_t) {}
+  static SLUICE_INLINE void end() {}
+
+  // out[t][p] of all tokens and the `count` panels whose slabs these are.
+  template <class K>
+  static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
+                       int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
+                       Ahead& next) {
+    using All = SlabTiles<K>;
+    const int64_t tiles = (tokens + All::kTokens - 1) / All::kTokens;
+    const int64_t passes = (count + kTilePanels - 1) / kTilePanels;
+    next.spread(passes * tiles * spans);
+    for (int64_t panel = 0; panel < count; panel += kTilePanels) {
+      const int64_t some = count - panel < kTilePanels ? count - panel : kTilePanels;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t from = tokens * i / tiles;
+        const int64_t to = tokens * (i + 1) / tiles;
+        All::kTable.of[some - 1][to - from](weights + panel, slab, from, spans,
+                                            out + from * ld_out + panel * kPanelRows, ld_out,
+                                            resume, next);
+      }
+    }
+  }
+};

@@ -27,8 +27,7 @@ constexpr QuantizedRows::Field field_of_scaled_sum() {
 
 // Weights say codes(Constant<step>()), scale(half) and min(half) of the span's groups. Tokens say
 // codes(t) and pairs(t) of the span, start<K>(t, half), which the sum of the products begins with,
-// centred<K>(sum, t, half), which takes the codes' offset off if the start did not, and scale(t)
-// and minus_scaled_sum<K>(t, half).
+// scale(t) and minus_scaled_sum<K>(t, half).
 template <class K, int T, int P, class Weights, class Tokens>
 SLUICE_INLINE void add_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&acc)[T][P]) {
   for_constants<0, K::kHalves>([&]<int kHalf>(Constant<kHalf>) SLUICE_LAMBDA_INLINE {
@@ -39,8 +38,7 @@ SLUICE_INLINE void add_span(const Weights (&weights)[P], const Tokens& tokens, F
     SLUICE_UNROLL for (int t = 0; t < T; ++t) {
       const F16 of_token = set(tokens.scale(t));
       SLUICE_UNROLL for (int p = 0; p < P; ++p) {
-        const F16 sum = tokens.template centred<K>(sums[t][p], t, kHalf);
-        acc[t][p] = fma(mul(sum, scale[p]), of_token, acc[t][p]);
+        acc[t][p] = fma(mul(sums[t][p], scale[p]), of_token, acc[t][p]);
       }
     }
     if constexpr (K::kHasMin) {

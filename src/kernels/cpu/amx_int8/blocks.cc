@@ -17,7 +17,6 @@ constexpr int kRegisterFloats = 16;
 
 #include "kernels/cpu/avx512/codes.h"
 #include "kernels/cpu/copy_words.h"
-#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/span_scale.h"
 #include "kernels/cpu/step_codes.h"
 
@@ -25,12 +24,13 @@ constexpr int kRegisterFloats = 16;
 #include "kernels/cpu/quantize_row.h"
 #include "kernels/cpu/scales.h"
 
-#include "kernels/cpu/amx_int8/slab_codes.h"
-#include "kernels/cpu/amx_int8/tiles.h"
 #include "kernels/cpu/block_tile.h"
 
-#include "kernels/cpu/block_direct.h"
 #include "kernels/cpu/block_slab.h"
+
+#include "kernels/cpu/block_slab_tile.h"
+
+#include "kernels/cpu/amx_int8/tiles.h"
 
 #include "kernels/cpu/amx_int8/slab_tile.h"
 

@@ -6,24 +6,6 @@
 constexpr int kTileTokens = 16;
 constexpr int kSumTiles = 4;  // tiles 0 to 3; 4 and 5 hold tokens, 6 and 7 weights
 
-template <class K>
-SLUICE_INLINE void prepare_slabs(TokenSlab& slab, int64_t tokens) {
-  TileConfig config{};
-  config.palette = 1;
-  for (int tile = 0; tile < 8; ++tile) {
-    config.rows[tile] = tile < 6 ? kTileTokens : K::kSteps;
-    config.row_bytes[tile] = tile == 4 || tile == 5 ? K::kGroup : 64;
-  }
-  tile_configure(config);
-  // Tokens that fill the last tile up.
-  for (int64_t t = tokens; t % kTileTokens != 0; ++t) {
-    __builtin_memset(slab.codes + t * kSlabCols, 0, kSlabCols);
-    __builtin_memset(slab.scale[t], 0, sizeof slab.scale[t]);
-    __builtin_memset(slab.minus_scaled_sum[t], 0, sizeof slab.minus_scaled_sum[t]);
-  }
-}
-SLUICE_INLINE void done_with_slabs() { tile_release(); }
-
 // The same address, of which the compiler knows nothing: it would keep one of its own for each token.
 SLUICE_INLINE const float* one_base(const float* address) {
   __asm__("" : "+r"(address));
@@ -123,30 +105,66 @@ void run_after(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_
   run(Constant<16>());
 }
 
-// out[t][p] of all tokens and the `count` panels whose slabs these are.
+// A group of sixteen fills half of the unit.
 template <class K>
-void multiply_slabs(const WeightSlab* weights, int64_t count, const TokenSlab& slab, int64_t tokens,
-                    int64_t spans, float* out, int64_t ld_out, bool resume, Ahead& next) {
-  const int64_t groups = spans * K::kHalves;
-  next.spread((tokens + kTileTokens - 1) / kTileTokens * count * groups);
-  Stage stages[2];
-  int which = 0;
-  Unit before{};
-  for (int64_t first = 0; first < tokens; first += kTileTokens) {
-    const int64_t rows = tokens - first < kTileTokens ? tokens - first : kTileTokens;
-    for (int64_t p = 0; p < count; ++p) {
-      const Unit unit{weights + p, &slab, first, rows, out + first * ld_out + p * kPanelRows};
-      if (first == 0 && p == 0) {
-        run_unit<K, 1, true, false>(unit, stages[which], unit, stages[1 - which], groups, ld_out,
-                                    resume, next);
-      } else {
-        run_after<K, true>(unit, stages[which], before, stages[1 - which], groups, ld_out, resume,
-                           next);
-      }
-      before = unit;
-      which = 1 - which;
+constexpr bool has_matrix_unit() {
+  return K::kHalves == 1;
+}
+constexpr int64_t kTokensForMatrixUnit = 24;
+
+// Slabs for the matrix unit: signed codes, their offset taken off.
+struct MatrixSlabs {
+  static constexpr bool kKeepsOffset = false;
+  template <class K>
+  static SLUICE_INLINE CodeRegister codes(CodeRegister stored) {
+    if constexpr (K::kOffset == 0) return stored;
+    return _mm512_sub_epi8(stored, repeat8(static_cast<int8_t>(K::kOffset)));
+  }
+
+  template <class K>
+  static SLUICE_INLINE void begin(TokenSlab& slab, int64_t tokens) {
+    TileConfig config{};
+    config.palette = 1;
+    for (int tile = 0; tile < 8; ++tile) {
+      config.rows[tile] = tile < 6 ? kTileTokens : K::kSteps;
+      config.row_bytes[tile] = tile == 4 || tile == 5 ? K::kGroup : 64;
+    }
+    tile_configure(config);
+    // Tokens that fill the last tile up.
+    for (int64_t t = tokens; t % kTileTokens != 0; ++t) {
+      __builtin_memset(slab.codes + t * kSlabCols, 0, kSlabCols);
+      __builtin_memset(slab.scale[t], 0, sizeof slab.scale[t]);
+      __builtin_memset(slab.minus_scaled_sum[t], 0, sizeof slab.minus_scaled_sum[t]);
     }
   }
-  run_after<K, false>(before, stages[which], before, stages[1 - which], groups, ld_out, resume,
-                      next);
-}
+  static SLUICE_INLINE void end() { tile_release(); }
+
+  // out[t][p] of all tokens and the `count` panels whose slabs these are.
+  template <class K>
+  static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
+                       int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
+                       Ahead& next) {
+    const int64_t groups = spans * K::kHalves;
+    next.spread((tokens + kTileTokens - 1) / kTileTokens * count * groups);
+    Stage stages[2];
+    int which = 0;
+    Unit before{};
+    for (int64_t first = 0; first < tokens; first += kTileTokens) {
+      const int64_t rows = tokens - first < kTileTokens ? tokens - first : kTileTokens;
+      for (int64_t p = 0; p < count; ++p) {
+        const Unit unit{weights + p, &slab, first, rows, out + first * ld_out + p * kPanelRows};
+        if (first == 0 && p == 0) {
+          run_unit<K, 1, true, false>(unit, stages[which], unit, stages[1 - which], groups, ld_out,
+                                      resume, next);
+        } else {
+          run_after<K, true>(unit, stages[which], before, stages[1 - which], groups, ld_out,
+                             resume, next);
+        }
+        before = unit;
+        which = 1 - which;
+      }
+    }
+    run_after<K, false>(before, stages[which], before, stages[1 - which], groups, ld_out, resume,
+                        next);
+  }
+};

@@ -58,10 +58,10 @@ void one_panel(const std::byte* panel, int64_t cols, const std::byte* const* row
 }
 
 template <int kDType>
-void block_panels(const std::byte* const* panels, int64_t count, int64_t cols,
-                  const std::byte* const* rows, int64_t tokens, float* out, int64_t ld_out) {
-  for (int64_t p = 0; p < count; ++p)
-    one_panel<kDType>(panels[p], cols, rows, tokens, out + p * kPanelRows, ld_out);
+void block_panels(const PanelList& panels, int64_t cols, const std::byte* const* rows,
+                  int64_t tokens, float* out, int64_t ld_out) {
+  for (int64_t p = 0; p < panels.count; ++p)
+    one_panel<kDType>(panels.at[p], cols, rows, tokens, out + p * kPanelRows, ld_out);
 }
 
 void quantize_row(const float* x, int64_t cols, std::byte* row) {

@@ -1,0 +1,8 @@
+// For ISAs that multiply by vectors alone.
+
+template <class K>
+constexpr bool has_matrix_unit() {
+  return false;
+}
+constexpr int64_t kTokensForMatrixUnit = 0;
+using MatrixSlabs = VectorSlabs;
