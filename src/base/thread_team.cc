@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/affinity.h"
 #include "base/check.h"
 
 namespace sluice::base {
@@ -17,7 +18,13 @@ void relax() {
 
 }  // namespace
 
-ThreadTeam::ThreadTeam(int threads, int spin_us) : spin_us_(spin_us) {
+ThreadTeam::ThreadTeam(int threads, int spin_us) : spin_us_(spin_us) { start(threads); }
+
+ThreadTeam::ThreadTeam(std::vector<int> cores) : cores_(std::move(cores)) {
+  start(static_cast<int>(cores_.size()));
+}
+
+void ThreadTeam::start(int threads) {
   SLUICE_CHECK(threads >= 1, "a thread team has at least its caller");
   workers_.reserve(static_cast<size_t>(threads - 1));
   for (int member = 1; member < threads; ++member) {
@@ -30,6 +37,7 @@ ThreadTeam::~ThreadTeam() {
   generation_.fetch_add(1);
   generation_.notify_all();
   for (auto& worker : workers_) worker.join();
+  if (kept_caller_ == std::this_thread::get_id()) keep_on_cores(allowed_cores());
 }
 
 void ThreadTeam::run_raw(RawBody body, void* context) {
@@ -69,7 +77,14 @@ bool ThreadTeam::wait_for(uint32_t seen) {
   return !stop_.load();
 }
 
+void ThreadTeam::keep_caller() {
+  if (cores_.empty() || kept_caller_ == std::this_thread::get_id()) return;
+  kept_caller_ = std::this_thread::get_id();
+  keep_on_cores({cores_.front()});
+}
+
 void ThreadTeam::work(int member) {
+  if (!cores_.empty()) keep_on_cores({cores_[static_cast<size_t>(member)]});
   uint32_t seen = 0;
   while (wait_for(seen)) {
     ++seen;

@@ -14,11 +14,21 @@ namespace sluice::base {
 
 class ThreadTeam {
  public:
+  static constexpr int kSpinMicroseconds = 200;
+
   // `threads` >= 1 counts the caller. Workers spin about `spin_us` before they sleep.
-  explicit ThreadTeam(int threads, int spin_us = 200);
+  explicit ThreadTeam(int threads, int spin_us = kSpinMicroseconds);
+  // Member m stays on cores[m]: the workers at once, the caller when it calls keep_caller(). On a
+  // machine that others use, the system may else keep two members on one core for seconds while
+  // something of little weight runs on the other.
+  explicit ThreadTeam(std::vector<int> cores);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  // Puts the calling thread on its core, if the team has cores; the destructor lets it go again, if
+  // called by the same thread. Cheap when that is done.
+  void keep_caller();
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
@@ -50,6 +60,7 @@ class ThreadTeam {
 
  private:
   using RawBody = void (*)(void* context, int member);
+  void start(int threads);
   void run_raw(RawBody body, void* context);
   void work(int member);
   bool wait_for(uint32_t seen);
@@ -60,9 +71,11 @@ class ThreadTeam {
   alignas(64) std::atomic<int64_t> next_{0};         // parallel_for's next index
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
+  std::vector<int> cores_;  // by member; may be empty
+  std::thread::id kept_caller_;
   RawBody body_ = nullptr;
   void* context_ = nullptr;
-  int spin_us_;
+  int spin_us_ = kSpinMicroseconds;
 };
 
 }  // namespace sluice::base

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <set>
+
+#include "base/affinity.h"
 
 namespace sluice::base {
 namespace {
@@ -34,6 +37,28 @@ TEST(ThreadTeam, WakesAfterSleeping) {
     team.run([&](int) { total.fetch_add(1); });
   }
   EXPECT_EQ(total.load(), 60);
+}
+
+TEST(ThreadTeam, KeepsItsMembersOnTheirCoresAndLetsTheCallerGo) {
+  const std::vector<int>& cores = allowed_cores();
+  if (current_core() < 0 || cores.size() < 2) GTEST_SKIP() << "needs two cores that have numbers";
+  {
+    ThreadTeam team(std::vector<int>{cores[1], cores[0]});
+    team.keep_caller();
+    for (int round = 0; round < 50; ++round) {
+      int on[2] = {-1, -1};
+      team.run([&](int member) { on[member] = current_core(); });
+      EXPECT_EQ(on[0], cores[1]);
+      EXPECT_EQ(on[1], cores[0]);
+    }
+  }
+  std::set<int> seen;
+  for (int core : cores) {
+    EXPECT_TRUE(keep_on_cores({core}));
+    seen.insert(current_core());
+    EXPECT_TRUE(keep_on_cores(cores));
+  }
+  EXPECT_EQ(seen.size(), cores.size());
 }
 
 }  // namespace

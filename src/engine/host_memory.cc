@@ -1,11 +1,11 @@
 #include "engine/host_memory.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <fstream>
 #include <limits>
 #include <string>
+
+#include "base/affinity.h"
 
 namespace sluice::engine {
 namespace {
@@ -53,11 +53,6 @@ int64_t available_host_memory() {
   return std::max<int64_t>(available, 0);
 }
 
-int available_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
-  return std::max(1, CPU_COUNT(&cores));
-}
+int available_cores() { return static_cast<int>(base::allowed_cores().size()); }
 
 }  // namespace sluice::engine

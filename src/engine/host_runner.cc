@@ -25,6 +25,7 @@ Result<pipeline::TaskResult> HostRunner::run(const schedule::Task& task,
   const models::Stage* stage = task.stage();
   SLUICE_CHECK(stage != nullptr, "the host-compute lane runs stages");
   Flight& flight = flights_[context.user];
+  forward_.exec.team->keep_caller();
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
   } else {

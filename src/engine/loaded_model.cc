@@ -1,5 +1,6 @@
 #include "engine/loaded_model.h"
 
+#include "base/affinity.h"
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "models/rope_config.h"
@@ -76,7 +77,11 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                        .cores = available_cores()}));
   SLUICE_TRY(reserve_activations(*model, needs.block_weights));
   SLUICE_TRY(reserve_cache(*model));
-  model->team = std::make_unique<base::ThreadTeam>(model->plan.threads);
+  // Whoever uses all cores loses nothing by staying on them.
+  const std::vector<int>& cores = base::allowed_cores();
+  model->team = static_cast<int>(cores.size()) == model->plan.threads
+                    ? std::make_unique<base::ThreadTeam>(cores)
+                    : std::make_unique<base::ThreadTeam>(model->plan.threads);
   SLUICE_ASSIGN(model->weight_arena,
                 memory::Arena::create(model->plan.weight_bytes, {.huge_pages = true}));
   SLUICE_ASSIGN(model->weights,

@@ -15,14 +15,44 @@ struct alignas(64) WeightSlab {
   float min[kSlabGroups * kPanelRows];
 };
 
+// Sends for the slabs that come next, some lines at each step with the present ones: all at once would fill the
+// queues and hold up the loads.
+struct Ahead {
+  const std::byte* codes[kSlabPanels] = {};
+  int64_t panels = 0;
+  int64_t lines = 0;  // of each panel
+  int64_t steps = 1;
+  int64_t at_once = 0;
+  int64_t rest = 0;
+  int64_t credit = 0;
+
+  SLUICE_INLINE void spread(int64_t over) {
+    steps = over;
+    at_once = lines / over;
+    rest = lines % over;
+  }
+  SLUICE_INLINE void send() {
+    credit += rest;
+    const bool one_more = credit >= steps;
+    if (one_more) credit -= steps;
+    const int64_t some = at_once + (one_more ? 1 : 0);
+    if (some == 0) return;
+    for (int64_t p = 0; p < panels; ++p) {
+      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 2);
+      codes[p] += some * 64;
+    }
+  }
+};
+
 template <class Slabs, int kDType>
 void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t spans,
-               WeightSlab& slab) {
+               WeightSlab& slab, Ahead& next) {
   using F = Format<kDType>;
   const Scales<kDType> scales(panel + code_bytes(F::kTraits, cols));
   const std::byte* span = panel + first_span * F::kTraits.code_bits * kChunkBytes;
   std::byte* to = slab.codes;
   for (int64_t i = 0; i < spans; ++i, span += F::kTraits.code_bits * kChunkBytes) {
+    next.send();
     for_constants<0, kSpanSteps>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
       const Codes codes = F::template codes<kStep>(span);
       SLUICE_UNROLL for (int r = 0; r < kCodeRegisters; ++r) {
@@ -39,25 +69,6 @@ void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t
       store(scales.min(first_span * kGroups + g), slab.min + g * kPanelRows);
   }
 }
-
-// Sends for the slabs that come next, some lines at each step of the present products: all at once
-// would fill the queues and hold up the loads.
-struct Ahead {
-  const std::byte* codes[kSlabPanels] = {};
-  int64_t panels = 0;
-  int64_t lines = 0;  // left of each panel
-  int64_t at_once = 0;
-
-  SLUICE_INLINE void spread(int64_t steps) { at_once = (lines + steps - 1) / steps; }
-  SLUICE_INLINE void send() {
-    const int64_t some = at_once < lines ? at_once : lines;
-    for (int64_t p = 0; p < panels; ++p) {
-      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 2);
-      codes[p] += some * 64;
-    }
-    lines -= some;
-  }
-};
 
 // The scales of a slab that comes next: a few lines.
 template <int kDType>

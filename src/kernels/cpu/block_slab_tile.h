@@ -101,15 +101,22 @@ struct VectorSlabs {
   static SLUICE_INLINE void begin(TokenSlab&, int64_t) {}
   static SLUICE_INLINE void end() {}
 
+  template <class K>
+  static SLUICE_INLINE int64_t tiles_of(int64_t tokens) {
+    return (tokens + SlabTiles<K>::kTokens - 1) / SlabTiles<K>::kTokens;
+  }
+  // How often multiply() lets `next` send.
+  template <class K>
+  static SLUICE_INLINE int64_t steps(int64_t count, int64_t tokens, int64_t spans) {
+    return (count + kTilePanels - 1) / kTilePanels * tiles_of<K>(tokens) * spans;
+  }
   // out[t][p] of all tokens and the `count` panels whose slabs these are.
   template <class K>
   static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
                        int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
                        Ahead& next) {
     using All = SlabTiles<K>;
-    const int64_t tiles = (tokens + All::kTokens - 1) / All::kTokens;
-    const int64_t passes = (count + kTilePanels - 1) / kTilePanels;
-    next.spread(passes * tiles * spans);
+    const int64_t tiles = tiles_of<K>(tokens);
     for (int64_t panel = 0; panel < count; panel += kTilePanels) {
       const int64_t some = count - panel < kTilePanels ? count - panel : kTilePanels;
       for (int64_t i = 0; i < tiles; ++i) {

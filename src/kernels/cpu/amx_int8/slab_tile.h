@@ -139,13 +139,17 @@ struct MatrixSlabs {
   }
   static SLUICE_INLINE void end() { tile_release(); }
 
+  // How often multiply() lets `next` send.
+  template <class K>
+  static SLUICE_INLINE int64_t steps(int64_t count, int64_t tokens, int64_t spans) {
+    return (tokens + kTileTokens - 1) / kTileTokens * count * spans * K::kHalves;
+  }
   // out[t][p] of all tokens and the `count` panels whose slabs these are.
   template <class K>
   static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
                        int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
                        Ahead& next) {
     const int64_t groups = spans * K::kHalves;
-    next.spread((tokens + kTileTokens - 1) / kTileTokens * count * groups);
     Stage stages[2];
     int which = 0;
     Unit before{};
