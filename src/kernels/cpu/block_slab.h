@@ -38,7 +38,7 @@ struct Ahead {
     const int64_t some = at_once + (one_more ? 1 : 0);
     if (some == 0) return;
     for (int64_t p = 0; p < panels; ++p) {
-      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 2);
+      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 3);
       codes[p] += some * 64;
     }
   }
