@@ -100,7 +100,11 @@ void route(const Exec& exec, const float* logits, int64_t ld_logits, int64_t tok
            const RouterRule& rule, int32_t* expert, float* weight);
 
 // Writes keys and values [tokens, kv_heads, dim] of one layer into the cache: token t goes to slot
-// `slots[t]` = block * block_tokens + offset.
+// `slots[t]` = block * block_tokens + offset. f16 and bf16 are rounded to nearest even; f16 becomes
+// infinity from 65520 on. q8 keeps round(x * (127 / largest)), halves to even, and the scale
+// largest / 127, with the largest magnitude of the head's key (or value): a NaN or an infinity in
+// it makes the scale NaN and the codes 0, none of kSmallestKvMagnitude makes both 0.
+constexpr float kSmallestKvMagnitude = 0x1p-100f;  // below it 127 / largest would overflow
 void store_kv(const Exec& exec, const KvLayerView& cache, const float* keys, int64_t ld_keys,
               const float* values, int64_t ld_values, const int64_t* slots, int64_t tokens);
 
@@ -138,7 +142,10 @@ constexpr int kMaxValueDim = 512;
 int64_t attend_scratch_floats(int64_t rows, int q_heads, int value_dim, int64_t max_context);
 
 // out = softmax(scale q k^T, causal) v, blocked over keys with a running maximum; blocks and splits
-// lie at absolute positions, so the bits do not depend on chunking or on who shares the batch.
+// lie at absolute positions, so the bits do not depend on chunking or on who shares the batch. With
+// q8 the products are with codes: a score is multiplied by its key's scale when it is summed, a
+// weight by its value's scale before it is multiplied with codes; the sum of weights knows no
+// scale.
 void attend(const Exec& exec, const AttendArgs& args);
 
 // out[t] = row ids[t] of `table` as f32; ids must be in range. out [tokens, table.cols].

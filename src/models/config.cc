@@ -22,7 +22,7 @@ kernels::KvLayout kv_layout(const ModelConfig& config, int layer, int block_toke
           .key_dim = attention.head_dim,
           .value_dim = attention.head_dim,
           .block_tokens = block_tokens,
-          .dtype = tensor::DType::kF32};
+          .dtype = kernels::KvDType::kF32};
 }
 
 }  // namespace sluice::models
