@@ -76,13 +76,19 @@ void combine(const Exec& exec, const float* out, int64_t ld_out, const int32_t* 
 void silu_mul(const Exec& exec, const float* gate, int64_t ld_gate, const float* up, int64_t ld_up,
               int64_t rows, int64_t dim, float* y, int64_t ld_y);
 
-// Rotates pairs (i, i + rotary_dim/2) of every head of x [tokens, heads, head_dim] by
-// angle positions[t] * inv_freq[i] (an f32 product, as transformers has it), with cos and sin times
-// `scale`. inv_freq is [rotary_dim / 2]; with `ld_inv_freq` > 0 each token has its own row of it
-// (dynamic scaling).
+// cos and sin of the angles by which rope() turns, times `scale`: [tokens, rotary_dim / 2] each, of
+// angle positions[t] * inv_freq[i]. inv_freq is [rotary_dim / 2]; with `ld_inv_freq` > 0 each token
+// has its own row of it (dynamic scaling).
+struct RopeAngles {
+  float* cosine = nullptr;
+  float* sine = nullptr;
+};
+void rope_angles(const Exec& exec, int64_t tokens, int rotary_dim, const int32_t* positions,
+                 const float* inv_freq, int64_t ld_inv_freq, float scale, const RopeAngles& angles);
+
+// Rotates pairs (i, i + rotary_dim/2) of every head of x [tokens, heads, head_dim].
 void rope(const Exec& exec, float* x, int64_t ld_x, int64_t tokens, int heads, int head_dim,
-          int rotary_dim, const int32_t* positions, const float* inv_freq, int64_t ld_inv_freq,
-          float scale);
+          int rotary_dim, const RopeAngles& angles);
 
 constexpr int kMaxExperts = 1024;  // of one layer
 

@@ -9,7 +9,7 @@
 namespace sluice::models {
 
 enum class StageKind : uint8_t {
-  kEmbed,
+  kEmbed,        // rows of the table, and the angles of rope for all layers
   kQkv,          // norm, projections, qk-norm, rope, and the new keys and values into the cache
   kAttend,       // over the KV cache
   kOProj,        // output projection, added to the residual stream
