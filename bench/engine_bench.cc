@@ -81,10 +81,10 @@ bool wants(const Options& options, const char* phase) {
   return std::ranges::find(options.phases, phase) != options.phases.end();
 }
 
-void print_heading(const Options& options) {
-  std::printf("%s, %s, %d threads, schedule %s, prompts of %lld tokens, %lld generated\n",
+void print_heading(const Options& options, kernels::KvDType kv) {
+  std::printf("%s, %s, %d threads, schedule %s, KV in %s, prompts of %lld tokens, %lld generated\n",
               probe::cpu_model().c_str(), kernels::name(kernels::best_isa()), options.threads,
-              options.schedule.c_str(), static_cast<long long>(options.prompt),
+              options.schedule.c_str(), kernels::name(kv), static_cast<long long>(options.prompt),
               static_cast<long long>(options.generate));
   std::printf("tok/s, reads and FMA are measured; GB/s and GFLOP/s are the stages' estimates\n");
   std::printf("%5s %-8s %10s %10s %11s %10s %12s %10s\n", "batch", "phase", "tok/s", "GB/s",
@@ -109,7 +109,7 @@ void run(const Options& options, engine::Engine& engine) {
   if (options.probe) machine = std::make_unique<Machine>(options.threads);
   Runs runs(options, engine);
   (void)runs.prefill(1);  // the first touches its pages
-  if (!options.json) print_heading(options);
+  if (!options.json) print_heading(options, engine.plan().kv_dtype);
   for (size_t i = 0; i < static_cast<size_t>(options.rounds) * options.batches.size(); ++i) {
     const int64_t batch = options.batches[i % options.batches.size()];
     for (const auto& [name, body] : kPhases) {
@@ -129,6 +129,7 @@ void run(const Options& options, engine::Engine& engine) {
       json["batch"] = batch;
       json["phase"] = name;
       json["threads"] = options.threads;
+      json["kv_dtype"] = kernels::name(engine.plan().kv_dtype);
       json["isa"] = kernels::name(kernels::best_isa());
       if (options.json) {
         std::printf("%s\n", json.dump().c_str());
@@ -163,6 +164,8 @@ int main(int count, char** arguments) {
       ->check(count_range)
       ->capture_default_str();
   app.add_option("--kv-cache-memory", options.kv_cache_memory, "bytes; 0: half of what is free");
+  app.add_option("--kv-dtype", options.kv_dtype, "auto, f32, f16, bf16 or q8")
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "0: the cores this process may use");
   app.add_option("--rounds", options.rounds, "how often all of it is measured")
       ->check(CLI::Range(1, 1000));
@@ -178,6 +181,7 @@ int main(int count, char** arguments) {
   load.max_batch_size = *std::ranges::max_element(options.batches);
   load.max_num_tokens = std::max(options.max_num_tokens, load.max_batch_size);
   load.kv_cache_memory = options.kv_cache_memory;
+  load.kv_dtype = options.kv_dtype;
   load.max_queued_requests = load.max_batch_size;
   load.prefix_sharing = false;
   const auto engine = must(engine::Engine::load(options.model, load));

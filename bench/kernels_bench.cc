@@ -91,14 +91,14 @@ void bench_experts(Bench& bench, const ModelCase& model, int64_t per_expert, boo
 }
 
 // `sequences` of `context` keys, the last `rows` of them as queries.
-void bench_attend(Bench& bench, const ModelCase& model, int64_t sequences, int64_t context,
-                  int64_t rows) {
-  const std::string name = std::string(model.name) + " attend " + std::to_string(sequences) +
-                           " x " + std::to_string(rows) + " rows, " + std::to_string(context) +
-                           " keys";
+void bench_attend(Bench& bench, const ModelCase& model, kernels::KvDType dtype, int64_t sequences,
+                  int64_t context, int64_t rows) {
+  const std::string name = std::string(model.name) + " attend " + kernels::name(dtype) + " " +
+                           std::to_string(sequences) + " x " + std::to_string(rows) + " rows, " +
+                           std::to_string(context) + " keys";
   if (!bench.wants(name)) return;
   kernels::AttendArgs args;
-  args.cache.layout = {model.kv_heads, model.head_dim, model.head_dim, 32};
+  args.cache.layout = {model.kv_heads, model.head_dim, model.head_dim, 32, dtype};
   args.cache.block_stride = args.cache.layout.block_bytes();
   args.cache.base = bench.arena();  // as f32, the bf16 patterns are about 0.01 too
   const int64_t blocks = (context + 31) / 32;
@@ -153,10 +153,12 @@ int main(int argc, char** argv) {
     }
   }
   for (const ModelCase& model : kernels::kModels) {
-    bench_attend(bench, model, 1, 4096, 1);
-    bench_attend(bench, model, 32, 1024, 1);
-    bench_attend(bench, model, 1, 512, 512);
-    bench_attend(bench, model, 1, 4096, 256);
+    for (kernels::KvDType dtype : kernels::all_kv_dtypes()) {
+      bench_attend(bench, model, dtype, 1, 4096, 1);
+      bench_attend(bench, model, dtype, 32, 1024, 1);
+      bench_attend(bench, model, dtype, 1, 512, 512);
+      bench_attend(bench, model, dtype, 1, 4096, 256);
+    }
   }
   return 0;
 }

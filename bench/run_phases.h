@@ -27,6 +27,7 @@ struct Options {
   int threads = 0;
   int rounds = 1;
   std::string schedule = "resident";
+  std::string kv_dtype = "auto";
   bool probe = true;
   bool json = false;
 };

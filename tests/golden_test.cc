@@ -49,7 +49,9 @@ class Golden : public testing::TestWithParam<GoldenCase> {};
 TEST_P(Golden, LogitsAndGreedyTokens) {
   const auto golden = weights::open_checkpoint(GetParam().directory + "/golden.safetensors");
   ASSERT_TRUE(golden.ok()) << golden.error().message;
-  auto model = StraightModel::load(GetParam().directory, {.config_name = GetParam().config_name});
+  // transformers keeps keys and values in f32 here; rounded ones would be another model's.
+  auto model = StraightModel::load(GetParam().directory, {.kv_dtype = kernels::KvDType::kF32,
+                                                          .config_name = GetParam().config_name});
   ASSERT_TRUE(model.ok()) << model.error().message;
   check_sequences(**model, *golden);
 }

@@ -62,6 +62,7 @@ std::vector<Variant> variants() {
 struct Case {
   const char* model;
   const char* quant;
+  const char* kv_dtype = "f32";
 };
 
 class Invariance : public testing::TestWithParam<Case> {
@@ -69,6 +70,7 @@ class Invariance : public testing::TestWithParam<Case> {
   std::string model() const { return golden_model(GetParam().model); }
   std::unique_ptr<engine::Engine> load(EngineOptions options) const {
     options.quant = GetParam().quant;
+    options.kv_dtype = GetParam().kv_dtype;
     return load_engine(model(), options);
   }
 };
@@ -150,16 +152,18 @@ TEST_P(Invariance, PromptLogprobsAndSeededDraws) {
   EXPECT_TRUE(expected.at(6).choices.front().tokens.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Invariance,
-                         testing::Values(Case{"mixtral_long", "none"},
-                                         Case{"qwen3_moe_norm", "none"},
-                                         Case{"llama_rope_dynamic", "none"},
-                                         Case{"mixtral_long", "q8"}, Case{"qwen3_moe_norm", "q4"},
-                                         Case{"llama_long", "mxfp4"}),
-                         [](const auto& of) {
-                           const std::string quant = of.param.quant;
-                           return of.param.model + (quant == "none" ? "" : "_" + quant);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, Invariance,
+    testing::Values(Case{"mixtral_long", "none"}, Case{"qwen3_moe_norm", "none"},
+                    Case{"llama_rope_dynamic", "none"}, Case{"mixtral_long", "q8"},
+                    Case{"qwen3_moe_norm", "q4"}, Case{"llama_long", "mxfp4"},
+                    Case{"mixtral_long", "none", "bf16"}, Case{"qwen3_moe_norm", "none", "q8"}),
+    [](const auto& of) {
+      const std::string quant = of.param.quant;
+      const std::string kv = of.param.kv_dtype;
+      return of.param.model + (quant == "none" ? "" : "_" + quant) +
+             (kv == "f32" ? "" : "_kv_" + kv);
+    });
 
 }  // namespace
 }  // namespace sluice::tests

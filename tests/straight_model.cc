@@ -57,11 +57,8 @@ Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& pa
                                                      self->arena_, self->team_));
   self->activations_ = models::carve_activations(config, limits, self->arena_);
 
-  std::vector<kernels::KvLayout> layouts;
   const auto block_tokens = static_cast<int>(options.block_tokens);
-  for (int i = 0; i < config.layer_count(); ++i) {
-    layouts.push_back(models::kv_layout(config, i, block_tokens));
-  }
+  const auto layouts = models::kv_layouts(config, block_tokens, options.kv_dtype);
   const int64_t blocks = (options.context + block_tokens - 1) / block_tokens;
   SLUICE_ASSIGN(self->cache_, memory::KvCache::create(layouts, blocks));
   for (int i = 0; i < config.layer_count(); ++i) self->kv_.push_back(self->cache_.layer(i));

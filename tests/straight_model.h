@@ -21,6 +21,7 @@ struct StraightOptions {
   int64_t rows = 256;      // of one call
   int64_t context = 1024;  // tokens of the one sequence
   int64_t block_tokens = 16;
+  kernels::KvDType kv_dtype = kernels::KvDType::kF32;
   std::string quant = "none";
   std::string config_name = "config.json";
 };

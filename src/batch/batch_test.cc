@@ -92,7 +92,7 @@ class Batch : public ::testing::Test {
   FakeText text_;
   std::unique_ptr<Job> job_;
   std::string input_path_, fingerprint_ = "model-1";
-  Json settings_ = {{"temperature", 0}};
+  Json settings_ = {{"temperature", 0}, {"kv_dtype", "f32"}};
   bool force_ = false;
   int64_t window_lines_ = 7, fail_at_step_ = 0;
   std::atomic<int> stop_{0};

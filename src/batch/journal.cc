@@ -28,6 +28,9 @@ Result<BatchIdentity> identity_of(const Json& json) {
   SLUICE_ASSIGN(identity.model, base::field<std::string>(json, "model", "batch"));
   if (!json.contains("settings")) return Error{ErrorCode::kCorrupt, "no settings"};
   identity.settings = json["settings"];
+  // Journals of before there was a choice of the KV cache's type lack it.
+  if (identity.settings.is_object() && !identity.settings.contains("kv_dtype"))
+    identity.settings["kv_dtype"] = "f32";
   return identity;
 }
 

@@ -142,7 +142,8 @@ std::string report_text(const ReportInput& input, int columns) {
               (stats.preemptions > 0 ? ", " + format_count(stats.preemptions) + " requests set back"
                                      : std::string()));
   text += row("memory", format_bytes(static_cast<double>(input.plan.weight_bytes)) + " weights, " +
-                            format_bytes(static_cast<double>(input.plan.kv_bytes)) + " KV, " +
+                            format_bytes(static_cast<double>(input.plan.kv_bytes)) + " KV in " +
+                            kernels::name(input.plan.kv_dtype) + ", " +
                             format_bytes(static_cast<double>(input.plan.activation_bytes)) +
                             " activations; loaded in " + format_seconds(input.load_seconds));
   text += time_text(input, columns);

@@ -46,13 +46,14 @@ int fail_resumable(const Error& error) {
   return kDiskFull;
 }
 
-// Everything that a change of would change answers.
-Json settings_json(const BatchFlags& flags) {
+// Everything that a change of would change answers; of the KV cache what it is, not what was asked.
+Json settings_json(const BatchFlags& flags, kernels::KvDType kv_dtype) {
   Json settings = {{"format", 1},
                    {"seed", flags.seed},
                    {"default_max_tokens", flags.default_max_tokens},
                    {"max_seq_len", flags.engine.options.max_seq_len},
-                   {"quant", flags.engine.options.quant}};
+                   {"quant", flags.engine.options.quant},
+                   {"kv_dtype", kernels::name(kv_dtype)}};
   settings.update(sampling_json(flags.sampling));
   return settings;
 }
@@ -66,7 +67,7 @@ class BatchRun {
   Status prepare(std::optional<batch::Scorer> scorer) {
     scorer_ = std::move(scorer);
     if (scorer_) scorer_->set_shape(engine_.config().layer_count(), engine_.config().max_experts());
-    return job_.prepare(engine_.fingerprint(), settings_json(flags_));
+    return job_.prepare(engine_.fingerprint(), settings_json(flags_, engine_.plan().kv_dtype));
   }
 
   Status answer(batch::ReportInput& report) {

@@ -41,6 +41,12 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   add("--kv-block-tokens", o.kv_block_tokens, "tokens of one KV block, a multiple of 16")
       ->check(quiet(CLI::Range(16, 1024)))
       ->capture_default_str();
+  add("--kv-dtype", o.kv_dtype,
+      "what the KV cache keeps a value in: f32 (4 bytes), to compare with f32 programs; f16 (2), "
+      "which ends at 65504; bf16 (2); q8 (1, and 4 for each key and value of a head), when the "
+      "cache limits the batch or the context; auto, as the weights are stored: f32, bf16, else f16")
+      ->type_name("NAME")
+      ->capture_default_str();
   add("--kv-reserve-fraction", o.kv_reserve_fraction,
       "share of max_tokens whose KV is set aside before a request starts; below 1 more run side by "
       "side, and the youngest is set back when blocks run out")

@@ -29,7 +29,7 @@ struct Inspection {
   int64_t stored_bytes = 0, weight_bytes = 0;
   size_t tensors = 0, files = 0;
   bool has_tokenizer = false, has_chat_template = false;
-  double kv_bytes_per_token = 0;
+  kernels::KvDType kv_dtype = kernels::KvDType::kF32;
   int64_t available_memory = 0;
   std::optional<plan::Plan> plan;
   std::string misfit;  // why there is no plan
@@ -74,15 +74,14 @@ Result<Inspection> inspect(const std::string& path) {
   found.config = opened.model.config;
   count_bytes(checkpoint, family, found);
   find_text(path, checkpoint, found);
-  for (int layer = 0; layer < found.config.layer_count(); ++layer)
-    found.kv_bytes_per_token +=
-        static_cast<double>(models::kv_layout(found.config, layer, 32).bytes_per_token());
   found.available_memory = engine::available_host_memory();
   SLUICE_ASSIGN(const models::WeightNeeds needs,
                 models::weight_needs(found.config, family, checkpoint));
   found.weight_bytes = needs.bytes;
   engine::FitWishes wishes;
   wishes.block_weights = needs.block_weights;
+  wishes.stored = needs.stored;
+  SLUICE_ASSIGN(found.kv_dtype, engine::kv_dtype(wishes));
   auto plan = engine::fit_plan(
       found.config, found.weight_bytes, wishes,
       {.available_memory = found.available_memory, .cores = engine::available_cores()});
@@ -124,7 +123,8 @@ Json to_json(const Inspection& found, const std::string& path) {
                {"stored_bytes", found.stored_bytes},
                {"stored_bytes_by_kind", found.bytes},
                {"weight_bytes", found.weight_bytes},
-               {"kv_bytes_per_token", found.kv_bytes_per_token},
+               {"kv_dtype", kernels::name(found.kv_dtype)},
+               {"kv_bytes_per_token", models::kv_bytes_per_token(config, found.kv_dtype)},
                {"has_tokenizer", found.has_tokenizer},
                {"has_chat_template", found.has_chat_template},
                {"available_memory_bytes", found.available_memory},
@@ -194,7 +194,9 @@ void print(const Inspection& found, const std::string& path) {
                   format_bytes(static_cast<double>(bytes)));
     }
   }
-  row("KV cache", format_bytes(found.kv_bytes_per_token) + " a token");
+  const int64_t kv_bytes = models::kv_bytes_per_token(config, found.kv_dtype);
+  row("KV cache",
+      format_bytes(static_cast<double>(kv_bytes)) + " a token in " + kernels::name(found.kv_dtype));
   row("text", std::string(found.has_tokenizer ? "a tokenizer" : "no tokenizer") + ", " +
                   (found.has_chat_template ? "a chat template" : "no chat template"));
   const std::string memory = format_bytes(static_cast<double>(found.available_memory));

@@ -36,6 +36,7 @@ struct EngineOptions {
   int64_t kv_cache_memory = 0;   // bytes; 0: kv_cache_free_mem_fraction of what is free
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
+  std::string kv_dtype = "auto";  // f32, f16, bf16, q8; auto: as wide as the weights are stored
   bool prefix_sharing = true;
   // Share of max_tokens whose KV blocks are counted before a sequence starts. Below 1 more of them
   // run side by side; when blocks run out, the youngest is set back and computed again, with the

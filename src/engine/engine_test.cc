@@ -171,6 +171,21 @@ TEST_F(EngineTest, CountsExpertsPerRequest) {
   }
 }
 
+TEST(EngineLoad, TheCacheFollowsTheStoredWeights) {
+  const auto cache_of = [](const char* model, const char* quant, const char* kv_dtype) {
+    const auto engine =
+        Engine::load(std::string(SLUICE_SOURCE_DIR "/tests/golden/") + model,
+                     {.quant = quant, .kv_cache_memory = 1 << 22, .kv_dtype = kv_dtype});
+    return engine.ok() ? kernels::name((*engine)->plan().kv_dtype) : engine.error().message;
+  };
+  EXPECT_EQ(cache_of("mixtral_top2_of_4", "none", "auto"), "f32");
+  EXPECT_EQ(cache_of("mixtral_top2_of_8", "none", "auto"), "bf16");
+  EXPECT_EQ(cache_of("mixtral_top2_of_8", "q8", "auto"), "bf16");
+  EXPECT_EQ(cache_of("mixtral_tied", "none", "auto"), "f16");
+  EXPECT_EQ(cache_of("mixtral_sharded", "none", "auto"), "bf16");  // norms in f32
+  EXPECT_EQ(cache_of("mixtral_top2_of_8", "none", "q8"), "q8");
+}
+
 TEST(EngineLoad, NamesWhatIsMissing) {
   const auto none = Engine::load("/nonexistent/model", {});
   ASSERT_FALSE(none.ok());

@@ -1,7 +1,6 @@
 #include "engine/fit.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/units.h"
 #include "memory/kv_cache.h"
@@ -58,12 +57,9 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   return {};
 }
 
-int64_t block_bytes(const models::ModelConfig& config, int64_t block_tokens) {
-  std::vector<kernels::KvLayout> layouts;
-  for (int i = 0; i < config.layer_count(); ++i) {
-    layouts.push_back(models::kv_layout(config, i, static_cast<int>(block_tokens)));
-  }
-  return memory::KvCache::bytes_per_block(layouts);
+int64_t block_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
+  return memory::KvCache::bytes_per_block(
+      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
 }
 
 int64_t blocks_for(int64_t tokens, int64_t block_tokens) {
@@ -98,7 +94,8 @@ int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan
 Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
   std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
                         show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
-                        " of KV cache for one sequence of " + std::to_string(plan.max_seq_len) +
+                        " of KV cache in " + kernels::name(plan.kv_dtype) +
+                        " for one sequence of " + std::to_string(plan.max_seq_len) +
                         " tokens, but " + show(available) + " of memory are available";
   const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
   const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
@@ -115,10 +112,23 @@ Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int
 
 }  // namespace
 
+// "auto" keeps of keys and values what the weights that made them keep, and no more than 16 bits of
+// weights that keep less.
+Result<kernels::KvDType> kv_dtype(const FitWishes& w) {
+  if (w.kv_dtype == "auto") {
+    if (w.stored == tensor::DType::kF32) return kernels::KvDType::kF32;
+    return w.stored == tensor::DType::kBF16 ? kernels::KvDType::kBF16 : kernels::KvDType::kF16;
+  }
+  if (const auto dtype = kernels::parse_kv_dtype(w.kv_dtype)) return *dtype;
+  return Error{ErrorCode::kInvalid,
+               "--kv-dtype is '" + w.kv_dtype + "'; auto, f32, f16, bf16 or q8 is expected"};
+}
+
 Result<plan::Plan> fit_plan(const models::ModelConfig& config, int64_t weight_bytes,
                             const FitWishes& wishes, const FitMachine& machine) {
   SLUICE_TRY(check_wishes(config, wishes));
   plan::Plan plan = open_choices(config, wishes, machine);
+  SLUICE_ASSIGN(plan.kv_dtype, kv_dtype(wishes));
   if (plan.max_num_tokens < plan.policy.micro_batch) {
     return Error{ErrorCode::kInvalid, "--max-num-tokens is " + std::to_string(plan.max_num_tokens) +
                                           ", less than the " +
@@ -128,7 +138,7 @@ Result<plan::Plan> fit_plan(const models::ModelConfig& config, int64_t weight_by
   plan.weight_bytes = weight_bytes;
   plan.activation_bytes = activations_of(config, plan, wishes.block_weights);
 
-  const int64_t bytes = block_bytes(config, plan.kv_block_tokens);
+  const int64_t bytes = block_bytes(config, plan);
   const int64_t left = machine.available_memory - plan.weight_bytes - plan.activation_bytes;
   const int64_t kv_room =
       wishes.kv_cache_memory > 0

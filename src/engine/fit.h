@@ -21,7 +21,9 @@ struct FitWishes {
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
+  std::string kv_dtype = "auto";
   bool block_weights = false;  // the model's, not a choice: some weights are of block formats
+  tensor::DType stored = tensor::DType::kF32;  // the model's: in which most weights are stored
 };
 
 // What there is. Bytes.
@@ -29,6 +31,9 @@ struct FitMachine {
   int64_t available_memory = 0;
   int cores = 1;
 };
+
+// What the KV cache holds; kInvalid for a name that is none.
+Result<kernels::KvDType> kv_dtype(const FitWishes& wishes);
 
 // A pure function. Errors: kInvalid for wishes that contradict each other or the model; kNoRoom
 // with what is needed, what there is, and the nearest that fits.

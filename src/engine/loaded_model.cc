@@ -19,15 +19,13 @@ FitWishes wishes_of(const EngineOptions& options) {
           .max_seq_len = options.max_seq_len,
           .kv_cache_memory = options.kv_cache_memory,
           .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
-          .kv_block_tokens = options.kv_block_tokens};
+          .kv_block_tokens = options.kv_block_tokens,
+          .kv_dtype = options.kv_dtype};
 }
 
 Status reserve_cache(LoadedModel& model) {
-  std::vector<kernels::KvLayout> layouts;
-  for (int i = 0; i < model.files.config.layer_count(); ++i) {
-    layouts.push_back(
-        models::kv_layout(model.files.config, i, static_cast<int>(model.plan.kv_block_tokens)));
-  }
+  const auto layouts = models::kv_layouts(
+      model.files.config, static_cast<int>(model.plan.kv_block_tokens), model.plan.kv_dtype);
   SLUICE_ASSIGN(model.cache,
                 memory::KvCache::create(layouts, model.plan.kv_blocks, {.huge_pages = true}));
   for (int i = 0; i < model.files.config.layer_count(); ++i) {
@@ -72,6 +70,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                 models::weight_needs(config, *model->files.family, checkpoint, quantization));
   FitWishes wishes = wishes_of(options);
   wishes.block_weights = needs.block_weights;
+  wishes.stored = needs.stored;
   SLUICE_ASSIGN(model->plan, fit_plan(config, needs.bytes, wishes,
                                       {.available_memory = available_host_memory(),
                                        .cores = available_cores()}));

@@ -31,8 +31,8 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
       guides_(model_->files.tokenizer ? &*model_->files.tokenizer : nullptr,
               model_->files.config.vocab, model_->files.eos),
       flights_(static_cast<size_t>(model_->plan.micro_batches())),
-      runner_(model_->forward, models::weight_bytes_of(model_->weights), flights_, stats_,
-              options.per_request_experts, model_->plan.max_num_tokens) {
+      runner_(model_->forward, models::weight_bytes_of(model_->weights, model_->plan.kv_dtype),
+              flights_, stats_, options.per_request_experts, model_->plan.max_num_tokens) {
   for (size_t i = 0; i < flights_.size(); ++i) {
     flights_[i].batch = scheduler_.make_micro_batch();
     flights_[i].activations = std::move(model_->activations[i]);  // a copy loses capacity
@@ -41,7 +41,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
   in_flight_.reserve(flights_.size());
   outcomes_.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
   costs_.rates[static_cast<size_t>(schedule::Lane::kHostCompute)] = options.host_rates;
-  costs_.weights = models::weight_bytes_of(model_->weights);
+  costs_.weights = models::weight_bytes_of(model_->weights, model_->plan.kv_dtype);
   for (const models::LayerConfig& layer : model_->files.config.layers) {
     stats_.expert_tokens.emplace_back(static_cast<size_t>(layer.ffn.experts), 0);
   }

@@ -151,7 +151,6 @@ int64_t attend_scratch_floats(int64_t rows, int q_heads, int value_dim, int64_t 
 
 void attend(const Exec& exec, const AttendArgs& args) {
   const KvLayout& layout = args.cache.layout;
-  SLUICE_CHECK(layout.dtype == tensor::DType::kF32, "the KV cache is f32");
   SLUICE_CHECK(layout.block_tokens % 16 == 0, "a block of the KV cache is whole sixteens of keys");
   SLUICE_CHECK(layout.kv_heads > 0 && args.q_heads % layout.kv_heads == 0,
                "query heads are a multiple of the KV heads");

@@ -1,5 +1,6 @@
 #include "kernels/attend_item.h"
 
+#include <cstring>
 #include <limits>
 
 #include "kernels/op_table.h"
@@ -39,8 +40,26 @@ void AttendItemRun::run_tile(int64_t first_key, int64_t first, int64_t count) {
         ops_.softmax_block(scores_ + i * kKeyBlock, seen(i), args_.scale, &state_[first + i]);
     if (factor != 1.0f) ops_.scale_row(output(first + i), padded_, factor);
   }
+  if (layout_.scaled()) {
+    multiply_by_scales(first_key, most, count, &KvLayout::value_scale_at);
+  }
   if (seen(0) == most) return weigh(first_key, most, weights, first, count);
   for (int64_t i = 0; i < count; ++i) weigh(first_key, seen(i), weights + i, first + i, 1);
+}
+
+// Rows of scores_ times the scales of the keys, or of the values, that they are about. What lies
+// beyond `keys`, in whole sixteens, is multiplied by what lies there.
+void AttendItemRun::multiply_by_scales(int64_t first_key, int64_t keys, int64_t count,
+                                       int64_t (KvLayout::*scale_at)(int64_t) const) {
+  float scales[kKeyBlock];
+  const int64_t tiles = (keys + 15) / 16;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t key = first_key + i * 16;
+    std::memcpy(scales + i * 16, head_of(key) + (layout_.*scale_at)(key % layout_.block_tokens),
+                16 * sizeof(float));
+  }
+  for (int64_t i = 0; i < count; ++i)
+    ops_.multiply_row(scores_ + i * kKeyBlock, scales, tiles * 16);
 }
 
 // scores_[i] = q . k, lanes beyond `keys` undefined.
@@ -49,16 +68,15 @@ void AttendItemRun::score(int64_t first_key, int64_t keys, int64_t first, int64_
   const int64_t tiles = (keys + 15) / 16;
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t key = first_key + i * 16;
-    panels[i] = reinterpret_cast<const std::byte*>(head_of(key) +
-                                                   key % layout_.block_tokens * layout_.key_dim);
+    panels[i] = head_of(key) + layout_.key_panel_at(key % layout_.block_tokens);
   }
   for (int64_t i = 0; i < tiles;) {
-    const int log2 =
-        tile_panels_log2(ops_, tensor::DType::kF32, static_cast<int>(count), tiles - i);
-    ops_.gemm[kF32][log2][count](panels + i, 16 * sizeof(float), q_ + first, layout_.key_dim,
-                                 scores_ + i * 16, kKeyBlock, false);
+    const int log2 = panels_log2(count, tiles - i);
+    multiply(log2, panels + i, 16 * element_bytes(layout_.dtype), q_ + first, layout_.key_dim,
+             scores_ + i * 16, kKeyBlock, count, false);
     i += int64_t{1} << log2;
   }
+  if (layout_.scaled()) multiply_by_scales(first_key, keys, count, &KvLayout::key_scale_at);
 }
 
 // output += weights . values, one run of keys per cache block.
@@ -66,37 +84,39 @@ void AttendItemRun::weigh(int64_t first_key, int64_t keys, const float* const* w
                           int64_t first, int64_t count) {
   const int64_t dim = layout_.value_dim;
   const int64_t whole = dim / 16 * 16;
+  const int64_t element = element_bytes(layout_.dtype);
   for (int64_t at = 0; at < keys;) {
     const int64_t offset = (first_key + at) % layout_.block_tokens;
     const int64_t run = std::min(keys - at, layout_.block_tokens - offset);
-    const float* values =
-        head_of(first_key + at) + int64_t{layout_.block_tokens} * layout_.key_dim + offset * dim;
+    const std::byte* values = head_of(first_key + at) + layout_.value_at(offset);
     const float* rows[kMaxTileTokens];
     for (int64_t i = 0; i < count; ++i) rows[i] = weights[i] + at;
-    weigh_panels(values, dim, whole, rows, run, output(first), count);
+    weigh_panels(values, layout_.value_bytes(), whole / 16, rows, run, output(first), count);
     if (whole < dim) {
-      alignas(64) float tail[kKeyBlock * 16];
-      for (int64_t k = 0; k < run; ++k)
-        for (int64_t i = 0; i < 16; ++i)
-          tail[k * 16 + i] = whole + i < dim ? values[k * dim + whole + i] : 0.0f;
-      weigh_panels(tail, 16, 16, rows, run, output(first) + whole, count);
+      // Bytes of zero are a zero in every type.
+      alignas(64) std::byte tail[kKeyBlock * 16 * sizeof(float)];
+      std::memset(tail, 0, static_cast<size_t>(run * 16 * element));
+      for (int64_t k = 0; k < run; ++k) {
+        std::memcpy(tail + k * 16 * element, values + k * layout_.value_bytes() + whole * element,
+                    static_cast<size_t>((dim - whole) * element));
+      }
+      weigh_panels(tail, 16 * element, 1, rows, run, output(first) + whole, count);
     }
     at += run;
   }
 }
 
-void AttendItemRun::weigh_panels(const float* values, int64_t ld_values, int64_t dim,
+// `step` bytes lie between a value and the next.
+void AttendItemRun::weigh_panels(const std::byte* values, int64_t step, int64_t count_of_panels,
                                  const float* const* weights, int64_t keys, float* out,
                                  int64_t count) {
   const std::byte* panels[kMaxTilePanels];
-  for (int64_t panel = 0; panel < dim / 16;) {
-    const int log2 =
-        tile_panels_log2(ops_, tensor::DType::kF32, static_cast<int>(count), dim / 16 - panel);
+  for (int64_t panel = 0; panel < count_of_panels;) {
+    const int log2 = panels_log2(count, count_of_panels - panel);
     const int64_t size = int64_t{1} << log2;
     for (int64_t p = 0; p < size; ++p)
-      panels[p] = reinterpret_cast<const std::byte*>(values + (panel + p) * 16);
-    ops_.gemm[kF32][log2][count](panels, ld_values * int64_t{sizeof(float)}, weights, keys,
-                                 out + panel * 16, padded_, true);
+      panels[p] = values + (panel + p) * 16 * element_bytes(layout_.dtype);
+    multiply(log2, panels, step, weights, keys, out + panel * 16, padded_, count, true);
     panel += size;
   }
 }

@@ -69,19 +69,27 @@ class AttendItemRun {
   }
 
  private:
-  static constexpr auto kF32 = static_cast<size_t>(tensor::DType::kF32);
-
-  const float* head_of(int64_t key) const {
-    const int64_t block = item_.sequence->blocks[key / layout_.block_tokens];
-    return reinterpret_cast<const float*>(args_.cache.base + block * args_.cache.block_stride) +
-           item_.kv_head * layout_.head_elements();
+  const std::byte* head_of(int64_t key) const {
+    return args_.cache.head(item_.sequence->blocks[key / layout_.block_tokens], item_.kv_head);
   }
   void run_tile(int64_t first_key, int64_t first, int64_t count);
   void score(int64_t first_key, int64_t keys, int64_t first, int64_t count);
+  void multiply_by_scales(int64_t first_key, int64_t keys, int64_t count,
+                          int64_t (KvLayout::*scale_at)(int64_t) const);
   void weigh(int64_t first_key, int64_t keys, const float* const* weights, int64_t first,
              int64_t count);
-  void weigh_panels(const float* values, int64_t ld_values, int64_t dim,
+  void weigh_panels(const std::byte* values, int64_t step, int64_t count_of_panels,
                     const float* const* weights, int64_t keys, float* out, int64_t count);
+
+  // The tile of `count` rows and up to `panels` panels; all types have tiles of the same sizes.
+  int panels_log2(int64_t count, int64_t panels) const {
+    return tile_panels_log2(ops_, tensor::DType::kF32, static_cast<int>(count), panels);
+  }
+  void multiply(int log2, const std::byte* const* panels, int64_t step, const float* const* rows,
+                int64_t cols, float* out, int64_t ld_out, int64_t count, bool resume) const {
+    const auto& tiles = ops_.kv_gemm[static_cast<size_t>(layout_.dtype)];
+    tiles[log2][count](panels, step, rows, cols, out, ld_out, resume);
+  }
 
   const OpTable& ops_;
   const AttendArgs& args_;

@@ -7,6 +7,7 @@
 
 #include "kernels/block_table.h"
 #include "kernels/isa.h"
+#include "kernels/kv_dtype.h"
 
 namespace sluice::kernels {
 
@@ -33,6 +34,9 @@ struct OpTable {
   int max_tile_tokens;
   // [f32, f16, bf16 as in tensor::DType][log2 of panels][tokens]; null where there is none.
   GemmTile gemm[3][kTilePanelSizes][kMaxTileTokens + 1];
+  // The same over panels of a KV cache, by KvDType: a group is one k in each, codes of q8 are
+  // multiplied as they are.
+  GemmTile kv_gemm[kKvDTypes][kTilePanelSizes][kMaxTileTokens + 1];
 
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t dim, float* y);
   void (*silu_mul)(const float* gate, const float* up, int64_t dim, float* y);
@@ -47,6 +51,7 @@ struct OpTable {
   float (*softmax_block)(float* scores, int64_t visible, float scale, SoftmaxState* state);
   float (*exp)(float x);
   void (*scale_row)(float* x, int64_t dim, float factor);                      // x *= factor
+  void (*multiply_row)(float* x, const float* by, int64_t dim);                // x *= by
   void (*merge_row)(float* x, float a, const float* y, float b, int64_t dim);  // x = x a + y b
 
   // Rates of this machine, for probe. Each returns something that depends on all its work.

@@ -76,13 +76,19 @@ void combine(const Exec& exec, const float* out, int64_t ld_out, const int32_t* 
 void silu_mul(const Exec& exec, const float* gate, int64_t ld_gate, const float* up, int64_t ld_up,
               int64_t rows, int64_t dim, float* y, int64_t ld_y);
 
-// Rotates pairs (i, i + rotary_dim/2) of every head of x [tokens, heads, head_dim] by
-// angle positions[t] * inv_freq[i] (an f32 product, as transformers has it), with cos and sin times
-// `scale`. inv_freq is [rotary_dim / 2]; with `ld_inv_freq` > 0 each token has its own row of it
-// (dynamic scaling).
+// cos and sin of the angles by which rope() turns, times `scale`: [tokens, rotary_dim / 2] each, of
+// angle positions[t] * inv_freq[i]. inv_freq is [rotary_dim / 2]; with `ld_inv_freq` > 0 each token
+// has its own row of it (dynamic scaling).
+struct RopeAngles {
+  float* cosine = nullptr;
+  float* sine = nullptr;
+};
+void rope_angles(const Exec& exec, int64_t tokens, int rotary_dim, const int32_t* positions,
+                 const float* inv_freq, int64_t ld_inv_freq, float scale, const RopeAngles& angles);
+
+// Rotates pairs (i, i + rotary_dim/2) of every head of x [tokens, heads, head_dim].
 void rope(const Exec& exec, float* x, int64_t ld_x, int64_t tokens, int heads, int head_dim,
-          int rotary_dim, const int32_t* positions, const float* inv_freq, int64_t ld_inv_freq,
-          float scale);
+          int rotary_dim, const RopeAngles& angles);
 
 constexpr int kMaxExperts = 1024;  // of one layer
 
@@ -100,7 +106,11 @@ void route(const Exec& exec, const float* logits, int64_t ld_logits, int64_t tok
            const RouterRule& rule, int32_t* expert, float* weight);
 
 // Writes keys and values [tokens, kv_heads, dim] of one layer into the cache: token t goes to slot
-// `slots[t]` = block * block_tokens + offset.
+// `slots[t]` = block * block_tokens + offset. f16 and bf16 are rounded to nearest even; f16 becomes
+// infinity from 65520 on. q8 keeps round(x * (127 / largest)), halves to even, and the scale
+// largest / 127, with the largest magnitude of the head's key (or value): a NaN or an infinity in
+// it makes the scale NaN and the codes 0, none of kSmallestKvMagnitude makes both 0.
+constexpr float kSmallestKvMagnitude = 0x1p-100f;  // below it 127 / largest would overflow
 void store_kv(const Exec& exec, const KvLayerView& cache, const float* keys, int64_t ld_keys,
               const float* values, int64_t ld_values, const int64_t* slots, int64_t tokens);
 
@@ -138,7 +148,10 @@ constexpr int kMaxValueDim = 512;
 int64_t attend_scratch_floats(int64_t rows, int q_heads, int value_dim, int64_t max_context);
 
 // out = softmax(scale q k^T, causal) v, blocked over keys with a running maximum; blocks and splits
-// lie at absolute positions, so the bits do not depend on chunking or on who shares the batch.
+// lie at absolute positions, so the bits do not depend on chunking or on who shares the batch. With
+// q8 the products are with codes: a score is multiplied by its key's scale when it is summed, a
+// weight by its value's scale before it is multiplied with codes; the sum of weights knows no
+// scale.
 void attend(const Exec& exec, const AttendArgs& args);
 
 // out[t] = row ids[t] of `table` as f32; ids must be in range. out [tokens, table.cols].

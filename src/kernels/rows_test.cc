@@ -177,8 +177,11 @@ TEST(Rope, TurnsPairsByTheirAngle) {
                     frequency.data(), ld_frequency, 1.25f);
     each_isa([&](const Exec& exec) {
       std::vector<float> x = before;
-      rope(exec, x.data(), ld, kRows, c.heads, c.head_dim, c.rotary_dim, positions.data(),
-           frequency.data(), ld_frequency, 1.25f);
+      std::vector<float> cosine(static_cast<size_t>(kRows * half)), sine(cosine.size());
+      const RopeAngles angles{cosine.data(), sine.data()};
+      rope_angles(exec, kRows, c.rotary_dim, positions.data(), frequency.data(), ld_frequency,
+                  1.25f, angles);
+      rope(exec, x.data(), ld, kRows, c.heads, c.head_dim, c.rotary_dim, angles);
       ASSERT_TRUE(same_bits(x, expected));
     });
     // A turn keeps the length of each pair, but for the scale.

@@ -23,6 +23,18 @@ TEST(KvCache, CountsTheBytesOfABlockOverAllLayers) {
   EXPECT_EQ(cache.arena().used(), cache.bytes());
 }
 
+TEST(KvCache, CountsTheBytesOfEveryType) {
+  const auto bytes = [](kernels::KvDType dtype) {
+    auto layouts = two_shapes();
+    for (KvLayout& layout : layouts) layout.dtype = dtype;
+    return KvCache::bytes_per_block(layouts);
+  };
+  EXPECT_EQ(bytes(kernels::KvDType::kBF16), 1024 + 448);  // 416 padded
+  EXPECT_EQ(bytes(kernels::KvDType::kF16), 1024 + 448);
+  // 2 * 16 tokens * (16 codes and 2 scales), and 16 tokens * (13 codes and 2 scales) padded.
+  EXPECT_EQ(bytes(kernels::KvDType::kQ8), 768 + 384);
+}
+
 TEST(KvCache, GivesEveryBlockOfEveryLayerItsOwnBytes) {
   const auto layouts = two_shapes();
   const auto cache = KvCache::create(layouts, 5).value();

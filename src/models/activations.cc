@@ -65,6 +65,8 @@ int64_t walk(const ModelConfig& config, const ActivationLimits& limits, std::byt
   carver.take(a.v, rows * w.kv);
   carver.take(a.attended, rows * w.q);
   carver.take(a.inv_freq, config.rope.kind == RopeKind::kDynamic ? rows * w.half_head : 0);
+  carver.take(a.angles.cosine, rows * w.half_head);
+  carver.take(a.angles.sine, rows * w.half_head);
   carver.take(a.attend_scratch,
               kernels::attend_scratch_floats(rows, static_cast<int>(w.q_heads),
                                              static_cast<int>(w.value_dim), limits.context));

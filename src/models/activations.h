@@ -28,6 +28,7 @@ struct Activations {
   float* v = nullptr;         // [rows, kv_heads * head_dim]
   float* attended = nullptr;  // [rows, q_heads * head_dim]
   float* inv_freq = nullptr;  // [rows, head_dim / 2], dynamic rope only
+  kernels::RopeAngles angles;  // [rows, head_dim / 2] each, of the iteration, for every layer
   float* attend_scratch = nullptr;
 
   float* router_logits = nullptr;    // [rows, experts]

@@ -16,13 +16,29 @@ int ModelConfig::max_top_k() const {
   return most;
 }
 
-kernels::KvLayout kv_layout(const ModelConfig& config, int layer, int block_tokens) {
-  const AttentionConfig& attention = config.layers[static_cast<size_t>(layer)].attention;
+kernels::KvLayout kv_layout(const AttentionConfig& attention, int block_tokens,
+                            kernels::KvDType dtype) {
   return {.kv_heads = attention.kv_heads,
           .key_dim = attention.head_dim,
           .value_dim = attention.head_dim,
           .block_tokens = block_tokens,
-          .dtype = tensor::DType::kF32};
+          .dtype = dtype};
+}
+
+std::vector<kernels::KvLayout> kv_layouts(const ModelConfig& config, int block_tokens,
+                                          kernels::KvDType dtype) {
+  std::vector<kernels::KvLayout> layouts;
+  for (const LayerConfig& layer : config.layers)
+    layouts.push_back(kv_layout(layer.attention, block_tokens, dtype));
+  return layouts;
+}
+
+int64_t kv_bytes_per_token(const ModelConfig& config, kernels::KvDType dtype) {
+  constexpr int kAnyBlock = 16;
+  int64_t bytes = 0;
+  for (const kernels::KvLayout& layout : kv_layouts(config, kAnyBlock, dtype))
+    bytes += layout.bytes_per_token();
+  return bytes;
 }
 
 }  // namespace sluice::models

@@ -95,7 +95,13 @@ struct ModelConfig {
 };
 
 // The KV layout of one layer.
-kernels::KvLayout kv_layout(const ModelConfig& config, int layer, int block_tokens);
+kernels::KvLayout kv_layout(const AttentionConfig& attention, int block_tokens,
+                            kernels::KvDType dtype);
+// Of all layers, in order.
+std::vector<kernels::KvLayout> kv_layouts(const ModelConfig& config, int block_tokens,
+                                          kernels::KvDType dtype);
+// Over all layers.
+int64_t kv_bytes_per_token(const ModelConfig& config, kernels::KvDType dtype);
 
 // Parameters by use, in weights (not bytes).
 struct ParameterCount {

@@ -22,6 +22,12 @@ Cost elementwise(double elements, double flops_each, double bytes_each) {
           .activation_bytes = elements * bytes_each};
 }
 
+// Of one token's keys and values.
+double kv_token_bytes(const AttentionConfig& a, const WeightBytes& weights) {
+  constexpr int kAnyBlock = 16;
+  return static_cast<double>(kv_layout(a, kAnyBlock, weights.kv).bytes_per_token());
+}
+
 Cost qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens,
               const WeightBytes& weights) {
   const double q = double{1} * a.q_heads * a.head_dim;
@@ -29,7 +35,7 @@ Cost qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens
   Cost cost = elementwise(config.hidden * tokens, 4, 2 * kF32);
   cost += matmul(q + 2 * kv, config.hidden, tokens, weights.dense);
   cost += elementwise((q + kv) * tokens, 6, 2 * kF32);
-  cost.kv_bytes += 2 * kv * tokens * weights.kv;
+  cost.kv_bytes += kv_token_bytes(a, weights) * tokens;
   return cost;
 }
 
@@ -39,8 +45,7 @@ Cost attend_cost(const AttentionConfig& a, const Load& load, const WeightBytes& 
   Cost cost;
   const auto keys = static_cast<double>(load.visible_keys);
   cost.flops = a.q_heads * keys * (4.0 * a.head_dim + 5);
-  cost.kv_bytes =
-      static_cast<double>(load.context_tokens) * 2.0 * a.kv_heads * a.head_dim * weights.kv;
+  cost.kv_bytes = static_cast<double>(load.context_tokens) * kv_token_bytes(a, weights);
   cost.activation_bytes = static_cast<double>(load.tokens) * 2.0 * a.q_heads * a.head_dim * kF32;
   return cost;
 }

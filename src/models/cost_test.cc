@@ -20,7 +20,7 @@ ModelConfig mixtral_8x7b() {
 // The weights that all stages of a one-token pass read are the model's active parameters.
 TEST(Cost, OneTokenReadsTheActiveParameters) {
   const ModelConfig config = mixtral_8x7b();
-  const WeightBytes one{.dense = 1, .expert = 1, .router = 1, .kv = 1};
+  const WeightBytes one{.dense = 1, .expert = 1, .router = 1};
   const Load load{.tokens = 1,
                   .visible_keys = 1,
                   .context_tokens = 1,
@@ -56,9 +56,16 @@ TEST(Cost, OneTokenReadsTheActiveParameters) {
 TEST(Cost, AttentionReadsTheCacheOncePerSequence) {
   const ModelConfig config = mixtral_8x7b();
   const Load decode{.tokens = 4, .visible_keys = 4 * 1000, .context_tokens = 4 * 1000};
-  const Cost cost = stage_cost(config, {StageKind::kAttend, 0, 0, 0}, decode, {.kv = 2});
-  EXPECT_EQ(cost.kv_bytes, 4 * 1000.0 * 2 * 8 * 128 * 2);
-  EXPECT_EQ(cost.weight_bytes, 0);
+  const auto cost = [&](StageKind kind, kernels::KvDType dtype) {
+    return stage_cost(config, {kind, 0, 0, 0}, decode, {.kv = dtype});
+  };
+  const Cost attend = cost(StageKind::kAttend, kernels::KvDType::kBF16);
+  EXPECT_EQ(attend.kv_bytes, 4 * 1000.0 * 2 * 8 * 128 * 2);
+  EXPECT_EQ(attend.weight_bytes, 0);
+  // Codes, and a scale of each head's key and value.
+  EXPECT_EQ(cost(StageKind::kAttend, kernels::KvDType::kQ8).kv_bytes,
+            4 * 1000.0 * 2 * 8 * (128 + 4));
+  EXPECT_EQ(cost(StageKind::kQkv, kernels::KvDType::kQ8).kv_bytes, 4 * 2.0 * 8 * (128 + 4));
 }
 
 TEST(Cost, ExpertsReadOnlyTheActive) {

@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "base/check.h"
-#include "models/rope_config.h"
+#include "models/batch_angles.h"
 
 namespace sluice::models {
 namespace {
@@ -45,30 +45,10 @@ class Coded {
   kernels::QuantizedRows rows_;
 };
 
-// Past the trained length of dynamic rope every row has frequencies of its own.
-void fill_row_frequencies(const Run& run) {
-  const int head_dim = run.config.layers.front().attention.head_dim;
-  for (const SequenceRows& sequence : run.batch.sequences) {
-    for (int64_t i = 0; i < sequence.rows; ++i) {
-      const int64_t length = std::max(sequence.prompt_tokens, sequence.first_position + i + 1);
-      rope_frequencies(run.config.rope, head_dim, length,
-                       run.act.inv_freq + (sequence.first_row + i) * (head_dim / 2));
-    }
-  }
-}
-
-bool rows_differ_in_frequency(const Run& run) {
-  if (run.config.rope.kind != RopeKind::kDynamic) return false;
-  return std::ranges::any_of(run.batch.sequences, [&](const SequenceRows& s) {
-    return rope_depends_on_length(run.config.rope,
-                                  std::max(s.prompt_tokens, s.first_position + s.rows));
-  });
-}
-
 void embed(const Run& run) {
   kernels::embed(run.exec, run.context.weights->embedding, run.batch.token_ids.data(), run.rows,
                  run.act.x, run.config.hidden);
-  if (rows_differ_in_frequency(run)) fill_row_frequencies(run);
+  fill_angles(run.context, run.batch, run.act);
 }
 
 void normalize_heads(const Run& run, float* x, const float* weight, int heads) {
@@ -88,10 +68,8 @@ void normalize_heads(const Run& run, float* x, const float* weight, int heads) {
 
 void rotate(const Run& run, float* x, int heads) {
   const AttentionConfig& a = run.layer().attention;
-  const bool by_row = rows_differ_in_frequency(run);
   kernels::rope(run.exec, x, int64_t{heads} * a.head_dim, run.rows, heads, a.head_dim, a.head_dim,
-                run.batch.positions.data(), by_row ? run.act.inv_freq : run.context.inv_freq,
-                by_row ? a.head_dim / 2 : 0, static_cast<float>(run.config.rope.attention_factor));
+                run.act.angles);
 }
 
 void qkv(const Run& run) {

@@ -9,7 +9,7 @@
 namespace sluice::models {
 
 enum class StageKind : uint8_t {
-  kEmbed,
+  kEmbed,        // rows of the table, and the angles of rope for all layers
   kQkv,          // norm, projections, qk-norm, rope, and the new keys and values into the cache
   kAttend,       // over the KV cache
   kOProj,        // output projection, added to the residual stream
@@ -42,12 +42,12 @@ struct Load {
   int64_t logit_rows = 0;      // kHead, kSample
 };
 
-// Bytes one weight takes where the stage reads it, by use.
+// Bytes one weight takes where the stage reads it, by use, and what the KV cache is made of.
 struct WeightBytes {
   double dense = 2.0;  // attention, shared and dense FFN, head, embedding
   double expert = 2.0;
   double router = 4.0;
-  double kv = 4.0;  // one element of the cache
+  kernels::KvDType kv = kernels::KvDType::kF32;  // what the cache holds
 };
 
 // A stage's own statement, in FLOPs and bytes moved at the level where it runs. The planner, the

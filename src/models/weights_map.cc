@@ -1,5 +1,8 @@
 #include "models/weights_map.h"
 
+#include <algorithm>
+#include <array>
+
 #include "models/checkpoint_tensors.h"
 #include "models/load_tensor.h"
 
@@ -125,12 +128,16 @@ Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family
   const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
   SLUICE_TRY(check_tensors(config, table, checkpoint));
   WeightNeeds needs;
+  std::array<int64_t, tensor::kDTypes> weights{};  // of matrices, by how they are stored
   for (const TensorSlot& tensor : table) {
     SLUICE_ASSIGN(const tensor::TensorView view, checkpoint.tensor(tensor.name));
+    if (tensor.is_matrix())
+      weights[static_cast<size_t>(view.dtype)] += tensor.shape[0] * tensor.shape[1];
     const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
     needs.bytes += aligned(bytes_in_memory(tensor, dtype));
     needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
   }
+  needs.stored = static_cast<tensor::DType>(std::ranges::max_element(weights) - weights.begin());
   return needs;
 }
 
@@ -199,7 +206,7 @@ class MeanBytes {
 
 }  // namespace
 
-WeightBytes weight_bytes_of(const ModelWeights& weights) {
+WeightBytes weight_bytes_of(const ModelWeights& weights, kernels::KvDType kv) {
   MeanBytes dense, expert, router;
   dense.add(weights.head);
   for (const LayerWeights& layer : weights.layers) {
@@ -209,7 +216,7 @@ WeightBytes weight_bytes_of(const ModelWeights& weights) {
     router.add(layer.router);
     for (const FfnWeights& of_expert : layer.experts) expert.add(of_expert);
   }
-  WeightBytes result;
+  WeightBytes result{.kv = kv};
   result.dense = dense.value_or(result.dense);
   result.expert = expert.value_or(result.expert);
   result.router = router.value_or(result.router);

@@ -48,6 +48,8 @@ struct ModelWeights {
 struct WeightNeeds {
   int64_t bytes = 0;           // of the arena
   bool block_weights = false;  // see ActivationLimits
+  // In which most of the matrices' weights are stored, before any quantization.
+  tensor::DType stored = tensor::DType::kF32;
 };
 
 // Errors: tensors missing, unexpected, or of another shape, by name; a tied head that differs from
@@ -65,7 +67,7 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
                                   base::ThreadTeam& team,
                                   const std::function<void(double)>& progress = {});
 
-// What the costs need to know of these weights.
-WeightBytes weight_bytes_of(const ModelWeights& weights);
+// What the costs need to know of these weights, with a cache of `kv`.
+WeightBytes weight_bytes_of(const ModelWeights& weights, kernels::KvDType kv);
 
 }  // namespace sluice::models

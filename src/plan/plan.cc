@@ -25,6 +25,15 @@ Result<Place> place_field(const Json& json, const char* key) {
                                         "'; 'device' or 'host' is expected"};
 }
 
+// Plans of before there was a choice have none.
+Result<kernels::KvDType> kv_dtype_field(const Json& json) {
+  SLUICE_ASSIGN(const std::string text,
+                base::field_or<std::string>(json, "kv_dtype", "f32", "plan"));
+  if (const auto dtype = kernels::parse_kv_dtype(text)) return *dtype;
+  return Error{ErrorCode::kInvalid,
+               "plan: 'kv_dtype' is '" + text + "'; 'f32', 'f16', 'bf16' or 'q8' is expected"};
+}
+
 }  // namespace
 
 Json to_json(const Plan& plan) {
@@ -40,6 +49,7 @@ Json to_json(const Plan& plan) {
               {"max_seq_len", plan.max_seq_len},
               {"max_num_tokens", plan.max_num_tokens},
               {"logit_rows", plan.logit_rows},
+              {"kv_dtype", kernels::name(plan.kv_dtype)},
               {"kv_block_tokens", plan.kv_block_tokens},
               {"kv_blocks", plan.kv_blocks},
               {"weight_bytes", plan.weight_bytes},
@@ -61,6 +71,7 @@ Result<Plan> plan_from_json(const Json& json) {
   SLUICE_ASSIGN(plan.policy.resident_weights,
                 base::field<double>(json, "resident_weights", "plan"));
   SLUICE_ASSIGN(plan.policy.resident_kv, base::field<double>(json, "resident_kv", "plan"));
+  SLUICE_ASSIGN(plan.kv_dtype, kv_dtype_field(json));
   int64_t threads = 0;
   const struct {
     const char* key;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "kernels/kv_layout.h"
 #include "plan/policy.h"
 
 namespace sluice::plan {
@@ -19,6 +20,7 @@ struct Plan {
   int64_t logit_rows = 0;      // rows of one head part
 
   // The paged KV cache.
+  kernels::KvDType kv_dtype = kernels::KvDType::kF32;
   int64_t kv_block_tokens = 0;
   int64_t kv_blocks = 0;
 

@@ -10,8 +10,12 @@ TEST(Plan, SurvivesJson) {
   plan.policy = {"serial", 64, 16, Place::kHost, Place::kDevice, 0.5, 0.25};
   plan.max_seq_len = 4096;
   plan.kv_blocks = 77;
+  plan.kv_dtype = kernels::KvDType::kQ8;
   plan.threads = 3;
   EXPECT_EQ(plan_from_json(to_json(plan)).value(), plan);
+  Json without = to_json(plan);
+  without.erase("kv_dtype");
+  EXPECT_EQ(plan_from_json(without).value().kv_dtype, kernels::KvDType::kF32);
   EXPECT_EQ(plan.micro_batches(), 4);
 }
 
@@ -20,6 +24,9 @@ TEST(Plan, NamesWhatIsWrong) {
   json["attention_on"] = "moon";
   EXPECT_NE(plan_from_json(json).error().message.find("'moon'"), std::string::npos);
   json["attention_on"] = "host";
+  json["kv_dtype"] = "q4";
+  EXPECT_NE(plan_from_json(json).error().message.find("'q4'"), std::string::npos);
+  json["kv_dtype"] = "q8";
   json["kv_blocks"] = -1;
   EXPECT_NE(plan_from_json(json).error().message.find("'kv_blocks'"), std::string::npos);
   json["version"] = 99;

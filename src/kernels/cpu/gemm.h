@@ -18,11 +18,28 @@ struct F16Weights {
   }
 };
 
-struct Bf16Weights {
+struct Bf16PairWeights {
   static constexpr int kGroup = 2;
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return kHalf == 0 ? load_bf16_even(from) : load_bf16_odd(from);
+  }
+};
+
+// As a KV cache has them: sixteen values of one k together.
+struct Bf16Weights {
+  static constexpr int kGroup = 1;
+  template <int kHalf>
+  static F16 widen(const std::byte* from) {
+    return load_bf16(from);
+  }
+};
+
+struct S8Weights {
+  static constexpr int kGroup = 1;
+  template <int kHalf>
+  static F16 widen(const std::byte* from) {
+    return load_s8(from);
   }
 };
 

@@ -75,6 +75,12 @@ HWY_INLINE F16 load_bf16_odd(const std::byte* from) {
   SLUICE_PARTS(hn::BitCast(
       D(), hn::And(hn::LoadU(DBits(), pairs + i * kLanes), hn::Set(DBits(), 0xffff0000u))));
 }
+using DShort = hn::Rebind<uint16_t, D>;
+HWY_INLINE F16 load_bf16(const std::byte* from) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(from);
+  SLUICE_PARTS(hn::BitCast(
+      D(), hn::ShiftLeft<16>(hn::PromoteTo(DBits(), hn::LoadU(DShort(), bits + i * kLanes)))));
+}
 HWY_INLINE F16 load_half(const std::byte* from) {
   const auto* halves = reinterpret_cast<const hwy::float16_t*>(from);
   SLUICE_PARTS(hn::PromoteTo(D(), hn::LoadU(DHalf(), halves + i * kLanes)));

@@ -58,6 +58,10 @@ inline F16 load_bf16_odd(const std::byte* from) {
   const auto* pairs = reinterpret_cast<const uint32_t*>(from);
   SLUICE_LANES(__builtin_bit_cast(float, pairs[i] & 0xffff0000u));
 }
+inline F16 load_bf16(const std::byte* from) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(from);
+  SLUICE_LANES(__builtin_bit_cast(float, static_cast<uint32_t>(bits[i]) << 16));
+}
 inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t exponent = (half >> 10) & 0x1fu;

@@ -104,6 +104,10 @@ void scale_row(float* x, int64_t dim, float factor) {
   map_rows(x, x, dim, x, [&](const F16& a, const F16&) { return mul(a, set(factor)); });
 }
 
+void multiply_row(float* x, const float* by, int64_t dim) {
+  map_rows(x, by, dim, x, [](const F16& a, const F16& b) { return mul(a, b); });
+}
+
 void merge_row(float* x, float a, const float* y, float b, int64_t dim) {
   map_rows(x, y, dim, x,
            [&](const F16& u, const F16& v) { return fma(v, set(b), mul(u, set(a))); });

@@ -25,7 +25,11 @@ constexpr OpTable make_table() {
   table.max_tile_tokens = kTiles[0];
   fill_dtype<F32Weights>(table.gemm[0]);
   fill_dtype<F16Weights>(table.gemm[1]);
-  fill_dtype<Bf16Weights>(table.gemm[2]);
+  fill_dtype<Bf16PairWeights>(table.gemm[2]);
+  fill_dtype<F32Weights>(table.kv_gemm[0]);
+  fill_dtype<F16Weights>(table.kv_gemm[1]);
+  fill_dtype<Bf16Weights>(table.kv_gemm[2]);
+  fill_dtype<S8Weights>(table.kv_gemm[3]);
   table.rms_norm = &rms_norm;
   table.silu_mul = &silu_mul;
   table.combine = &combine;
@@ -35,6 +39,7 @@ constexpr OpTable make_table() {
   table.softmax_block = &softmax_block;
   table.exp = &exp_one;
   table.scale_row = &scale_row;
+  table.multiply_row = &multiply_row;
   table.merge_row = &merge_row;
   table.read_all = &read_all;
   table.fma_loop = &fma_loop;

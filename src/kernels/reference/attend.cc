@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/reference/reference.h"
+#include "tensor/float.h"
 
 namespace sluice::kernels::reference {
 namespace {
@@ -19,6 +20,22 @@ struct Gathered {
   std::vector<float> out;
 };
 
+float element(const std::byte* from, KvDType dtype, int64_t index) {
+  switch (dtype) {
+    case KvDType::kF32:
+      return reinterpret_cast<const float*>(from)[index];
+    case KvDType::kF16:
+      return tensor::f16_to_f32(reinterpret_cast<const uint16_t*>(from)[index]);
+    case KvDType::kBF16:
+      return tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(from)[index]);
+    case KvDType::kQ8:
+      break;
+  }
+  return static_cast<float>(reinterpret_cast<const int8_t*>(from)[index]);
+}
+
+// What a KV head holds at a position; with q8 elements are codes, and times the scale what they
+// stand for.
 class Head {
  public:
   Head(const KvLayerView& cache, const int32_t* blocks, int64_t head)
@@ -26,19 +43,26 @@ class Head {
 
   float key(int64_t position, int64_t d) const {
     const int64_t offset = position % layout_.block_tokens;
-    return base(position)[(offset / 16 * layout_.key_dim + d) * 16 + offset % 16];
+    return element(base(position) + layout_.key_panel_at(offset), layout_.dtype,
+                   d * 16 + offset % 16);
   }
   float value(int64_t position, int64_t d) const {
     const int64_t offset = position % layout_.block_tokens;
-    return base(
-        position)[int64_t{layout_.block_tokens} * layout_.key_dim + offset * layout_.value_dim + d];
+    return element(base(position) + layout_.value_at(offset), layout_.dtype, d);
+  }
+  float key_scale(int64_t position) const {
+    return scale(position, layout_.key_scale_at(position % layout_.block_tokens));
+  }
+  float value_scale(int64_t position) const {
+    return scale(position, layout_.value_scale_at(position % layout_.block_tokens));
   }
 
  private:
-  const float* base(int64_t position) const {
-    const std::byte* block =
-        cache_.base + blocks_[position / layout_.block_tokens] * cache_.block_stride;
-    return reinterpret_cast<const float*>(block) + head_ * layout_.head_elements();
+  float scale(int64_t position, int64_t at) const {
+    return layout_.scaled() ? *reinterpret_cast<const float*>(base(position) + at) : 1.0f;
+  }
+  const std::byte* base(int64_t position) const {
+    return cache_.head(blocks_[position / layout_.block_tokens], head_);
   }
   const KvLayerView& cache_;
   const KvLayout& layout_;
@@ -57,7 +81,7 @@ Gathered one_split(const Head& head, const KvLayout& layout, const float* q, flo
     for (int64_t key = block; key < end; ++key) {
       float score = 0.0f;
       for (int64_t d = 0; d < layout.key_dim; ++d) score = std::fma(head.key(key, d), q[d], score);
-      scores.push_back(score * scale);
+      scores.push_back(score * head.key_scale(key) * scale);
     }
     const float top = std::max(state.max, *std::max_element(scores.begin(), scores.end()));
     const float factor = exp(state.max - top);
@@ -66,10 +90,11 @@ Gathered one_split(const Head& head, const KvLayout& layout, const float* q, flo
     for (float& out : state.out) out *= factor;
     for (int64_t key = block; key < end; ++key) {
       const float weight = exp(scores[static_cast<size_t>(key - block)] - top);
+      const float scaled = weight * head.value_scale(key);
       partial[key % 16] += weight;
       for (int64_t d = 0; d < layout.value_dim; ++d) {
         float& out = state.out[static_cast<size_t>(d)];
-        out = std::fma(head.value(key, d), weight, out);
+        out = std::fma(head.value(key, d), scaled, out);
       }
     }
   }
