@@ -157,6 +157,8 @@ RopeConfig read_rope(HfConfig& config, double default_theta, int64_t max_positio
 int64_t scaled_positions(const RopeConfig& rope, int64_t max_positions) {
   const auto stretched = [&](int64_t from) {
     const double positions = static_cast<double>(from) * rope.factor;
+    // A factor that was refused may be any number, or none.
+    if (!(positions >= 1)) return max_positions;
     return std::max(max_positions,
                     static_cast<int64_t>(std::min(positions, static_cast<double>(kMaxPositions))));
   };

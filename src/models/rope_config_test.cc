@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace sluice::models {
 namespace {
@@ -72,6 +73,16 @@ TEST(Rope, YarnAttentionFactor) {
   EXPECT_EQ(factor(R"(,"attention_factor":1.5)"), 1.5);
   EXPECT_EQ(factor(R"(,"mscale":1,"mscale_all_dim":1)"), 1.0);
   EXPECT_NEAR(factor(R"(,"mscale":0.7)"), 0.1 * std::log(16) + 1, 1e-12);
+}
+
+TEST(RopeConfig, PositionsStayWholeNumbersWhateverTheFactorIs) {
+  RopeConfig rope;
+  rope.kind = RopeKind::kLinear;
+  for (double factor : {-1e36, -0.0, 1e300, std::numeric_limits<double>::quiet_NaN(),
+                        std::numeric_limits<double>::infinity()}) {
+    rope.factor = factor;
+    EXPECT_GE(scaled_positions(rope, 4096), 4096) << factor;
+  }
 }
 
 }  // namespace
