@@ -22,8 +22,8 @@ using namespace sluice::bench;
 // The machine's rates, from a team of the same size as the engine's.
 class Machine {
  public:
-  explicit Machine(int threads)
-      : team_(threads), exec_{&kernels::op_table(kernels::best_isa()), &team_} {}
+  Machine(int threads, kernels::Isa isa)
+      : team_(threads), exec_{&kernels::op_table(isa), &team_} {}
   probe::CpuRates measure() {
     return must(probe::measure_cpu(exec_, int64_t{1} << 30, 60, &probe::wall_seconds));
   }
@@ -83,7 +83,7 @@ bool wants(const Options& options, const char* phase) {
 
 void print_heading(const Options& options, kernels::KvDType kv) {
   std::printf("%s, %s, %d threads, schedule %s, KV in %s, prompts of %lld tokens, %lld generated\n",
-              probe::cpu_model().c_str(), kernels::name(kernels::best_isa()), options.threads,
+              probe::cpu_model().c_str(), options.isa.c_str(), options.threads,
               options.schedule.c_str(), kernels::name(kv), static_cast<long long>(options.prompt),
               static_cast<long long>(options.generate));
   std::printf("tok/s, reads and FMA are measured; GB/s and GFLOP/s are the stages' estimates\n");
@@ -106,7 +106,7 @@ void print_row(int64_t batch, const char* name, const Json& json) {
 
 void run(const Options& options, engine::Engine& engine) {
   std::unique_ptr<Machine> machine;
-  if (options.probe) machine = std::make_unique<Machine>(options.threads);
+  if (options.probe) machine = std::make_unique<Machine>(options.threads, *kernels::parse_isa(options.isa));
   Runs runs(options, engine);
   (void)runs.prefill(1);  // the first touches its pages
   if (!options.json) print_heading(options, engine.plan().kv_dtype);
@@ -130,7 +130,7 @@ void run(const Options& options, engine::Engine& engine) {
       json["phase"] = name;
       json["threads"] = options.threads;
       json["kv_dtype"] = kernels::name(engine.plan().kv_dtype);
-      json["isa"] = kernels::name(kernels::best_isa());
+      json["isa"] = options.isa;
       if (options.json) {
         std::printf("%s\n", json.dump().c_str());
       } else {
@@ -166,6 +166,11 @@ int main(int count, char** arguments) {
   app.add_option("--kv-cache-memory", options.kv_cache_memory, "bytes; 0: half of what is free");
   app.add_option("--kv-dtype", options.kv_dtype, "auto, f32, f16, bf16 or q8")
       ->capture_default_str();
+  std::vector<std::string> isas;
+  for (kernels::Isa isa : kernels::available_isas()) isas.push_back(kernels::name(isa));
+  app.add_option("--isa", options.isa, "an instruction set of this CPU")
+      ->check(CLI::IsMember(isas))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "0: the cores this process may use");
   app.add_option("--rounds", options.rounds, "how often all of it is measured")
       ->check(CLI::Range(1, 1000));
@@ -182,6 +187,7 @@ int main(int count, char** arguments) {
   load.max_num_tokens = std::max(options.max_num_tokens, load.max_batch_size);
   load.kv_cache_memory = options.kv_cache_memory;
   load.kv_dtype = options.kv_dtype;
+  load.isa = kernels::parse_isa(options.isa);
   load.max_queued_requests = load.max_batch_size;
   load.prefix_sharing = false;
   const auto engine = must(engine::Engine::load(options.model, load));

@@ -1,7 +1,7 @@
 // A layer's experts from one token each to hundreds, format by format: what was reached beside what
 // the machine allows, which is memory for few tokens and arithmetic for many.
 //
-//   expert_curve [--formats q4_0,q8_0,...] [--tokens 1,2,...] [kernels_bench's options]
+//   expert_curve [--formats q4_0,q8_0,...] [--tokens 1,2,...] [--tiles only] [kernels_bench's options]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gemm_tiles.h"
 #include "kernels/ops.h"
 #include "roofline.h"
 
@@ -21,6 +22,7 @@ struct Curve {
   std::vector<tensor::DType> formats = {tensor::DType::kQ4_0,  tensor::DType::kQ4_K,
                                         tensor::DType::kQ6_K,  tensor::DType::kQ8_0,
                                         tensor::DType::kMXFP4, tensor::DType::kBF16};
+  bool tiles = false;  // print how they are tiled, measure nothing
   std::vector<int64_t> tokens = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512};
 };
 
@@ -69,6 +71,18 @@ void bench_experts(Bench& bench, tensor::DType dtype, int64_t per_expert) {
             });
 }
 
+void print_tiles(const Options& options, const Curve& curve) {
+  for (tensor::DType dtype : curve.formats) {
+    if (!tensor::is_block_format(dtype)) continue;
+    for (int64_t tokens : curve.tokens) {
+      std::printf("%s, %lld tokens: %s\n", tensor::info(dtype).name, static_cast<long long>(tokens),
+                  kernels::block_tiling(kernels::op_table(options.isa), dtype,
+                                        std::min(tokens, kernels::kMaxItemTokens))
+                      .c_str());
+    }
+  }
+}
+
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
   std::istringstream in(list);
@@ -91,6 +105,8 @@ bool parse(int argc, char** argv, Options* options, Curve* curve) {
       curve->tokens.clear();
       for (const std::string& number : split(value))
         curve->tokens.push_back(std::clamp(std::atoi(number.c_str()), 1, 4096));
+    } else if (flag == "--tiles") {
+      curve->tiles = value == "only";
     } else if (!options->parse(flag, value)) {
       return false;
     }
@@ -106,9 +122,13 @@ int main(int argc, char** argv) {
   Options options;
   Curve curve;
   if (!parse(argc, argv, &options, &curve)) {
-    std::fprintf(stderr, "usage: expert_curve [--formats q4_0,...] [--tokens 1,2,...] %s\n",
+    std::fprintf(stderr, "usage: expert_curve [--formats q4_0,...] [--tokens 1,2,...] [--tiles only] %s\n",
                  Options::usage().c_str());
     return 2;
+  }
+  if (curve.tiles) {
+    print_tiles(options, curve);
+    return 0;
   }
   Bench bench(options);
   if (!bench.measure_peaks()) return 1;

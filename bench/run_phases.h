@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "kernels/exec.h"
 
 namespace sluice::bench {
 
@@ -28,6 +29,7 @@ struct Options {
   int rounds = 1;
   std::string schedule = "resident";
   std::string kv_dtype = "auto";
+  std::string isa = kernels::name(kernels::best_isa());
   bool probe = true;
   bool json = false;
 };

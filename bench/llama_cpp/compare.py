@@ -36,6 +36,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=0, help="of every column; 0: 9 of batch 1, 3 to 5 of others")
     parser.add_argument("--quick", action="store_true", help="q4_k_m alone, 4 layers, 3 pairs of batch 1, 1 of others")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--isa", choices=list(llama_build.ISAS), default="native",
+                        help="hold both engines to this instruction set")
     parser.add_argument("--tune", action="store_true", help="first find llama.cpp's best flags on this machine")
     parser.add_argument("--sluice", type=Path, default=ROOT / "build/release/bench/engine_bench",
                         help="engine_bench of the build to measure")
@@ -151,17 +153,19 @@ def machine(options: argparse.Namespace) -> dict:
         names = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
     return {"cpu": names[0] if names else platform.machine(), "cores": os.cpu_count(), "threads": options.threads,
             "kernel": platform.release(), "llama_cpp_python": llama_build.VERSION,
-            "llama_cpp_build": " ".join(llama_build.FLAGS), "sluice": str(options.sluice),
+            "llama_cpp_build": " ".join(llama_build.options()), "sluice": str(options.sluice),
             "sluice_flags": options.sluice_flags, "load": os.getloadavg()}
 
 
 def main() -> int:
     options = parse()
+    os.environ["SLUICE_BENCH_ISA"] = options.isa
     llama_build.install()
     logs = llama_build.cache() / "logs"
     logs.mkdir(exist_ok=True)
     llama = engines.LlamaCpp(options.threads, logs)
-    sluice = engines.Sluice(options.sluice, options.threads, logs, options.sluice_flags.split())
+    sluice = engines.Sluice(options.sluice, options.threads, logs, options.sluice_flags.split()
+                            + ([] if options.isa == "native" else ["--isa", options.isa]))
     results = options.results or llama_build.cache() / time.strftime("results-%Y%m%d-%H%M%S.json")
     if options.tune:
         tune.search(llama, quiet.Quiet(options.quiet, options.patience), options.formats, jobs_of(options))

@@ -15,9 +15,14 @@ VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 NAME = f"llama_cpp_python-{VERSION}"
 TARGETS = ("llama-bench", "llama-batched-bench")
-# As llama.cpp builds itself, but for what a benchmark has no use of. GGML_NATIVE is -march=native.
-FLAGS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_SERVER=OFF",
+# As llama.cpp builds itself, but for what a benchmark has no use of.
+FLAGS = ("-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_SERVER=OFF",
          "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
+
+# By sluice's names of instruction sets; native is -march=native, the others leave out what is above them.
+ISAS = {"native": ("-DGGML_NATIVE=ON",), "avx2": ("-DGGML_NATIVE=OFF",),
+        "avx512_bf16": ("-DGGML_NATIVE=OFF", "-DGGML_AVX512=ON", "-DGGML_AVX512_VBMI=ON", "-DGGML_AVX512_VNNI=ON",
+                        "-DGGML_AVX512_BF16=ON")}
 
 
 def cache() -> Path:
@@ -32,8 +37,18 @@ def source() -> Path:
     return cache() / NAME
 
 
+def build_folder() -> Path:
+    isa = os.environ.get("SLUICE_BENCH_ISA", "native")
+    return cache() / ("build" if isa == "native" else f"build-{isa}")
+
+
 def program(name: str) -> Path:
-    return cache() / "build" / "bin" / name
+    return build_folder() / "bin" / name
+
+
+def options() -> tuple:
+    isa = os.environ.get("SLUICE_BENCH_ISA", "native")
+    return FLAGS + ISAS[isa] + (compilers() if isa == "native" else ())
 
 
 def run(what: str, command: list, log: Path) -> None:
@@ -76,18 +91,18 @@ def compilers() -> tuple:
 
 
 def install() -> None:
-    build, options = cache() / "build", FLAGS + compilers()
+    build, wanted = build_folder(), options()
     done = build / "built"
-    if done.exists() and done.read_text() == repr(options + TARGETS):
+    if done.exists() and done.read_text() == repr(wanted + TARGETS):
         return
     download()
     shutil.rmtree(build, ignore_errors=True)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     run("configuring llama.cpp",
-        ["cmake", "-S", source() / "vendor" / "llama.cpp", "-B", build, *generator, *options], cache() / "configure.log")
+        ["cmake", "-S", source() / "vendor" / "llama.cpp", "-B", build, *generator, *wanted], cache() / "configure.log")
     run("building llama.cpp", ["cmake", "--build", build, "-j", str(os.cpu_count()), "--target", *TARGETS],
         cache() / "build.log")
-    done.write_text(repr(options + TARGETS))
+    done.write_text(repr(wanted + TARGETS))
 
 
 if __name__ == "__main__":

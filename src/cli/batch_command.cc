@@ -138,7 +138,7 @@ class BatchRun {
   std::optional<batch::Scorer> scorer_;
 };
 
-std::optional<batch::MachineLimits> machine_limits(const BatchFlags& flags) {
+std::optional<hardware::Hardware> this_machine(const BatchFlags& flags) {
   if (flags.no_probe) return std::nullopt;
   const int threads = flags.engine.options.threads;
   const std::string cache = hardware_cache_path(threads);
@@ -150,7 +150,7 @@ std::optional<batch::MachineLimits> machine_limits(const BatchFlags& flags) {
                  probed.error().message.c_str());
     return std::nullopt;
   }
-  return limits_of(probed->hardware);
+  return probed->hardware;
 }
 
 int batch_command(const BatchFlags& flags) {
@@ -172,10 +172,10 @@ int batch_command(const BatchFlags& flags) {
   batch::ReportInput report;
   report.model =
       flags.served_model_name.empty() ? model_name(flags.model) : flags.served_model_name;
-  report.limits = machine_limits(flags);
-  if (report.limits) {
-    options->host_rates = {.flops_per_second = report.limits->flops_per_second,
-                           .bytes_per_second = report.limits->read_bytes_per_second};
+  const auto machine = this_machine(flags);
+  if (const auto limits = machine ? limits_of(*machine, "f32") : std::nullopt; limits) {
+    options->host_rates = {.flops_per_second = limits->flops_per_second,
+                           .bytes_per_second = limits->read_bytes_per_second};
   }
   options->seed = flags.seed;
   options->per_request_experts = scorer.has_value();
@@ -183,6 +183,7 @@ int batch_command(const BatchFlags& flags) {
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
   auto engine = load_engine(flags.model, *options, report.load_seconds);
   if (!engine) return fail(engine.error());
+  if (machine) report.limits = limits_of(*machine, (*engine)->block_weights() ? "int8" : "f32");
 
   BatchRun run(flags, **job, **engine);
   if (const Status ready = run.prepare(std::move(scorer)); !ready)

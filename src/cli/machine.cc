@@ -33,16 +33,16 @@ Result<probe::Probed> measured_hardware(const std::string& cache_path, int threa
   return probe::load_or_probe(cache_path, options);
 }
 
-std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware) {
+std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware,
+                                              const std::string& dtype) {
   const hardware::Level* host = hardware.find(hardware::LevelKind::kHost);
   if (host == nullptr || !host->compute) return std::nullopt;
-  // Products with float formats run in f32. Those with block formats run in whole numbers, which
-  // can be faster: a run of theirs that compute binds may show more than the whole of this limit.
-  const auto peak = host->compute->peak_flops.find("f32");
+  auto peak = host->compute->peak_flops.find(dtype);
+  if (peak == host->compute->peak_flops.end()) peak = host->compute->peak_flops.find("f32");
   if (peak == host->compute->peak_flops.end()) return std::nullopt;
   batch::MachineLimits limits;
   limits.name = host->compute->model;
-  limits.dtype = "f32";
+  limits.dtype = peak->first;
   limits.measured = hardware.source == hardware::Source::kMeasured;
   limits.read_bytes_per_second = host->read_bytes_per_second;
   limits.flops_per_second = peak->second;

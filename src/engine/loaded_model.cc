@@ -69,7 +69,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   SLUICE_ASSIGN(const models::WeightNeeds needs,
                 models::weight_needs(config, *model->files.family, checkpoint, quantization));
   FitWishes wishes = wishes_of(options);
-  wishes.block_weights = needs.block_weights;
+  wishes.block_weights = model->block_weights = needs.block_weights;
   wishes.stored = needs.stored;
   SLUICE_ASSIGN(model->plan, fit_plan(config, needs.bytes, wishes,
                                       {.available_memory = available_host_memory(),

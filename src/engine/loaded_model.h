@@ -23,6 +23,7 @@ struct LoadedModel {
   ModelFiles files;
   plan::Plan plan;
   std::string fingerprint;
+  bool block_weights = false;
   std::unique_ptr<base::ThreadTeam> team;
   memory::Arena weight_arena, activation_arena;
   memory::KvCache cache;

@@ -37,6 +37,7 @@ class Running : public Engine {
   const text::Tokenizer* tokenizer() const override;
   const text::ChatTemplate* chat_template() const override;
   const std::string& fingerprint() const override { return model_->fingerprint; }
+  bool block_weights() const override { return model_->block_weights; }
   const EngineStats& stats() const override { return stats_; }
 
  private:

@@ -29,8 +29,20 @@ struct PanelList {
 using BlockPanels = void (*)(const PanelList& panels, int64_t cols, const std::byte* const* rows,
                              int64_t tokens, float* out, int64_t ld_out);
 
+// How an ISA tiles products with a format, for to_string(): no choice changes a bit of the result.
+struct BlockTiles {
+  int tokens;              // of a register tile, at most
+  int panels;              // of a register tile, at most
+  int64_t few_tokens;      // up to these, panels go from end to end; more go slab by slab
+  int64_t panels_few;      // taken apart together with few tokens
+  int64_t panels_many;     // and with more
+  int64_t slab_cols;       // values of K
+  int64_t matrix_tokens;   // from these on the matrix unit multiplies; 0: there is none
+};
+
 struct BlockTable {
   BlockPanels panels[tensor::kDTypes];  // null for float formats
+  BlockTiles tiles[tensor::kDTypes];
   // One row of `cols` values, whole spans, into QuantizedRows' form.
   void (*quantize_row)(const float* x, int64_t cols, std::byte* row);
 };

@@ -21,6 +21,18 @@ std::string to_string(const GemmPlan& plan) {
          std::to_string(plan.tokens_per_item) + " tokens";
 }
 
+std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens) {
+  const BlockTiles& tiles = ops.blocks->tiles[static_cast<size_t>(dtype)];
+  const bool few = tokens <= tiles.few_tokens;
+  const std::string how = (few ? "panels end to end, " : "slab by slab, ") +
+                          std::to_string(few ? tiles.panels_few : tiles.panels_many) +
+                          " at once, " + std::to_string(tiles.slab_cols) + " of K, ";
+  if (tiles.matrix_tokens > 0 && tokens >= tiles.matrix_tokens) return how + "matrix unit";
+  const int64_t count = (tokens + tiles.tokens - 1) / tiles.tokens;
+  const int64_t largest = (tokens + count - 1) / std::max<int64_t>(count, 1);
+  return how + "tiles of " + std::to_string(largest) + " x " + std::to_string(tiles.panels);
+}
+
 int max_tile_tokens(const OpTable& ops, tensor::DType dtype, int size_log2) {
   int tokens = kMaxTileTokens;
   while (ops.gemm[static_cast<size_t>(dtype)][size_log2][tokens] == nullptr) --tokens;

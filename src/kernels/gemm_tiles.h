@@ -30,6 +30,10 @@ GemmPlan plan_gemm(int64_t panels, int64_t tokens, int threads);
 
 std::string to_string(const GemmPlan& plan);
 
+// How `tokens` of an item meet the panels of a block format: "slabs of 256, 2 panels at once, tiles of
+// 6 x 2" and the like. A function of (format, ISA, tokens) alone.
+std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens);
+
 // The largest number of tokens in a tile of at least 2^size_log2 panels.
 int max_tile_tokens(const OpTable& ops, tensor::DType dtype, int size_log2);
 

@@ -99,3 +99,12 @@ void block_panels(const PanelList& panels, int64_t cols, const std::byte* const*
     return by_slabs<VectorSlabs, kDType>(panels, cols, rows, tokens, out, ld_out);
   by_panels<VectorSlabs, kDType>(panels, cols, rows, tokens, out, ld_out);
 }
+
+template <int kDType>
+constexpr BlockTiles tiles_of() {
+  using K = KindOf<kDType>;
+  return {slab_tokens(K::kMaxCode), kTilePanels,
+          kFewTokens,               kSlabPanels,
+          kPanelsAtOnce,            kSlabCols,
+          has_matrix_unit<K>() ? kTokensForMatrixUnit : 0};
+}

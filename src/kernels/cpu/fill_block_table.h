@@ -4,6 +4,7 @@ template <int kDType>
 constexpr void fill_panels(BlockTable& table) {
   if constexpr (kDType < tensor::kDTypes) {
     table.panels[kDType] = &block_panels<kDType>;
+    table.tiles[kDType] = tiles_of<kDType>();
     fill_panels<kDType + 1>(table);
   }
 }

@@ -64,6 +64,11 @@ void block_panels(const PanelList& panels, int64_t cols, const std::byte* const*
     one_panel<kDType>(panels.at[p], cols, rows, tokens, out + p * kPanelRows, ld_out);
 }
 
+template <int kDType>
+constexpr BlockTiles tiles_of() {
+  return {1, 1, kMaxItemTokens, 1, 1, tensor::kBlockTraits[kDType].group, 0};
+}
+
 void quantize_row(const float* x, int64_t cols, std::byte* row) {
   const float magic = 0x1.8p23f;  // added and taken away again: rounds to the nearest whole
   for (int64_t k = 0; k < cols; k += kSpan) {
