@@ -36,9 +36,10 @@ inline float max_of_lanes(const F16& a) {
   return top;
 }
 
-// 2^n of whole n in [-126, 127].
+// 2^n of whole n in [-126, 127]; any number where n is none.
 inline F16 power_of_two(const F16& n) {
-  SLUICE_LANES(__builtin_bit_cast(float, (static_cast<int32_t>(n.v[i]) + 127) << 23));
+  SLUICE_LANES(__builtin_bit_cast(
+      float, ((n.v[i] == n.v[i] ? static_cast<int32_t>(n.v[i]) : 0) + 127) << 23));
 }
 // 0 where x < limit, else y.
 inline F16 zero_below(const F16& x, float limit, const F16& y) {
