@@ -141,6 +141,20 @@ Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family
   return needs;
 }
 
+namespace {
+
+// The first entry of the table behind that of slot `i`, or null.
+const weights::TensorEntry* entry_behind(const std::vector<TensorSlot>& table, size_t i,
+                                         const weights::Checkpoint& checkpoint) {
+  const weights::TensorEntry* entry = checkpoint.find(table[i].name);
+  for (size_t j = i + 1; j < table.size(); ++j) {
+    if (const auto* other = checkpoint.find(table[j].name); other != entry) return other;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
                                   const weights::Checkpoint& checkpoint,
                                   const Quantization& quantization, memory::Arena& arena,
@@ -154,13 +168,19 @@ Result<ModelWeights> load_weights(const ModelConfig& config, const Family& famil
   const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
   SLUICE_ASSIGN(const WeightNeeds needs, weight_needs(config, family, checkpoint, quantization));
   Room room(arena.allocate("weights", needs.bytes, kernels::kPackAlignment));
+  const weights::TensorEntry* before = nullptr;
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
     const weights::TensorEntry* entry = checkpoint.find(tensor.name);
-    // A stack of experts is read in parts, one after another.
+    // A stack of experts is read in parts, one after another; while they are packed, the entry
+    // behind the stack comes from the disk.
     const weights::TensorEntry* next =
         i + 1 < table.size() ? checkpoint.find(table[i + 1].name) : nullptr;
-    if (next != nullptr && next != entry) checkpoint.prefetch(*next);
+    if (entry != before) {
+      if (before == nullptr) checkpoint.prefetch(*entry);
+      if (const auto* after = entry_behind(table, i, checkpoint)) checkpoint.prefetch(*after);
+      before = entry;
+    }
     SLUICE_ASSIGN(const tensor::TensorView stored, checkpoint.view(*entry));
     const tensor::TensorView view = part_of(stored, tensor);
     const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
