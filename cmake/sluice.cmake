@@ -29,6 +29,16 @@ if(SLUICE_SANITIZE)
   add_link_options(-fsanitize=${SLUICE_SANITIZE})
 endif()
 
+# sluice_platform_file(name): sets `name` to name_linux.cc on Linux, elsewhere to the stub
+# name_none.cc.
+function(sluice_platform_file name)
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(${name} ${name}_linux.cc PARENT_SCOPE)
+  else()
+    set(${name} ${name}_none.cc PARENT_SCOPE)
+  endif()
+endfunction()
+
 # sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs)
 # One static library per folder under src/, and one test program for the tests beside its sources.
 function(sluice_library folder)

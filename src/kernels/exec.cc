@@ -21,7 +21,7 @@ namespace avx512_bf16 {
 extern const OpTable kTable;
 }
 namespace amx_int8 {
-extern const OpTable kTable;
+extern const BlockTable kBlockTable;
 }
 
 namespace {
@@ -95,6 +95,21 @@ std::span<const Isa> available_isas() {
 
 Isa best_isa() { return available_isas().back(); }
 
+namespace {
+
+// The tiles multiply whole numbers; all else is as without them.
+const OpTable& amx_table() {
+  static const OpTable table = [] {
+    OpTable with_tiles = avx512_bf16::kTable;
+    with_tiles.isa = Isa::kAmxInt8;
+    with_tiles.blocks = &amx_int8::kBlockTable;
+    return with_tiles;
+  }();
+  return table;
+}
+
+}  // namespace
+
 const OpTable& op_table(Isa isa) {
   SLUICE_CHECK(cpu_runs(isa), "an ISA that this CPU runs");
   switch (isa) {
@@ -107,7 +122,7 @@ const OpTable& op_table(Isa isa) {
     case Isa::kAvx512Bf16:
       return avx512_bf16::kTable;
     case Isa::kAmxInt8:
-      return amx_int8::kTable;
+      return amx_table();
   }
   base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
 }
