@@ -15,10 +15,6 @@ constexpr int64_t kMaxItemTokens = 72;
 // The panels that share one gathering of the tokens.
 constexpr int64_t kMaxBlockPanels = 8;
 
-// out[t * ld_out + p * 16 + lane] = sum over K of panel p's row `lane` times row t of quantized
-// activations, for all panels of the list. By groups of K in order, each output is one chain:
-//   acc = fma(float(sum of v(c) * code) * scale, row's scale, acc)
-//   acc = fma(-row's scaled sum, min, acc)             where the format has a minimum
 struct PanelList {
   const std::byte* const* at;
   int64_t count;
@@ -26,18 +22,24 @@ struct PanelList {
   const std::byte* const* next;
   int64_t next_count;
 };
+
+// out[t * ld_out + p * 16 + lane] = sum over K of panel p's row `lane` times row t of quantized
+// activations, for all panels of the list. By groups of K in order, each output is one chain:
+//   acc = fma(float(sum of v(c) * code) * scale, row's scale, acc)
+//   acc = fma(-row's scaled sum, min, acc)             where the format has a minimum
 using BlockPanels = void (*)(const PanelList& panels, int64_t cols, const std::byte* const* rows,
                              int64_t tokens, float* out, int64_t ld_out);
 
-// How an ISA tiles products with a format, for to_string(): no choice changes a bit of the result.
+// How an ISA tiles products with a format, to be printed (block_tiling() of gemm_tiles.h). No
+// choice changes a bit of the result.
 struct BlockTiles {
-  int tokens;              // of a register tile, at most
-  int panels;              // of a register tile, at most
-  int64_t few_tokens;      // up to these, panels go from end to end; more go slab by slab
-  int64_t panels_few;      // taken apart together with few tokens
-  int64_t panels_many;     // and with more
-  int64_t slab_cols;       // values of K
-  int64_t matrix_tokens;   // from these on the matrix unit multiplies; 0: there is none
+  int tokens;             // of a register tile, at most
+  int panels;             // of a register tile, at most
+  int64_t few_tokens;     // up to these, panels go from end to end; more go slab by slab
+  int64_t panels_few;     // taken apart together with few tokens
+  int64_t panels_many;    // and with more
+  int64_t slab_cols;      // values of K
+  int64_t matrix_tokens;  // from these on the matrix unit multiplies; 0: there is none
 };
 
 struct BlockTable {

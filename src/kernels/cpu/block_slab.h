@@ -1,7 +1,7 @@
-// Products of some panels with many tokens, a slab of K at a time: the tokens' codes are gathered,
-// each panel's are taken apart, and both then lie in the L1 cache while all meet all.
+// A slab of K: the tokens' codes are gathered, each panel's are taken apart, and both then lie in
+// the L1 cache while all meet all.
 
-constexpr int kMaxBlockTile = 8;  // tokens
+constexpr int kMaxBlockTile = 8;    // tokens
 constexpr int64_t kSlabPanels = 4;  // at most
 constexpr int kSlabSpans = 8;
 constexpr int kSlabCols = kSlabSpans * kSpan;
@@ -15,8 +15,8 @@ struct alignas(64) WeightSlab {
   float min[kSlabGroups * kPanelRows];
 };
 
-// Sends for the slabs that come next, some lines at each step with the present ones: all at once would fill the
-// queues and hold up the loads.
+// Sends for the slabs that come next, some lines at each step with the present ones: all at once
+// would fill the queues and hold up the loads.
 struct Ahead {
   const std::byte* codes[kSlabPanels] = {};
   int64_t panels = 0;
@@ -76,8 +76,7 @@ void prefetch_scales(const std::byte* panel, int64_t cols, int64_t first_span) {
   using F = Format<kDType>;
   constexpr int64_t kUnit = scale_unit_cols(F::kTraits) / kSpan;
   constexpr int64_t kUnitBytes = scale_unit_bytes(F::kTraits);
-  const std::byte* scales =
-      panel + code_bytes(F::kTraits, cols) + first_span / kUnit * kUnitBytes;
+  const std::byte* scales = panel + code_bytes(F::kTraits, cols) + first_span / kUnit * kUnitBytes;
   for (int64_t at = 0; at < (kSlabSpans + kUnit - 1) / kUnit * kUnitBytes; at += 64)
     __builtin_prefetch(scales + at, 0, 2);
 }
@@ -97,8 +96,8 @@ void gather(const std::byte* const* rows, int64_t tokens, int64_t cols, int64_t 
             int64_t spans, TokenSlab& slab) {
   constexpr int kBytes = kWantsPairs<K> ? 2 : 1;
   constexpr int kEights = K::kHalves * kSlabSpans / 8;
-  const int64_t codes_at = (kWantsPairs<K> ? QuantizedRows::pairs_at(cols) : 0) +
-                           first_span * kSpan * kBytes;
+  const int64_t codes_at =
+      (kWantsPairs<K> ? QuantizedRows::pairs_at(cols) : 0) + first_span * kSpan * kBytes;
   const int64_t scale_at = QuantizedRows::field_at(cols, QuantizedRows::kScale) + first_span * 4;
   const int64_t group_at = first_span * K::kHalves * 4;
   for (int64_t t = 0; t < tokens; ++t) {

@@ -1,5 +1,5 @@
-// acc[t][p] += one span of 32 values of K, for T tokens and P panels at once: what the products with
-// block formats share, wherever codes and activations come from.
+// acc[t][p] += one span of 32 values of K, for T tokens and P panels at once, over an ISA's
+// dot_span().
 
 // What the inner loop needs to know of a format once its codes are bytes.
 template <int kMaxCode_, int kOffset_, int kGroup_, bool kHasMin_>
@@ -25,9 +25,10 @@ constexpr QuantizedRows::Field field_of_scaled_sum() {
   return K::kHalves == 1 ? QuantizedRows::kScaledSum : QuantizedRows::kScaledHalfSum;
 }
 
-// Weights say codes(Constant<step>()), scale(half) and min(half) of the span's groups. Tokens say
-// codes(t) and pairs(t) of the span, start<K>(t, half), which the sum of the products begins with,
-// scale(t) and minus_scaled_sum<K>(t, half).
+// Weights and tokens come from slabs (block_slab_tile.h). Weights say codes(Constant<step>()),
+// scale(half) and min(half) of the span's groups. Tokens say codes(t) and pairs(t) of the span,
+// start<K>(t, half), which the sum of the products begins with, scale(t) and minus_scaled_sum<K>(t,
+// half).
 template <class K, int T, int P, class Weights, class Tokens>
 SLUICE_INLINE void add_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&acc)[T][P]) {
   for_constants<0, K::kHalves>([&]<int kHalf>(Constant<kHalf>) SLUICE_LAMBDA_INLINE {

@@ -34,7 +34,7 @@ SLUICE_INLINE void add_halves(Sums& sums, const CodeRegister (&halves)[kCodeRegi
   }
 }
 
-// Pairs of s16: codes that two products of which overflow an s16.
+// Pairs of s16, for codes of which two products may overflow an s16.
 template <int kStep, int T, class Tokens>
 SLUICE_INLINE void add_wide(const Codes& w, const Tokens& tokens, Sums (&sums)[T]) {
   CodeRegister even[kCodeRegisters], odd[kCodeRegisters];
