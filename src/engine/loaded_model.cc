@@ -34,11 +34,11 @@ Status reserve_cache(LoadedModel& model) {
   return {};
 }
 
-Status reserve_activations(LoadedModel& model, bool block_weights) {
+Status reserve_activations(LoadedModel& model) {
   const models::ActivationLimits limits{.rows = model.plan.max_num_tokens,
                                         .logit_rows = model.plan.logit_rows,
                                         .context = model.plan.max_seq_len,
-                                        .block_weights = block_weights};
+                                        .block_weights = model.block_weights};
   SLUICE_ASSIGN(model.activation_arena,
                 memory::Arena::create(model.plan.activation_bytes, {.huge_pages = true}));
   for (int64_t i = 0; i < model.plan.micro_batches(); ++i) {
@@ -74,7 +74,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   SLUICE_ASSIGN(model->plan, fit_plan(config, needs.bytes, wishes,
                                       {.available_memory = available_host_memory(),
                                        .cores = available_cores()}));
-  SLUICE_TRY(reserve_activations(*model, needs.block_weights));
+  SLUICE_TRY(reserve_activations(*model));
   SLUICE_TRY(reserve_cache(*model));
   // Whoever uses all cores loses nothing by staying on them.
   const std::vector<int>& cores = base::allowed_cores();
