@@ -11,8 +11,8 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "engine/host_memory.h"
-#include "run_phases.h"
 #include "probe/probe.h"
+#include "run_phases.h"
 
 namespace {
 
@@ -22,8 +22,7 @@ using namespace sluice::bench;
 // The machine's rates, from a team of the same size as the engine's.
 class Machine {
  public:
-  Machine(int threads, kernels::Isa isa)
-      : team_(threads), exec_{&kernels::op_table(isa), &team_} {}
+  Machine(int threads, kernels::Isa isa) : team_(threads), exec_{&kernels::op_table(isa), &team_} {}
   probe::CpuRates measure() {
     return must(probe::measure_cpu(exec_, int64_t{1} << 30, 60, &probe::wall_seconds));
   }
@@ -106,7 +105,8 @@ void print_row(int64_t batch, const char* name, const Json& json) {
 
 void run(const Options& options, engine::Engine& engine) {
   std::unique_ptr<Machine> machine;
-  if (options.probe) machine = std::make_unique<Machine>(options.threads, *kernels::parse_isa(options.isa));
+  if (options.probe)
+    machine = std::make_unique<Machine>(options.threads, *kernels::parse_isa(options.isa));
   Runs runs(options, engine);
   (void)runs.prefill(1);  // the first touches its pages
   if (!options.json) print_heading(options, engine.plan().kv_dtype);

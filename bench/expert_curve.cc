@@ -1,7 +1,8 @@
 // A layer's experts from one token each to hundreds, format by format: what was reached beside what
 // the machine allows, which is memory for few tokens and arithmetic for many.
 //
-//   expert_curve [--formats q4_0,q8_0,...] [--tokens 1,2,...] [--tiles only] [kernels_bench's options]
+//   expert_curve [--formats q4_0,q8_0,...] [--tokens 1,2,...] [--tiles only] [kernels_bench's
+//   options]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -122,7 +123,8 @@ int main(int argc, char** argv) {
   Options options;
   Curve curve;
   if (!parse(argc, argv, &options, &curve)) {
-    std::fprintf(stderr, "usage: expert_curve [--formats q4_0,...] [--tokens 1,2,...] [--tiles only] %s\n",
+    std::fprintf(stderr,
+                 "usage: expert_curve [--formats q4_0,...] [--tokens 1,2,...] [--tiles only] %s\n",
                  Options::usage().c_str());
     return 2;
   }

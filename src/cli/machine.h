@@ -18,8 +18,8 @@ std::string hardware_cache_path(int threads);
 // Measured now, or when the file at `cache_path` was written. `threads`: as above.
 Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads);
 
-// What the report and the trace hold a run against: arithmetic in "f32", or in "int8" where products
-// run in whole numbers. Nothing when the machine has no such figures.
+// What the report and the trace hold a run against: arithmetic in "f32", or in "int8" where
+// products run in whole numbers. Nothing when the machine has no such figures.
 std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware,
                                               const std::string& dtype);
 

@@ -48,67 +48,68 @@ void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
                     const int32_t* token_of_slot, const float* x, int64_t ld_x, float* hidden,
                     int64_t ld_hidden, const QuantizedRows* quantized) {
   const auto panels_of = [](const ExpertGroup& group) { return group.gate->panels(); };
-  over_groups(
-      exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
-        const PackedMatrix& gate = *group.gate;
-        const PackedMatrix& up = *group.up;
-        SLUICE_CHECK(gate.dtype == up.dtype && gate.rows == up.rows && gate.cols == up.cols,
-                     "gate and up have one shape and dtype");
-        const Item item = cut(plan, index, gate.panels(), group.tokens);
-        if (item.tokens <= 0) return;
-        ItemRows rows(gate, x, ld_x, quantized);
-        const int64_t first_slot = group.first_slot + item.first_token;
-        for (int64_t t = 0; t < item.tokens; ++t) rows.set(t, token_of_slot[first_slot + t]);
-        const int64_t bytes = panel_bytes(gate.dtype, gate.cols);
-        rows.for_each(
-            *exec.ops, gate, item.panels * 2, 2,
-            [&](int64_t panel, int64_t count, int64_t p) {
-              const int64_t first = item.first_panel + panel / 2;
-              return p < count / 2 ? gate.data + (first + p) * bytes
-                                   : up.data + (first + p - count / 2) * bytes;
-            },
-            item.tokens,
-            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile,
-                int64_t ld) {
-              const int64_t row = (item.first_panel + panel / 2) * kPanelRows;
-              const int64_t n = std::min(count / 2 * kPanelRows, gate.rows - row);
-              for (int64_t t = 0; t < tokens; ++t) {
-                const float* from = tile + t * ld;
-                exec.ops->silu_mul(from, from + count / 2 * kPanelRows, n,
-                                   hidden + (first_slot + token + t) * ld_hidden + row);
-              }
-            });
-      });
+  over_groups(exec, groups, panels_of,
+              [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
+                const PackedMatrix& gate = *group.gate;
+                const PackedMatrix& up = *group.up;
+                SLUICE_CHECK(gate.dtype == up.dtype && gate.rows == up.rows && gate.cols == up.cols,
+                             "gate and up have one shape and dtype");
+                const Item item = cut(plan, index, gate.panels(), group.tokens);
+                if (item.tokens <= 0) return;
+                ItemRows rows(gate, x, ld_x, quantized);
+                const int64_t first_slot = group.first_slot + item.first_token;
+                for (int64_t t = 0; t < item.tokens; ++t)
+                  rows.set(t, token_of_slot[first_slot + t]);
+                const int64_t bytes = panel_bytes(gate.dtype, gate.cols);
+                rows.for_each(
+                    *exec.ops, gate, item.panels * 2, 2,
+                    [&](int64_t panel, int64_t count, int64_t p) {
+                      const int64_t first = item.first_panel + panel / 2;
+                      return p < count / 2 ? gate.data + (first + p) * bytes
+                                           : up.data + (first + p - count / 2) * bytes;
+                    },
+                    item.tokens,
+                    [&](int64_t panel, int64_t count, int64_t token, int64_t tokens,
+                        const float* tile, int64_t ld) {
+                      const int64_t row = (item.first_panel + panel / 2) * kPanelRows;
+                      const int64_t n = std::min(count / 2 * kPanelRows, gate.rows - row);
+                      for (int64_t t = 0; t < tokens; ++t) {
+                        const float* from = tile + t * ld;
+                        exec.ops->silu_mul(from, from + count / 2 * kPanelRows, n,
+                                           hidden + (first_slot + token + t) * ld_hidden + row);
+                      }
+                    });
+              });
 }
 
 void expert_down(const Exec& exec, std::span<const ExpertGroup> groups, const float* hidden,
                  int64_t ld_hidden, float* out, int64_t ld_out, const QuantizedRows* quantized) {
   const auto panels_of = [](const ExpertGroup& group) { return group.down->panels(); };
-  over_groups(
-      exec, groups, panels_of, [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
-        const PackedMatrix& down = *group.down;
-        const Item item = cut(plan, index, down.panels(), group.tokens);
-        if (item.tokens <= 0) return;
-        ItemRows rows(down, hidden, ld_hidden, quantized);
-        const int64_t first_slot = group.first_slot + item.first_token;
-        for (int64_t t = 0; t < item.tokens; ++t) rows.set(t, first_slot + t);
-        const int64_t bytes = panel_bytes(down.dtype, down.cols);
-        rows.for_each(
-            *exec.ops, down, item.panels, 1,
-            [&](int64_t panel, int64_t, int64_t p) {
-              return down.data + (item.first_panel + panel + p) * bytes;
-            },
-            item.tokens,
-            [&](int64_t panel, int64_t count, int64_t token, int64_t tokens, const float* tile,
-                int64_t ld) {
-              const int64_t row = (item.first_panel + panel) * kPanelRows;
-              const int64_t n = std::min(count * kPanelRows, down.rows - row);
-              for (int64_t t = 0; t < tokens; ++t) {
-                const float* from = tile + t * ld;
-                std::copy(from, from + n, out + (first_slot + token + t) * ld_out + row);
-              }
-            });
-      });
+  over_groups(exec, groups, panels_of,
+              [&](const ExpertGroup& group, const GemmPlan& plan, int64_t index) {
+                const PackedMatrix& down = *group.down;
+                const Item item = cut(plan, index, down.panels(), group.tokens);
+                if (item.tokens <= 0) return;
+                ItemRows rows(down, hidden, ld_hidden, quantized);
+                const int64_t first_slot = group.first_slot + item.first_token;
+                for (int64_t t = 0; t < item.tokens; ++t) rows.set(t, first_slot + t);
+                const int64_t bytes = panel_bytes(down.dtype, down.cols);
+                rows.for_each(
+                    *exec.ops, down, item.panels, 1,
+                    [&](int64_t panel, int64_t, int64_t p) {
+                      return down.data + (item.first_panel + panel + p) * bytes;
+                    },
+                    item.tokens,
+                    [&](int64_t panel, int64_t count, int64_t token, int64_t tokens,
+                        const float* tile, int64_t ld) {
+                      const int64_t row = (item.first_panel + panel) * kPanelRows;
+                      const int64_t n = std::min(count * kPanelRows, down.rows - row);
+                      for (int64_t t = 0; t < tokens; ++t) {
+                        const float* from = tile + t * ld;
+                        std::copy(from, from + n, out + (first_slot + token + t) * ld_out + row);
+                      }
+                    });
+              });
 }
 
 }  // namespace sluice::kernels

@@ -8,8 +8,7 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16,
-                        Isa::kAmxInt8};
+constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16, Isa::kAmxInt8};
 
 TEST(Isas, SaysWhichOnesDoNotRunHere) {
   const auto have = available_isas();

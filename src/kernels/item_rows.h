@@ -37,7 +37,7 @@ class ItemRows {
     alignas(64) float tile[kMaxItemTokens * kLd];
     const BlockPanels product = ops.blocks->panels[static_cast<size_t>(w.dtype)];
     const std::byte* addresses[2][kMaxBlockPanels];
-    const auto find = [&](int64_t panel, const std::byte* (&found)[kMaxBlockPanels]) {
+    const auto find = [&](int64_t panel, const std::byte*(&found)[kMaxBlockPanels]) {
       const int64_t count = std::clamp<int64_t>(panels - panel, 0, kMaxBlockPanels);
       for (int64_t p = 0; p < count; ++p) found[p] = panel_at(panel, count, p);
       return count;

@@ -31,7 +31,8 @@ void multiply(const Exec& exec, const PackedMatrix& w, Rows range, const float* 
     for (int64_t t = 0; t < item_tokens; ++t) rows.set(t, from_token + t);
     const std::byte* base = w.data + (first_panel + from_panel) * bytes;
     rows.for_each(
-        *exec.ops, w, item_panels, 1, [&](int64_t panel, int64_t, int64_t p) { return base + (panel + p) * bytes; }, item_tokens,
+        *exec.ops, w, item_panels, 1,
+        [&](int64_t panel, int64_t, int64_t p) { return base + (panel + p) * bytes; }, item_tokens,
         [&](int64_t panel, int64_t count, int64_t token, int64_t token_count, const float* tile,
             int64_t ld) {
           const int64_t row = (from_panel + panel) * kPanelRows;

@@ -21,13 +21,13 @@ struct ActivationLimits {
 
 // Views into an arena; rows are contiguous ([rows, width] with ld = width).
 struct Activations {
-  float* x = nullptr;         // [rows, hidden] the residual stream
-  float* normed = nullptr;    // [rows, hidden]
-  float* q = nullptr;         // [rows, q_heads * head_dim]
-  float* k = nullptr;         // [rows, kv_heads * head_dim]
-  float* v = nullptr;         // [rows, kv_heads * head_dim]
-  float* attended = nullptr;  // [rows, q_heads * head_dim]
-  float* inv_freq = nullptr;  // [rows, head_dim / 2], dynamic rope only
+  float* x = nullptr;          // [rows, hidden] the residual stream
+  float* normed = nullptr;     // [rows, hidden]
+  float* q = nullptr;          // [rows, q_heads * head_dim]
+  float* k = nullptr;          // [rows, kv_heads * head_dim]
+  float* v = nullptr;          // [rows, kv_heads * head_dim]
+  float* attended = nullptr;   // [rows, q_heads * head_dim]
+  float* inv_freq = nullptr;   // [rows, head_dim / 2], dynamic rope only
   kernels::RopeAngles angles;  // [rows, head_dim / 2] each, of the iteration, for every layer
   float* attend_scratch = nullptr;
 

@@ -6,7 +6,8 @@
 constexpr int kTileTokens = 16;
 constexpr int kSumTiles = 4;  // tiles 0 to 3; 4 and 5 hold tokens, 6 and 7 weights
 
-// The same address, of which the compiler knows nothing: it would keep one of its own for each token.
+// The same address, of which the compiler knows nothing: it would keep one of its own for each
+// token.
 SLUICE_INLINE const float* one_base(const float* address) {
   __asm__("" : "+r"(address));
   return address;
@@ -55,8 +56,8 @@ SLUICE_INLINE void scale_group(const WeightSlab& weights, const float* of_tokens
   }
 }
 
-// Multiplies `unit` while it scales the one before, of R tokens or fewer, whose last sums still wait
-// in tiles. The first has none before it, and past the last there is none to multiply.
+// Multiplies `unit` while it scales the one before, of R tokens or fewer, whose last sums still
+// wait in tiles. The first has none before it, and past the last there is none to multiply.
 template <class K, int R, bool kMultiplies, bool kScales>
 void run_unit(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_before,
               int64_t groups, int64_t ld_out, bool resume, Ahead& next) {
@@ -96,8 +97,8 @@ template <class K, bool kMultiplies>
 void run_after(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_before,
                int64_t groups, int64_t ld_out, bool resume, Ahead& next) {
   const auto run = [&]<int kRows>(Constant<kRows>) {
-    run_unit<K, kRows, kMultiplies, true>(unit, stage, before, stage_before, groups, ld_out,
-                                          resume, next);
+    run_unit<K, kRows, kMultiplies, true>(unit, stage, before, stage_before, groups, ld_out, resume,
+                                          next);
   };
   if (before.rows <= 4) return run(Constant<4>());
   if (before.rows <= 8) return run(Constant<8>());
@@ -161,8 +162,8 @@ struct MatrixSlabs {
           run_unit<K, 1, true, false>(unit, stages[which], unit, stages[1 - which], groups, ld_out,
                                       resume, next);
         } else {
-          run_after<K, true>(unit, stages[which], before, stages[1 - which], groups, ld_out,
-                             resume, next);
+          run_after<K, true>(unit, stages[which], before, stages[1 - which], groups, ld_out, resume,
+                             next);
         }
         before = unit;
         which = 1 - which;

@@ -1,5 +1,5 @@
-// AMX's tile registers, by the instructions' own names. As assembly: the intrinsics of g++ 12 do not
-// say which memory they read.
+// AMX's tile registers, by the instructions' own names. As assembly: the intrinsics of g++ 12 do
+// not say which memory they read.
 
 struct alignas(64) TileConfig {
   uint8_t palette;
@@ -21,13 +21,11 @@ SLUICE_INLINE void tile_zero() {
 // Rows `stride` bytes apart.
 template <int kTile>
 SLUICE_INLINE void tile_load(const void* from, int64_t stride) {
-  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile)
-                   : "memory");
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile) : "memory");
 }
 template <int kTile>
 SLUICE_INLINE void tile_store(void* to, int64_t stride) {
-  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile)
-                   : "memory");
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
 }
 // s32 [rows of a][16] += s8 a [rows][4 k] times s8 b [k][16][4].
 template <int kSum, int kA, int kB>

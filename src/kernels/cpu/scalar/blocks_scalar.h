@@ -47,8 +47,8 @@ void one_panel(const std::byte* panel, int64_t cols, const std::byte* const* row
         float& acc = out[t * ld_out + lane];
         acc = __builtin_fmaf(static_cast<float>(sum) * scale.v[lane], of_row, acc);
         if constexpr (kTraits.has_min) {
-          constexpr auto kField = kTraits.group == kSpan ? QuantizedRows::kScaledSum
-                                                         : QuantizedRows::kScaledHalfSum;
+          constexpr auto kField =
+              kTraits.group == kSpan ? QuantizedRows::kScaledSum : QuantizedRows::kScaledHalfSum;
           acc = __builtin_fmaf(row_word<float>(rows[t], cols, kField, k / kTraits.group),
                                min.v[lane], acc);
         }
