@@ -31,14 +31,27 @@ struct Compute {
   bool operator==(const Compute&) const = default;
 };
 
+// How a disk is read at its level's read_bytes_per_second, and how that is known.
+struct DiskReads {
+  int64_t request_bytes = 0;  // the smallest reads, and the fewest of them,
+  int64_t queue_depth = 0;    // under way at once, that reach it
+  std::string method;         // who read: "io_uring, direct"; "threads, page cache"
+  std::string directory;      // of the file system
+  Source source = Source::kStated;
+
+  bool operator==(const DiskReads&) const = default;
+};
+
 struct Level {
   std::string name;  // unique: "host", "cuda0", "nvme0"
   LevelKind kind = LevelKind::kHost;
   int64_t capacity_bytes = 0;
-  double read_bytes_per_second = 0.0;  // with all threads, far beyond the caches
+  double read_bytes_per_second = 0.0;  // with all threads, far beyond the caches; of a disk, as
+                                       // disk_reads says
   std::optional<double> write_bytes_per_second;
   std::optional<double> power_watts;
   std::optional<Compute> compute;
+  std::optional<DiskReads> disk_reads;  // of disks alone
 
   bool operator==(const Level&) const = default;
 };

@@ -27,6 +27,7 @@ Hardware workstation() {
   disk.capacity_bytes = int64_t{1} << 40;
   disk.read_bytes_per_second = 6.5e9;
   disk.power_watts = 8.0;
+  disk.disk_reads = DiskReads{1 << 20, 8, "io_uring, direct", "/data", Source::kMeasured};
   hardware.levels = {host, disk};
   hardware.links = {{"nvme0", "host", 6.1e9, 80.0}};
   return hardware;
@@ -42,6 +43,8 @@ TEST(HardwareJson, ComesBackAsItWas) {
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(*read, workstation());
   EXPECT_EQ(read->find(LevelKind::kDisk)->name, "nvme0");
+  EXPECT_EQ(read->find("nvme0")->disk_reads->queue_depth, 8);
+  EXPECT_FALSE(read->find("host")->disk_reads.has_value());
   EXPECT_EQ(read->find("host")->compute->peak_flops.at("int8"), 4.8e12);
   EXPECT_EQ(read->find("cuda0"), nullptr);
 }
@@ -69,6 +72,21 @@ TEST(HardwareJson, RefusesWhatItDoesNotKnowByName) {
   json = good;
   json["levels"][0]["compute"]["peak_flops"]["fp3"] = 1.0;
   EXPECT_THAT(error_of(json), HasSubstr("unknown field 'fp3'"));
+  json = good;
+  json["levels"][0]["disk_reads"] = json["levels"][1]["disk_reads"];
+  EXPECT_THAT(error_of(json), HasSubstr("levels[0]: only a disk has 'disk_reads'"));
+  json = good;
+  json["levels"][1]["disk_reads"]["queue_depth"] = 0;
+  EXPECT_THAT(error_of(json), HasSubstr("levels[1].disk_reads: 'queue_depth' must be positive"));
+  json = good;
+  json["levels"][1]["disk_reads"]["request_bytes"] = -4096;
+  EXPECT_THAT(error_of(json), HasSubstr("'request_bytes' must be positive"));
+  json = good;
+  json["levels"][1]["disk_reads"]["source"] = "hearsay";
+  EXPECT_THAT(error_of(json), HasSubstr("must be measured or stated, not 'hearsay'"));
+  json = good;
+  json["levels"][1]["disk_reads"].erase("method");
+  EXPECT_THAT(error_of(json), HasSubstr("method"));
   json = good;
   json["hardware_version"] = 2;
   EXPECT_THAT(error_of(json), HasSubstr("hardware_version 2"));

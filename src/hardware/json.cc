@@ -53,10 +53,30 @@ Result<Compute> read_compute(const Json& json, const std::string& where) {
   return compute;
 }
 
+Result<Source> read_source(const Json& json, const std::string& where) {
+  SLUICE_ASSIGN(const std::string source, field<std::string>(json, "source", where));
+  for (Source candidate : {Source::kMeasured, Source::kStated})
+    if (source == name(candidate)) return candidate;
+  return invalid(where, "'source' must be measured or stated, not '" + source + "'");
+}
+
+Result<DiskReads> read_disk_reads(const Json& json, const std::string& where) {
+  SLUICE_TRY(only(json, {"request_bytes", "queue_depth", "method", "directory", "source"}, where));
+  DiskReads reads;
+  SLUICE_ASSIGN(reads.request_bytes, field<int64_t>(json, "request_bytes", where));
+  if (reads.request_bytes <= 0) return invalid(where, "'request_bytes' must be positive");
+  SLUICE_ASSIGN(reads.queue_depth, field<int64_t>(json, "queue_depth", where));
+  if (reads.queue_depth <= 0) return invalid(where, "'queue_depth' must be positive");
+  SLUICE_ASSIGN(reads.method, field<std::string>(json, "method", where));
+  SLUICE_ASSIGN(reads.directory, field<std::string>(json, "directory", where));
+  SLUICE_ASSIGN(reads.source, read_source(json, where));
+  return reads;
+}
+
 Result<Level> read_level(const Json& json, const std::string& where) {
   SLUICE_TRY(only(json,
                   {"name", "kind", "capacity_bytes", "read_bytes_per_second",
-                   "write_bytes_per_second", "power_watts", "compute"},
+                   "write_bytes_per_second", "power_watts", "compute", "disk_reads"},
                   where));
   Level level;
   SLUICE_ASSIGN(level.name, field<std::string>(json, "name", where));
@@ -76,6 +96,10 @@ Result<Level> read_level(const Json& json, const std::string& where) {
   SLUICE_ASSIGN(level.power_watts, maybe_positive(json, "power_watts", where));
   if (json.contains("compute") && !json["compute"].is_null()) {
     SLUICE_ASSIGN(level.compute, read_compute(json["compute"], where + ".compute"));
+  }
+  if (json.contains("disk_reads") && !json["disk_reads"].is_null()) {
+    if (level.kind != LevelKind::kDisk) return invalid(where, "only a disk has 'disk_reads'");
+    SLUICE_ASSIGN(level.disk_reads, read_disk_reads(json["disk_reads"], where + ".disk_reads"));
   }
   return level;
 }
@@ -119,6 +143,13 @@ Json level_json(const Level& level) {
                            {"threads", level.compute->threads},
                            {"peak_flops", peaks}};
   }
+  if (level.disk_reads) {
+    json["disk_reads"] = Json{{"request_bytes", level.disk_reads->request_bytes},
+                              {"queue_depth", level.disk_reads->queue_depth},
+                              {"method", level.disk_reads->method},
+                              {"directory", level.disk_reads->directory},
+                              {"source", name(level.disk_reads->source)}};
+  }
   return json;
 }
 
@@ -152,12 +183,7 @@ Result<Hardware> from_json(const Json& json) {
   }
   Hardware hardware;
   SLUICE_ASSIGN(hardware.name, field<std::string>(json, "name", where));
-  SLUICE_ASSIGN(const std::string source, field<std::string>(json, "source", where));
-  if (source == name(Source::kMeasured)) {
-    hardware.source = Source::kMeasured;
-  } else if (source != name(Source::kStated)) {
-    return invalid(where, "'source' must be measured or stated, not '" + source + "'");
-  }
+  SLUICE_ASSIGN(hardware.source, read_source(json, where));
   SLUICE_ASSIGN(const size_t levels, array_size(json, "levels", kMaxLevels));
   for (size_t i = 0; i < levels; ++i) {
     const std::string at = "levels[" + std::to_string(i) + "]";
