@@ -1,27 +1,41 @@
 // sluice probe
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "base/units.h"
 #include "batch/bars.h"
 #include "cli/command.h"
 #include "cli/exit_codes.h"
 #include "cli/machine.h"
+#include "probe/disk_read.h"
 
 namespace sluice::cli {
 namespace {
 
 struct ProbeFlags {
   std::string output;
+  std::string disk_directory;  // empty: the cache's
   int threads = 0;
-  bool json = false, again = false;
+  bool json = false, again = false, disk = false;
 };
 
-void print(const probe::Probed& probed, const std::string& kept_at) {
+void print_disk(const hardware::DiskReads& reads) {
+  std::printf("  with        %s x %lld under way (%s, %s)\n",
+              base::format_bytes(static_cast<double>(reads.request_bytes)).c_str(),
+              static_cast<long long>(reads.queue_depth), reads.method.c_str(),
+              hardware::name(reads.source));
+  std::printf("  in          %s\n", reads.directory.c_str());
+}
+
+void print(const probe::Probed& probed, bool disk_now, const std::string& kept_at) {
   for (const hardware::Level& level : probed.hardware.levels) {
     std::printf("%s: %s\n", level.name.c_str(),
                 base::format_bytes(static_cast<double>(level.capacity_bytes)).c_str());
     std::printf("  reads       %s GB/s\n", batch::rate(level.read_bytes_per_second / 1e9).c_str());
+    if (level.disk_reads) print_disk(*level.disk_reads);
     if (!level.compute) continue;
     std::printf("  processor   %s, %d threads, %s\n", level.compute->model.c_str(),
                 level.compute->threads, level.compute->isa.c_str());
@@ -30,26 +44,73 @@ void print(const probe::Probed& probed, const std::string& kept_at) {
                   batch::rate(peak / 1e9).c_str(), dtype.starts_with("int") ? "op" : "FLOP");
     }
   }
-  std::printf("%s\n",
-              probed.from_cache ? ("measured before, kept in " + kept_at).c_str() : "measured now");
+  const bool disk_before = !disk_now && probed.hardware.find(hardware::LevelKind::kDisk) != nullptr;
+  if (probed.from_cache) {
+    std::printf("measured before, kept in %s%s\n", kept_at.c_str(),
+                disk_now ? "; the disk now" : "");
+  } else {
+    std::printf("measured now%s\n", disk_before ? "; the disk before" : "");
+  }
+}
+
+// Disks that were measured before: measuring the processor again says nothing about them.
+void keep_disks(hardware::Hardware& hardware, const std::string& cache) {
+  const auto before = hardware::read_file(cache);
+  if (!before || before->source != hardware::Source::kMeasured) return;
+  for (const hardware::Level& level : before->levels) {
+    const bool known = hardware.find(level.name) != nullptr;
+    if (level.kind == hardware::LevelKind::kDisk && !known) hardware.levels.push_back(level);
+  }
+}
+
+Result<probe::DiskReadRates> measure_disk(std::string directory, const std::string& cache) {
+  if (directory.empty()) {
+    if (cache.empty()) {
+      return Error{ErrorCode::kInvalid,
+                   "there is no cache directory whose disk to measure; name one with --disk DIR"};
+    }
+    directory = std::filesystem::path(cache).parent_path().string();
+    std::error_code ignored;  // measuring tells
+    std::filesystem::create_directories(directory, ignored);
+  }
+  std::fprintf(stderr, "sluice: measuring the disk under '%s' with a file of 512 MiB\n",
+               directory.c_str());
+  auto rates = probe::measure_disk_read({.directory = directory});
+  if (rates.ok() && !rates->notes.empty())
+    std::fprintf(stderr, "sluice: disk: %s\n", rates->notes.c_str());
+  return rates;
+}
+
+// What was measured now goes to the cache, and whatever there is to where the user wants it.
+Status keep(const probe::Probed& probed, const ProbeFlags& flags, const std::string& cache) {
+  if (!flags.output.empty()) SLUICE_TRY(hardware::write_file(probed.hardware, flags.output));
+  if (flags.again || flags.disk) {
+    const Status kept = hardware::write_file(probed.hardware, cache);
+    if (!kept.ok() && flags.output.empty()) return kept;
+  } else if (!probed.cache_problem.empty() && flags.output.empty()) {
+    std::fprintf(stderr, "sluice: not kept: %s\n", probed.cache_problem.c_str());
+  }
+  return {};
 }
 
 int probe_command(const ProbeFlags& flags) {
   const std::string cache = hardware_cache_path(flags.threads);
+  std::optional<probe::DiskReadRates> disk;
+  if (flags.disk) {
+    auto rates = measure_disk(flags.disk_directory, cache);
+    if (!rates) return fail(rates.error());
+    disk = std::move(*rates);
+  }
   // An empty path is never a cache that holds anything.
   auto probed = measured_hardware(flags.again ? "" : cache, flags.threads);
   if (!probed) return fail(probed.error());
-  const std::string kept = flags.output.empty() ? cache : flags.output;
-  if (flags.again || !flags.output.empty()) {
-    if (const Status written = hardware::write_file(probed->hardware, kept); !written)
-      return fail(written.error());
-  } else if (!probed->cache_problem.empty()) {
-    std::fprintf(stderr, "sluice: not kept: %s\n", probed->cache_problem.c_str());
-  }
+  if (flags.again) keep_disks(probed->hardware, cache);
+  if (disk) probe::set_disk(probed->hardware, *disk);
+  if (const Status written = keep(*probed, flags, cache); !written) return fail(written.error());
   if (flags.json) {
     std::printf("%s\n", base::to_line(hardware::to_json(probed->hardware)).c_str());
   } else {
-    print(*probed, cache);
+    print(*probed, flags.disk, cache);
   }
   return kOk;
 }
@@ -59,17 +120,27 @@ int probe_command(const ProbeFlags& flags) {
 void add_probe(CLI::App& program, Action& action) {
   auto flags = std::make_shared<ProbeFlags>();
   CLI::App* command = program.add_subcommand(
-      "probe", "Measures this machine: memory bandwidth, rates of arithmetic");
+      "probe", "Measures this machine: memory bandwidth, rates of arithmetic, the disk");
   command->add_option("-o,--output", flags->output,
                       "also write hardware.json here (default: the user's cache directory)");
   command
       ->add_option("--threads", flags->threads,
                    "of the measurement (default: the cores this process may use)")
       ->check(CLI::Range(1, 1024));
+  CLI::Option* disk =
+      command
+          ->add_option("--disk", flags->disk_directory,
+                       "measure reading the disk under this directory too, in 8 s, with a file of "
+                       "512 MiB (without DIR: where hardware.json is kept)")
+          ->type_name("DIR")
+          ->expected(0, 1);
   command->add_flag("--again", flags->again, "measure even if a measurement is kept");
   command->add_flag("--json", flags->json, "hardware.json on standard output");
-  command->footer("Example:\n  sluice probe --again");
-  command->callback([flags, &action] { action = [flags] { return probe_command(*flags); }; });
+  command->footer("Examples:\n  sluice probe --again\n  sluice probe --disk /data/models");
+  command->callback([flags, disk, &action] {
+    flags->disk = disk->count() > 0;
+    action = [flags] { return probe_command(*flags); };
+  });
 }
 
 }  // namespace sluice::cli

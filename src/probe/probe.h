@@ -1,5 +1,6 @@
-// Measures this machine, with the project's own kernels, into hardware::Hardware. So far the CPU:
-// the bandwidth of reading memory and the peak rates of its arithmetic, all threads at once.
+// Measures this machine, with the project's own kernels, into hardware::Hardware: the bandwidth of
+// reading memory and the peak rates of its arithmetic, all threads at once. Disks take seconds and
+// are measured when that is asked for: disk_read.h.
 #pragma once
 
 #include <cstdint>
