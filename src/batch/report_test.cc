@@ -147,6 +147,18 @@ TEST(Report, SaysWhatWasDone) {
   EXPECT_TRUE(base::parse_json(base::to_line(json)).ok());
 }
 
+TEST(Report, NamesMemoryNodesWhereThereAreSeveral) {
+  ReportInput input = report();
+  EXPECT_EQ(report_text(input, 100).find("memory nodes"), std::string::npos);
+  input.plan.memory_nodes = 2;
+  EXPECT_NE(report_text(input, 100).find("on 2 memory nodes, where the system puts it"),
+            std::string::npos);
+  input.plan.interleaved = true;
+  EXPECT_NE(report_text(input, 100).find("on 2 memory nodes, weights and KV interleaved"),
+            std::string::npos);
+  EXPECT_EQ(report_json(input)["plan"]["memory_nodes"], 2);
+}
+
 TEST(Report, AnEmptyRunHasNoFiguresThatAreNotThere) {
   ReportInput input;
   input.model = "m";

@@ -44,6 +44,14 @@ std::string lane_row(const std::string& label, double seconds, double whole, int
                         format_seconds(seconds));
 }
 
+// Of a machine with more than one.
+std::string nodes_row(const plan::Plan& plan) {
+  if (plan.memory_nodes < 2) return "";
+  const std::string found = "on " + format_count(plan.memory_nodes) + " memory nodes, ";
+  return row("", found + (plan.interleaved ? "weights and KV interleaved"
+                                           : "where the system puts it: it refuses to interleave"));
+}
+
 std::string time_text(const ReportInput& input, int columns) {
   const int cells = std::clamp(columns - kLabelCells - 26, 10, 40);
   const RunState& state = input.state;
@@ -146,6 +154,7 @@ std::string report_text(const ReportInput& input, int columns) {
                             kernels::name(input.plan.kv_dtype) + ", " +
                             format_bytes(static_cast<double>(input.plan.activation_bytes)) +
                             " activations; loaded in " + format_seconds(input.load_seconds));
+  text += nodes_row(input.plan);
   text += time_text(input, columns);
   text += experts_text(stats);
   text += bound_text(input);

@@ -36,6 +36,8 @@ void print(const probe::Probed& probed, bool disk_now, const std::string& kept_a
                 base::format_bytes(static_cast<double>(level.capacity_bytes)).c_str());
     std::printf("  reads       %s GB/s\n", batch::rate(level.read_bytes_per_second / 1e9).c_str());
     if (level.disk_reads) print_disk(*level.disk_reads);
+    if (level.memory_nodes > 1)
+      std::printf("  memory      of %d nodes, interleaved\n", level.memory_nodes);
     if (!level.compute) continue;
     std::printf("  processor   %s, %d threads, %s\n", level.compute->model.c_str(),
                 level.compute->threads, level.compute->isa.c_str());

@@ -71,6 +71,8 @@ plan::Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
   plan::Plan plan;
   plan.policy.schedule = w.schedule;
   plan.threads = w.threads > 0 ? w.threads : machine.cores;
+  plan.memory_nodes = machine.memory_nodes;
+  plan.interleaved = machine.memory_nodes > 1;
   plan.policy.batch =
       w.max_batch_size > 0 ? w.max_batch_size : std::max(kDefaultBatch, w.micro_batch_size);
   plan.policy.micro_batch = w.micro_batch_size > 0 ? w.micro_batch_size : plan.policy.batch;

@@ -30,6 +30,7 @@ struct FitWishes {
 struct FitMachine {
   int64_t available_memory = 0;
   int cores = 1;
+  int memory_nodes = 1;  // over which weights and KV are interleaved, if there are more
 };
 
 // What the KV cache holds; kInvalid for a name that is none.

@@ -1,6 +1,9 @@
 #include "engine/loaded_model.h"
 
+#include <algorithm>
+
 #include "base/affinity.h"
+#include "base/numa.h"
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "models/rope_config.h"
@@ -23,11 +26,16 @@ FitWishes wishes_of(const EngineOptions& options) {
           .kv_dtype = options.kv_dtype};
 }
 
-Status reserve_cache(LoadedModel& model) {
+// What all threads read is spread over the memory of all their cores.
+memory::ArenaOptions read_by_all(const std::vector<int>& nodes) {
+  return {.huge_pages = true, .interleave_over = nodes};
+}
+
+Status reserve_cache(LoadedModel& model, const std::vector<int>& nodes) {
   const auto layouts = models::kv_layouts(
       model.files.config, static_cast<int>(model.plan.kv_block_tokens), model.plan.kv_dtype);
   SLUICE_ASSIGN(model.cache,
-                memory::KvCache::create(layouts, model.plan.kv_blocks, {.huge_pages = true}));
+                memory::KvCache::create(layouts, model.plan.kv_blocks, read_by_all(nodes)));
   for (int i = 0; i < model.files.config.layer_count(); ++i) {
     model.kv.push_back(model.cache.layer(i));
   }
@@ -71,18 +79,23 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   FitWishes wishes = wishes_of(options);
   wishes.block_weights = model->block_weights = needs.block_weights;
   wishes.stored = needs.stored;
-  SLUICE_ASSIGN(model->plan, fit_plan(config, needs.bytes, wishes,
-                                      {.available_memory = available_host_memory(),
-                                       .cores = available_cores()}));
+  const std::vector<int> nodes = base::own_nodes_to_interleave();
+  SLUICE_ASSIGN(model->plan,
+                fit_plan(config, needs.bytes, wishes,
+                         {.available_memory = available_host_memory(),
+                          .cores = available_cores(),
+                          .memory_nodes = std::max(1, static_cast<int>(nodes.size()))}));
   SLUICE_TRY(reserve_activations(*model));
-  SLUICE_TRY(reserve_cache(*model));
+  SLUICE_TRY(reserve_cache(*model, nodes));
   // Whoever uses all cores loses nothing by staying on them.
   const std::vector<int>& cores = base::allowed_cores();
   model->team = static_cast<int>(cores.size()) == model->plan.threads
                     ? std::make_unique<base::ThreadTeam>(cores)
                     : std::make_unique<base::ThreadTeam>(model->plan.threads);
   SLUICE_ASSIGN(model->weight_arena,
-                memory::Arena::create(model->plan.weight_bytes, {.huge_pages = true}));
+                memory::Arena::create(model->plan.weight_bytes, read_by_all(nodes)));
+  // The system may have refused.
+  model->plan.interleaved = model->weight_arena.interleaved() && model->cache.arena().interleaved();
   SLUICE_ASSIGN(model->weights,
                 models::load_weights(config, *model->files.family, checkpoint, quantization,
                                      model->weight_arena, *model->team, progress));

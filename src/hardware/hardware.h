@@ -50,6 +50,7 @@ struct Level {
                                        // disk_reads says
   std::optional<double> write_bytes_per_second;
   std::optional<double> power_watts;
+  int memory_nodes = 1;  // of a host, over which its memory was interleaved for the figures above
   std::optional<Compute> compute;
   std::optional<DiskReads> disk_reads;  // of disks alone
 

@@ -20,6 +20,7 @@ Hardware workstation() {
   host.capacity_bytes = int64_t{64} << 30;
   host.read_bytes_per_second = 80e9;
   host.write_bytes_per_second = 40e9;
+  host.memory_nodes = 2;
   host.compute = Compute{"Some CPU", "avx2", 16, {{"f32", 1.2e12}, {"int8", 4.8e12}}};
   Level disk;
   disk.name = "nvme0";
@@ -60,6 +61,9 @@ TEST(HardwareJson, RefusesWhatItDoesNotKnowByName) {
   json = good;
   json["levels"][0]["read_bytes_per_second"] = -1.0;
   EXPECT_THAT(error_of(json), HasSubstr("'read_bytes_per_second' must be a positive number"));
+  json = good;
+  json["levels"][0]["memory_nodes"] = 0;
+  EXPECT_THAT(error_of(json), HasSubstr("'memory_nodes' must be 1 to"));
   json = good;
   json["levels"][0].erase("capacity_bytes");
   EXPECT_THAT(error_of(json), HasSubstr("capacity_bytes"));

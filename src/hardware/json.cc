@@ -1,6 +1,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "base/numa.h"
 #include "hardware/hardware.h"
 
 namespace sluice::hardware {
@@ -76,7 +77,8 @@ Result<DiskReads> read_disk_reads(const Json& json, const std::string& where) {
 Result<Level> read_level(const Json& json, const std::string& where) {
   SLUICE_TRY(only(json,
                   {"name", "kind", "capacity_bytes", "read_bytes_per_second",
-                   "write_bytes_per_second", "power_watts", "compute", "disk_reads"},
+                   "write_bytes_per_second", "power_watts", "memory_nodes", "compute",
+                   "disk_reads"},
                   where));
   Level level;
   SLUICE_ASSIGN(level.name, field<std::string>(json, "name", where));
@@ -94,6 +96,10 @@ Result<Level> read_level(const Json& json, const std::string& where) {
   SLUICE_ASSIGN(level.write_bytes_per_second,
                 maybe_positive(json, "write_bytes_per_second", where));
   SLUICE_ASSIGN(level.power_watts, maybe_positive(json, "power_watts", where));
+  SLUICE_ASSIGN(const int64_t nodes, base::field_or<int64_t>(json, "memory_nodes", 1, where));
+  if (nodes < 1 || nodes > base::kMaxNumaNodes)
+    return invalid(where, "'memory_nodes' must be 1 to " + std::to_string(base::kMaxNumaNodes));
+  level.memory_nodes = static_cast<int>(nodes);
   if (json.contains("compute") && !json["compute"].is_null()) {
     SLUICE_ASSIGN(level.compute, read_compute(json["compute"], where + ".compute"));
   }
@@ -135,6 +141,7 @@ Json level_json(const Level& level) {
             {"read_bytes_per_second", level.read_bytes_per_second}};
   if (level.write_bytes_per_second) json["write_bytes_per_second"] = *level.write_bytes_per_second;
   if (level.power_watts) json["power_watts"] = *level.power_watts;
+  if (level.memory_nodes > 1) json["memory_nodes"] = level.memory_nodes;
   if (level.compute) {
     Json peaks = Json::object();
     for (const auto& [dtype, flops] : level.compute->peak_flops) peaks[dtype] = flops;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/numa.h"
 #include "base/units.h"
 #include "memory/poison.h"
 
@@ -62,9 +63,11 @@ Result<Arena> Arena::create(int64_t bytes, const ArenaOptions& options) {
   }
   // Advice: where the kernel has no huge pages, small ones do.
   if (options.huge_pages) madvise(begin, static_cast<size_t>(mapped), MADV_HUGEPAGE);
+  Arena arena;
+  arena.interleaved_ = options.interleave_over.size() > 1 &&
+                       base::interleave(begin, mapped, options.interleave_over);
   if (options.populate) touch_pages(begin, bytes);
   poison(begin, mapped);
-  Arena arena;
   arena.begin_ = begin;
   arena.mapped_bytes_ = mapped;
   arena.capacity_ = bytes;
@@ -80,6 +83,7 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   mapped_bytes_ = std::exchange(other.mapped_bytes_, 0);
   capacity_ = std::exchange(other.capacity_, 0);
   used_ = std::exchange(other.used_, 0);
+  interleaved_ = std::exchange(other.interleaved_, false);
   regions_ = std::exchange(other.regions_, {});
   return *this;
 }

@@ -15,6 +15,9 @@ namespace sluice::memory {
 struct ArenaOptions {
   bool huge_pages = false;  // ask for transparent 2 MiB pages
   bool populate = false;    // touch every page now, so that the first token does not
+  // Memory nodes from which its pages come in turn (base/numa.h). Fewer than two: the system places
+  // them.
+  std::vector<int> interleave_over = {};
 };
 
 struct ArenaRegion {
@@ -46,6 +49,8 @@ class Arena {
   int64_t capacity() const { return capacity_; }
   int64_t used() const { return used_; }  // padding between regions included
   const std::vector<ArenaRegion>& regions() const { return regions_; }
+  // Its pages come from the nodes asked for; false also where the system refused that.
+  bool interleaved() const { return interleaved_; }
 
   // One line per region, and one for the whole.
   std::string describe() const;
@@ -57,6 +62,7 @@ class Arena {
   int64_t mapped_bytes_ = 0;
   int64_t capacity_ = 0;
   int64_t used_ = 0;
+  bool interleaved_ = false;
   std::vector<ArenaRegion> regions_;
 };
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
+#include "base/numa.h"
 #include "memory/poison.h"
 
 namespace sluice::memory {
@@ -52,6 +54,47 @@ TEST(Arena, MovesWithItsRegions) {
   second = Arena::create(8192).value();
   EXPECT_EQ(second.used(), 0);
   EXPECT_EQ(second.capacity(), 8192);
+}
+
+// How many of the pages of `region`, all touched, lie on each node.
+std::map<int, int64_t> pages_by_node(std::span<std::byte> region) {
+  std::map<int, int64_t> pages;
+  std::memset(region.data(), 1, region.size());
+  const auto placed = base::nodes_of_pages(region.data(), static_cast<int64_t>(region.size()));
+  if (placed) {
+    for (const int node : *placed) ++pages[node];
+  }
+  return pages;
+}
+
+TEST(Arena, TakesItsPagesFromMemoryNodesInTurn) {
+  const std::vector<int> nodes = base::own_nodes_to_interleave();
+  Arena arena = Arena::create(int64_t{8} << 20, {.interleave_over = nodes}).value();
+  const auto pages = pages_by_node(arena.allocate("weights", arena.capacity(), 4096));
+  if (nodes.empty()) {
+    EXPECT_FALSE(arena.interleaved());
+    EXPECT_LE(pages.size(), std::max<size_t>(1, base::read_numa_nodes("/sys").nodes.size()));
+    return;
+  }
+  if (!arena.interleaved()) GTEST_SKIP() << "this system refuses to interleave memory";
+  ASSERT_EQ(pages.size(), nodes.size());
+  int64_t all = 0;
+  for (const auto& [node, count] : pages) all += count;
+  const double share = static_cast<double>(all) / static_cast<double>(nodes.size());
+  // A system may make large pages unasked, and hands those out in turn: of 2 MiB, a quarter of all.
+  for (const int node : nodes)
+    EXPECT_NEAR(static_cast<double>(pages.at(node)), share, static_cast<double>(all) / 4) << node;
+  Arena moved = std::move(arena);
+  EXPECT_TRUE(moved.interleaved());
+  EXPECT_FALSE(arena.interleaved());
+}
+
+TEST(Arena, OneNodeIsNothingToInterleave) {
+  // Nobody asks the system: node 1000 is nowhere.
+  EXPECT_FALSE(Arena::create(4096, {.interleave_over = {1000}}).value().interleaved());
+  const Arena refused = Arena::create(4096, {.interleave_over = {1000, 1001}}).value();
+  EXPECT_FALSE(refused.interleaved());
+  EXPECT_EQ(refused.capacity(), 4096);
 }
 
 TEST(Arena, DescribesItself) {

@@ -1,5 +1,7 @@
 #include "plan/plan.h"
 
+#include "base/numa.h"
+
 namespace sluice::plan {
 
 const char* name(Place place) {
@@ -34,6 +36,18 @@ Result<kernels::KvDType> kv_dtype_field(const Json& json) {
                "plan: 'kv_dtype' is '" + text + "'; 'f32', 'f16', 'bf16' or 'q8' is expected"};
 }
 
+// Plans of before memory was interleaved say nothing of it.
+Status read_nodes(const Json& json, Plan& plan) {
+  SLUICE_ASSIGN(const int64_t nodes, base::field_or<int64_t>(json, "memory_nodes", 1, "plan"));
+  if (nodes < 1 || nodes > base::kMaxNumaNodes) {
+    return Error{ErrorCode::kInvalid, "plan: 'memory_nodes' must be between 1 and " +
+                                          std::to_string(base::kMaxNumaNodes)};
+  }
+  plan.memory_nodes = static_cast<int>(nodes);
+  SLUICE_ASSIGN(plan.interleaved, base::field_or<bool>(json, "interleaved", false, "plan"));
+  return {};
+}
+
 }  // namespace
 
 Json to_json(const Plan& plan) {
@@ -55,7 +69,9 @@ Json to_json(const Plan& plan) {
               {"weight_bytes", plan.weight_bytes},
               {"kv_bytes", plan.kv_bytes},
               {"activation_bytes", plan.activation_bytes},
-              {"threads", plan.threads}};
+              {"threads", plan.threads},
+              {"memory_nodes", plan.memory_nodes},
+              {"interleaved", plan.interleaved}};
 }
 
 Result<Plan> plan_from_json(const Json& json) {
@@ -98,6 +114,7 @@ Result<Plan> plan_from_json(const Json& json) {
                  "plan: 'micro_batch' must be at least 1 and 'threads' between 1 and 4096"};
   }
   plan.threads = static_cast<int>(threads);
+  SLUICE_TRY(read_nodes(json, plan));
   return plan;
 }
 

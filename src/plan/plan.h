@@ -30,6 +30,9 @@ struct Plan {
   int64_t activation_bytes = 0;
 
   int threads = 1;
+  // Nodes of memory that these threads' cores have, and whether weights and KV lie on them in turn.
+  int memory_nodes = 1;
+  bool interleaved = false;
 
   int64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
   int64_t micro_batches() const {

@@ -12,10 +12,15 @@ TEST(Plan, SurvivesJson) {
   plan.kv_blocks = 77;
   plan.kv_dtype = kernels::KvDType::kQ8;
   plan.threads = 3;
+  plan.memory_nodes = 2;
+  plan.interleaved = true;
   EXPECT_EQ(plan_from_json(to_json(plan)).value(), plan);
   Json without = to_json(plan);
-  without.erase("kv_dtype");
-  EXPECT_EQ(plan_from_json(without).value().kv_dtype, kernels::KvDType::kF32);
+  for (const char* key : {"kv_dtype", "memory_nodes", "interleaved"}) without.erase(key);
+  const Plan older = plan_from_json(without).value();
+  EXPECT_EQ(older.kv_dtype, kernels::KvDType::kF32);
+  EXPECT_EQ(older.memory_nodes, 1);
+  EXPECT_FALSE(older.interleaved);
   EXPECT_EQ(plan.micro_batches(), 4);
 }
 
@@ -27,6 +32,9 @@ TEST(Plan, NamesWhatIsWrong) {
   json["kv_dtype"] = "q4";
   EXPECT_NE(plan_from_json(json).error().message.find("'q4'"), std::string::npos);
   json["kv_dtype"] = "q8";
+  json["memory_nodes"] = 0;
+  EXPECT_NE(plan_from_json(json).error().message.find("'memory_nodes'"), std::string::npos);
+  json["memory_nodes"] = 1;
   json["kv_blocks"] = -1;
   EXPECT_NE(plan_from_json(json).error().message.find("'kv_blocks'"), std::string::npos);
   json["version"] = 99;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
+#include <vector>
 
+#include "base/numa.h"
 #include "base/units.h"
 #include "kernels/op_table.h"
 #include "probe/probe.h"
@@ -13,7 +15,7 @@ namespace {
 
 constexpr int64_t kReadChunkFloats = int64_t{1} << 20;
 
-// Pages of zeros that really are there, in large pages where the system has them.
+// In large pages where the system has them, and over all memory nodes, as weights lie.
 class Array {
  public:
   explicit Array(int64_t floats) : floats_(floats) {
@@ -22,6 +24,10 @@ class Array {
     if (mapped == MAP_FAILED) return;
     data_ = static_cast<float*>(mapped);
     (void)::madvise(mapped, bytes(), MADV_HUGEPAGE);
+    const std::vector<int> nodes = base::own_nodes_to_interleave();
+    if (!nodes.empty()) {
+      (void)base::interleave(static_cast<std::byte*>(mapped), static_cast<int64_t>(bytes()), nodes);
+    }
   }
   ~Array() {
     if (data_ != nullptr) ::munmap(data_, bytes());

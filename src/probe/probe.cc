@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "base/numa.h"
 #include "kernels/op_table.h"
 
 namespace sluice::probe {
@@ -51,6 +52,7 @@ Result<hardware::Hardware> probe(const ProbeOptions& options) {
   host.name = kHost;
   host.kind = hardware::LevelKind::kHost;
   host.capacity_bytes = memory_bytes();
+  host.memory_nodes = std::max(1, static_cast<int>(base::own_nodes_to_interleave().size()));
   host.read_bytes_per_second = rates.read_bytes_per_second;
   host.compute = hardware::Compute{
       cpu_model(), kernels::name(options.isa), options.threads, {{"f32", rates.f32_flops}}};

@@ -13,7 +13,7 @@
 namespace sluice::probe {
 
 // Raised when what is measured, or how, changes: cached files of another version are not used.
-constexpr int kProbeVersion = 1;
+constexpr int kProbeVersion = 2;
 
 struct ProbeOptions {
   int threads = 1;
