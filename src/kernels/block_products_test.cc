@@ -211,5 +211,32 @@ TEST_P(BlockProducts, ExpertsGiveTheReferencesBits) {
   }
 }
 
+TEST_P(BlockProducts, GateAndUpOfTwoTypesGiveTheReferencesBits) {
+  Random random(6);
+  const int64_t inter = 33, hidden = tensor::info(GetParam()).block_elements == 256 ? 512 : 288;
+  const RandomBlocks blocks(GetParam(), inter, hidden, random);
+  const RandomBlocks others(tensor::DType::kQ8_0, inter, hidden, random);
+  const RandomMatrix floats(tensor::DType::kBF16, inter, hidden, random);
+  const std::vector<ExpertGroup> groups = {
+      {.gate = &blocks.matrix, .up = &others.matrix, .first_slot = 0, .tokens = 1},
+      {.gate = &others.matrix, .up = &blocks.matrix, .first_slot = 1, .tokens = 90},
+      {.gate = &blocks.matrix, .up = &floats.matrix, .first_slot = 91, .tokens = 13},
+      {.gate = &floats.matrix, .up = &blocks.matrix, .first_slot = 104, .tokens = 4}};
+  constexpr int64_t kSlots = 108, kTokens = 11;
+  std::vector<int32_t> token_of_slot;
+  for (int64_t i = 0; i < kSlots; ++i)
+    token_of_slot.push_back(static_cast<int32_t>(random.below(kTokens)));
+  const std::vector<float> x = random.normals(kTokens * hidden);
+  std::vector<float> expected(static_cast<size_t>(kSlots * inter));
+  reference::expert_gate_up(groups, token_of_slot.data(), x.data(), hidden, expected.data(), inter);
+  each_isa([&](const Exec& exec) {
+    const Quantized of_x(exec, x, hidden, kTokens, hidden);
+    std::vector<float> h(expected.size());
+    expert_gate_up(exec, groups, token_of_slot.data(), x.data(), hidden, h.data(), inter,
+                   of_x.get());
+    ASSERT_TRUE(same_bits(h, expected));
+  });
+}
+
 }  // namespace
 }  // namespace sluice::kernels

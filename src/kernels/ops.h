@@ -48,7 +48,7 @@ void linear_rows(const Exec& exec, const PackedMatrix& w, int64_t first_row, int
 // tokens) of the layer's sorted order.
 struct ExpertGroup {
   const PackedMatrix* gate = nullptr;  // [inter, hidden]
-  const PackedMatrix* up = nullptr;    // [inter, hidden]
+  const PackedMatrix* up = nullptr;    // [inter, hidden], of gate's dtype or another
   const PackedMatrix* down = nullptr;  // [hidden, inter]
   int64_t first_slot = 0;
   int64_t tokens = 0;
@@ -56,7 +56,8 @@ struct ExpertGroup {
 
 // hidden[slot] = silu(gate x) * (up x) with x = x[token_of_slot[slot]], for all slots of all
 // groups; hidden [slots, inter]. Work is shared by (group, row block) over the whole team.
-// `quantized`: of x [tokens, hidden].
+// `quantized`: of x [tokens, hidden]; needed if a gate or an up is of a block format, and x if one
+// is not.
 void expert_gate_up(const Exec& exec, std::span<const ExpertGroup> groups,
                     const int32_t* token_of_slot, const float* x, int64_t ld_x, float* hidden,
                     int64_t ld_hidden, const QuantizedRows* quantized = nullptr);

@@ -44,18 +44,6 @@ Status check_type(const TensorSlot& tensor, const weights::Checkpoint& checkpoin
                                             "; norms, biases and routers are read as floats only"};
 }
 
-// An expert's gate and up are one product.
-Status check_pair(const TensorSlot& gate, const TensorSlot& up,
-                  const weights::Checkpoint& checkpoint) {
-  if (!gate.is_expert() || gate.slot != Slot::kGate || up.slot != Slot::kUp) return {};
-  const weights::StoredDType& first = type_of(gate, checkpoint);
-  const weights::StoredDType& second = type_of(up, checkpoint);
-  if (first.readable == second.readable) return {};
-  return Error{ErrorCode::kUnsupported,
-               checkpoint.where() + ": tensor '" + gate.name + "' is stored as " + first.name +
-                   " and '" + up.name + "' as " + second.name + "; one type is expected for both"};
-}
-
 }  // namespace
 
 const TensorNames& names_in(const weights::Checkpoint& checkpoint, const ModelConfig& config,
@@ -89,10 +77,7 @@ Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& t
     ignored.push_back(kTiedHead);
   }
   if (auto matched = weights::match(checkpoint, specs, ignored); !matched) return matched.error();
-  for (size_t i = 0; i < table.size(); ++i) {
-    SLUICE_TRY(check_type(table[i], checkpoint));
-    if (i > 0) SLUICE_TRY(check_pair(table[i - 1], table[i], checkpoint));
-  }
+  for (const TensorSlot& tensor : table) SLUICE_TRY(check_type(tensor, checkpoint));
   return check_tied_head(config, checkpoint);
 }
 

@@ -162,8 +162,9 @@ void dispatch(const Run& run) {
     act.slot_of[i] = slot;
     act.token_of_slot[slot] = static_cast<int32_t>(i / f.top_k);
   }
-  // Once, however many experts, and tasks of some of them, read it. All have one dtype.
-  Coded(run, {&run.weights().experts.front().gate}, act.normed, run.rows, act.coded_input);
+  // Once, however many experts, and tasks of some of them, read it. If one reads codes, all do.
+  const FfnWeights& first = run.weights().experts.front();
+  Coded(run, {&first.gate, &first.up}, act.normed, run.rows, act.coded_input);
 }
 
 void expert_group(const Run& run) {

@@ -66,9 +66,11 @@ void expert_gate_up(std::span<const ExpertGroup> groups, const int32_t* token_of
                     const float* x, int64_t ld_x, float* hidden, int64_t ld_hidden) {
   for (const ExpertGroup& group : groups) {
     if (group.tokens == 0) continue;
+    const bool gate_coded = tensor::is_block_format(group.gate->dtype);
     std::vector<Token> token;
     for (int64_t i = 0; i < group.tokens; ++i)
-      token.push_back(token_for(*group.gate, x + token_of_slot[group.first_slot + i] * ld_x));
+      token.push_back(token_for(gate_coded ? *group.gate : *group.up,
+                                x + token_of_slot[group.first_slot + i] * ld_x));
     for (int64_t r = 0; r < group.gate->rows; ++r) {
       const Row gate(*group.gate, r);
       const Row up(*group.up, r);
