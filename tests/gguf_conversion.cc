@@ -166,12 +166,7 @@ void write_tensor(const std::string& name, Tensor tensor, const models::Quantiza
       tensor.dims.back() % tensor::info(*wanted).block_elements == 0) {
     quantize(tensor, *wanted);
   }
-  uint32_t number = 0;
-  while (weights::find_gguf_dtype(number) == nullptr ||
-         weights::find_gguf_dtype(number)->readable != tensor.dtype) {
-    ++number;
-  }
-  file.tensor(name, tensor.dims, number, tensor.bytes);
+  file.tensor(name, tensor.dims, gguf_number(tensor.dtype), tensor.bytes);
 }
 
 void write_file(const std::filesystem::path& path, const std::string& bytes) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "weights/stored_dtype.h"
 
 namespace sluice::tests {
 namespace {
@@ -54,6 +55,15 @@ void write_rope(const Json& config, const std::string& arch, GgufTestFile& file)
 }
 
 }  // namespace
+
+uint32_t gguf_number(tensor::DType dtype) {
+  uint32_t number = 0;
+  while (weights::find_gguf_dtype(number) == nullptr ||
+         weights::find_gguf_dtype(number)->readable != dtype) {
+    ++number;
+  }
+  return number;
+}
 
 std::string gguf_architecture(const Json& config) {
   const auto name = config["architectures"][0].get<std::string>();

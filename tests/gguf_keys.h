@@ -17,6 +17,7 @@ struct GgufTensor {
   std::string bytes;
 };
 
+uint32_t gguf_number(tensor::DType dtype);          // of the type that a file's tensors have
 std::string gguf_architecture(const Json& config);  // "llama", "qwen3moe", "olmoe"
 void write_gguf_keys(const Json& config, weights::GgufTestFile& file);
 // rope_freqs.weight, of llama3 scaling alone.
