@@ -72,6 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     left.remove_prefix(std::min(left.size(), line.size() + 1));
   }
   sluice::text::TokenizerLimits limits;
+  limits.cached_words = 0;  // else every run leaves its words behind
   limits.vocab_ids = 1 << 12;
   limits.merges = 1 << 12;
   const auto tokenizer = sluice::text::Tokenizer::from_gguf(vocabulary, limits);

@@ -9,6 +9,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   sluice::text::TokenizerLimits limits;
   limits.json_bytes = 1 << 16;
+  limits.cached_words = 0;  // else every run leaves its words behind
   limits.vocab_ids = 1 << 16;
   const auto tokenizer = sluice::text::Tokenizer::from_json(
       std::string_view(reinterpret_cast<const char*>(data), size), limits);

@@ -45,8 +45,9 @@ void sluice_text_reply_free(sluice_text_reply* reply);
 typedef struct sluice_text_tokenizer sluice_text_tokenizer;
 
 // Reads a tokenizer.json. Truncation and padding settings in it are dropped, as transformers does
-// unless it is asked for them. max_vocab: the highest token id allowed, plus one.
-int32_t sluice_text_tokenizer_new(sluice_text_slice json, uint64_t max_vocab,
+// unless it is asked for them. max_vocab: the highest token id allowed, plus one. cached_words:
+// TokenizerLimits has the comment.
+int32_t sluice_text_tokenizer_new(sluice_text_slice json, uint64_t max_vocab, size_t cached_words,
                                   sluice_text_tokenizer** tokenizer, sluice_text_reply* reply);
 
 #define SLUICE_TEXT_NO_ID INT64_MIN
@@ -63,8 +64,9 @@ typedef struct {
   size_t score_count;
   const sluice_text_slice* merges;
   size_t merge_count;
-  size_t max_merges;  // of those that are made from scores
-  int64_t bos;        // SLUICE_TEXT_NO_ID: the file names none
+  size_t max_merges;    // of those that are made from scores
+  size_t cached_words;  // as of sluice_text_tokenizer_new
+  int64_t bos;          // SLUICE_TEXT_NO_ID: the file names none
   int64_t eos;
   int64_t unk;
   int8_t add_bos;  // 0, 1; -1: the file does not say

@@ -62,6 +62,7 @@ Result<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary& vocabulary, Tokeniz
   raw.merges = merges.data();
   raw.merge_count = merges.size();
   raw.max_merges = limits.merges;
+  raw.cached_words = limits.cached_words;
   raw.bos = id_or_none(vocabulary.bos);
   raw.eos = id_or_none(vocabulary.eos);
   raw.unk = id_or_none(vocabulary.unk);

@@ -5,6 +5,7 @@
 
 #include "text/chat_template.h"
 #include "text/gguf_fixture.h"
+#include "text/held_bytes.h"
 #include "text/tokenizer.h"
 
 namespace sluice::text {
@@ -93,6 +94,23 @@ TEST(GgufTokenizerParts, TypesMakeSpecialTokens) {
   EXPECT_EQ(tokenizer.special_ids().size(), 3u);
   EXPECT_TRUE(tokenizer.is_special(*fixture.vocabulary.bos));
   EXPECT_FALSE(tokenizer.is_special(tokenizer.token_to_id("<tool_call>")));
+}
+
+TEST(GgufTokenizerParts, WithoutCachedWordsATokenizerLeavesNothingBehind) {
+  for (const char* kind : {"qwen2", "llama"}) {
+    const GgufFixture fixture(path_of(kind));
+    const auto left_with = [&](size_t cached_words) {
+      return testdata::left_by_each(50, [&] {
+        const auto tokenizer =
+            Tokenizer::from_gguf(fixture.vocabulary, {.cached_words = cached_words});
+        for (size_t i = 0; i < fixture.texts.size(); ++i)
+          EXPECT_EQ(*tokenizer->encode(fixture.texts[i], false), fixture.ids[i]);
+      });
+    };
+    EXPECT_LT(left_with(0), 8'000) << kind;
+    // If this fails, the library takes its words along, and cached_words may go.
+    EXPECT_GT(left_with(1000), 50'000) << kind;
+  }
 }
 
 // Every test changes one thing of a vocabulary that is read.

@@ -22,8 +22,8 @@ Result<Tokenizer> Tokenizer::from_json(std::string_view json, TokenizerLimits li
   }
   sluice_text_tokenizer* raw = nullptr;
   Reply reply;
-  const int32_t status =
-      sluice_text_tokenizer_new(slice(json), limits.vocab_ids, &raw, reply.out());
+  const int32_t status = sluice_text_tokenizer_new(slice(json), limits.vocab_ids,
+                                                   limits.cached_words, &raw, reply.out());
   if (status != SLUICE_TEXT_OK) return reply.error(status);
 
   return own(raw, limits);

@@ -20,6 +20,9 @@ struct TokenizerLimits {
   size_t json_bytes = size_t{256} << 20;   // of tokenizer.json
   size_t prompt_bytes = size_t{16} << 20;  // of one text to encode
   size_t vocab_ids = 4'000'000;            // the highest token id, plus one
+  // Words whose tokens a thread that encodes remembers. The library gives them back when the thread
+  // ends, not when the tokenizer goes: whoever makes many tokenizers wants 0.
+  size_t cached_words = 10'000;
   // Of a GGUF file's vocabulary:
   size_t merges = 4'000'000;                    // listed, or made from scores
   size_t token_bytes = 1024;                    // of one token; a merge has two

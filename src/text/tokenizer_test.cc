@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "text/held_bytes.h"
 #include "text/testdata.h"
 
 namespace sluice::text {
@@ -105,6 +106,19 @@ TEST(Tokenizer, LimitsHaveNames) {
   limits = {};
   limits.vocab_ids = 100;
   EXPECT_NE(Tokenizer::from_json(json, limits).error().message.find("100"), std::string::npos);
+}
+
+TEST(Tokenizer, WithoutCachedWordsLeavesNextToNothingBehind) {
+  for (const char* name : {"byte_level", "byte_fallback"}) {
+    const std::string json = testdata::read(std::string("tokenizers/") + name + ".json");
+    const std::string text = "Words that a thread remembers: one, two, three, and a number, 1234.";
+    const auto expected = *testdata::tokenizer(name).encode(text, true);
+    const int64_t left = testdata::left_by_each(500, [&] {
+      const auto tokenizer = Tokenizer::from_json(json, {.cached_words = 0});
+      EXPECT_EQ(*tokenizer->encode(text, true), expected);
+    });
+    EXPECT_LT(left, 800) << name;  // the library keeps an empty table for each
+  }
 }
 
 TEST(Tokenizer, HostileFilesAreErrors) {

@@ -33,7 +33,10 @@ fn byte_level(vocabulary: &Vocabulary) -> Result<Parts, Failure> {
     let words = Words::find(vocabulary.pre)?;
     let by_text = vocabulary.by_text();
     let merges = listed_merges(vocabulary, &by_text)?;
-    let model = BPE::builder().vocab_and_merges(by_text, merges).ignore_merges(words.ignore_merges);
+    let model = BPE::builder()
+        .vocab_and_merges(by_text, merges)
+        .cache_capacity(vocabulary.cached_words)
+        .ignore_merges(words.ignore_merges);
     Ok(Parts {
         model: built(model.build())?,
         normalizer: if words.nfc { json!({"type": "NFC"}) } else { Value::Null },
@@ -77,6 +80,7 @@ fn sentence_piece(vocabulary: &Vocabulary) -> Result<Parts, Failure> {
     let merges = scored_merges(vocabulary)?;
     let mut model = BPE::builder()
         .vocab_and_merges(vocabulary.by_text(), merges)
+        .cache_capacity(vocabulary.cached_words)
         .fuse_unk(true)
         .byte_fallback(true);
     let typed =

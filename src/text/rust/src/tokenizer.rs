@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::abi::{answer, caught, ids_payload, words, Failure, Reply, Slice, Status};
 use crate::token_bytes::TokenBytes;
 
+/// What the library gives a model that it reads from JSON.
+const USUAL_CACHED_WORDS: usize = 10_000;
+
 pub struct Inner {
     pub hf: tokenizers::Tokenizer,
     pub bytes: TokenBytes,
@@ -17,13 +20,18 @@ pub struct Inner {
 }
 
 impl Inner {
-    fn from_json(json: &[u8], max_vocab: u64) -> Result<Inner, Failure> {
+    fn from_json(json: &[u8], max_vocab: u64, cached_words: usize) -> Result<Inner, Failure> {
         let tree: Value = serde_json::from_slice(json)
             .map_err(|e| Failure::invalid(format!("tokenizer.json is not JSON: {e}")))?;
         check_ids(&tree, max_vocab)?;
         let mut hf = tokenizers::Tokenizer::from_bytes(json).map_err(|e| {
             Failure::invalid(format!("tokenizer.json is not a tokenizer that sluice reads: {e}"))
         })?;
+        if cached_words != USUAL_CACHED_WORDS {
+            let mut model = hf.get_model().clone();
+            model.resize_cache(cached_words);
+            hf.with_model(model);
+        }
         hf.with_padding(None);
         hf.with_truncation(None).map_err(|e| Failure::invalid(e.to_string()))?;
         Inner::of(hf, &tree["decoder"], "tokenizer.json").and_then(|inner| {
@@ -111,11 +119,12 @@ impl Tokenizer {
 pub unsafe extern "C" fn sluice_text_tokenizer_new(
     json: Slice,
     max_vocab: u64,
+    cached_words: usize,
     tokenizer: *mut *mut Tokenizer,
     reply: *mut Reply,
 ) -> i32 {
     answer(reply, || {
-        let inner = Inner::from_json(json.bytes(), max_vocab)?;
+        let inner = Inner::from_json(json.bytes(), max_vocab, cached_words)?;
         tokenizer.write(Tokenizer::handle(inner));
         Ok(Vec::new())
     })
