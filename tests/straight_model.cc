@@ -40,21 +40,20 @@ Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& pa
   self->options_ = options;
   SLUICE_ASSIGN(const weights::Checkpoint checkpoint, weights::open_checkpoint(path));
   SLUICE_ASSIGN(const models::FamilyModel read, read_model(path, options.config_name, checkpoint));
-  const models::Family* family = read.family;
   self->config_ = read.config;
   const models::ModelConfig& config = self->config_;
 
   SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
-  SLUICE_ASSIGN(const models::WeightNeeds needs,
-                models::weight_needs(config, *family, checkpoint, quantization));
+  SLUICE_ASSIGN(const auto source,
+                models::checkpoint_source(config, *read.family, checkpoint, quantization));
+  const models::WeightNeeds needs = models::weight_needs(*source);
   const models::ActivationLimits limits{.rows = options.rows,
                                         .logit_rows = options.rows,
                                         .context = options.context,
                                         .block_weights = needs.block_weights};
   SLUICE_ASSIGN(self->arena_, memory::Arena::create(
                                   needs.bytes + models::activation_bytes(config, limits) + 4096));
-  SLUICE_ASSIGN(self->weights_, models::load_weights(config, *family, checkpoint, quantization,
-                                                     self->arena_, self->team_));
+  SLUICE_ASSIGN(self->weights_, models::load_weights(config, *source, self->arena_, self->team_));
   self->activations_ = models::carve_activations(config, limits, self->arena_);
 
   const auto block_tokens = static_cast<int>(options.block_tokens);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "engine/model_files.h"
 #include "weights/checkpoint.h"
+#include "weights/engine_directory.h"
 
 namespace sluice::cli {
 
@@ -51,6 +52,10 @@ Result<engine::SamplingParams> gguf_sampling(const std::string& path) {
 
 Result<engine::SamplingParams> model_sampling(const std::string& model) {
   if (std::filesystem::is_regular_file(model)) return gguf_sampling(model);
+  // Of a directory that was built from such a file.
+  const std::string keys = model + "/" + weights::kEngineGgufFile;
+  if (weights::is_engine_directory(model) && std::filesystem::exists(keys))
+    return gguf_sampling(keys);
   engine::SamplingParams sampling;
   sampling.temperature = 0;
   const std::string path = model + "/generation_config.json";

@@ -9,10 +9,12 @@
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
+#include "cli/inspect_engine.h"
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "engine/model_files.h"
 #include "models/checkpoint_tensors.h"
+#include "models/load_tensor.h"
 #include "models/weights_map.h"
 #include "weights/checkpoint.h"
 
@@ -33,6 +35,9 @@ struct Inspection {
   int64_t available_memory = 0;
   std::optional<plan::Plan> plan;
   std::string misfit;  // why there is no plan
+  Json engine;         // of an engine directory: engine_json() and engine_text()
+  std::string engine_text;
+  std::optional<Verification> verification;
 };
 
 bool has_template(const fs::path& directory) {
@@ -50,8 +55,8 @@ void find_text(const std::string& path, const weights::Checkpoint& checkpoint, I
   }
 }
 
-void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& family,
-                 Inspection& found) {
+void count_stored(const weights::Checkpoint& checkpoint, const models::Family& family,
+                  Inspection& found) {
   std::map<std::string, const char*> kinds;
   const models::TensorNames& names = models::names_in(checkpoint, found.config, family);
   for (const models::TensorSlot& slot : models::tensor_table(found.config, names))
@@ -66,17 +71,40 @@ void count_bytes(const weights::Checkpoint& checkpoint, const models::Family& fa
   found.files = checkpoint.files().size();
 }
 
-Result<Inspection> inspect(const std::string& path) {
+// Of an engine directory: as packed, the zeros between groups not counted.
+void count_packed(const weights::EngineDirectory& directory, const models::WeightSource& source,
+                  Inspection& found) {
+  found.tensors = source.table().size();
+  for (size_t i = 0; i < found.tensors; ++i) {
+    const models::TensorSlot& slot = source.table()[i];
+    const int64_t bytes = models::bytes_in_memory(slot, source.dtype(i));
+    found.bytes[name(slot.use())][tensor::info(source.dtype(i)).name] += bytes;
+    found.stored_bytes += bytes;
+  }
+  found.files = directory.manifest().files.size();
+}
+
+Result<Inspection> inspect(const std::string& path, bool verify_all) {
   Inspection found;
   SLUICE_ASSIGN(const engine::OpenModel opened, engine::open_model(path));
   const weights::Checkpoint& checkpoint = opened.checkpoint;
-  const models::Family& family = *opened.model.family;
   found.config = opened.model.config;
-  count_bytes(checkpoint, family, found);
+  SLUICE_ASSIGN(const auto source, engine::open_weights(opened, "none"));
+  if (opened.engine) {
+    count_packed(*opened.engine, *source, found);
+    found.engine = engine_json(*opened.engine);
+    found.engine_text = engine_text(*opened.engine);
+    if (verify_all) found.verification = verify(*opened.engine);
+  } else if (verify_all) {
+    return Error{ErrorCode::kInvalid, "--verify cannot apply: '" + path +
+                                          "' has no checksums; 'sluice build' makes a directory "
+                                          "that has"};
+  } else {
+    count_stored(checkpoint, *opened.model.family, found);
+  }
   find_text(path, checkpoint, found);
   found.available_memory = engine::available_host_memory();
-  SLUICE_ASSIGN(const models::WeightNeeds needs,
-                models::weight_needs(found.config, family, checkpoint));
+  const models::WeightNeeds needs = models::weight_needs(*source);
   found.weight_bytes = needs.bytes;
   engine::FitWishes wishes;
   wishes.block_weights = needs.block_weights;
@@ -129,6 +157,8 @@ Json to_json(const Inspection& found, const std::string& path) {
                {"has_chat_template", found.has_chat_template},
                {"available_memory_bytes", found.available_memory},
                {"fits", found.plan.has_value()}};
+  if (!found.engine.is_null()) json["engine"] = found.engine;
+  if (found.verification) json["verified"] = to_json(*found.verification);
   if (found.plan) {
     json["plan"] = plan::to_json(*found.plan);
   } else {
@@ -186,6 +216,7 @@ void print(const Inspection& found, const std::string& path) {
   row("stored", format_bytes(static_cast<double>(found.stored_bytes)) + " in " +
                     format_count(static_cast<int64_t>(found.tensors)) + " tensors, " +
                     std::to_string(found.files) + (found.files == 1 ? " file" : " files"));
+  if (!found.engine_text.empty()) row("", found.engine_text);
   for (const auto& [kind, dtypes] : found.bytes) {
     for (const auto& [dtype, bytes] : dtypes) {
       const double share = static_cast<double>(bytes) / static_cast<double>(found.stored_bytes);
@@ -210,31 +241,52 @@ void print(const Inspection& found, const std::string& path) {
   }
 }
 
+// The last line of a check, after a line for each damage; the exit code.
+int conclude(const Verification& verification, bool json) {
+  for (const std::string& damage : verification.damages)
+    std::fprintf(stderr, "sluice: %s\n", damage.c_str());
+  if (!json) {
+    row("checked",
+        format_count(verification.groups) + " groups, " +
+            format_bytes(static_cast<double>(verification.bytes)) + ": " +
+            (verification.damaged == 0 ? "all are what was written"
+                                       : format_count(verification.damaged) + " damaged"));
+  }
+  return verification.damaged == 0 ? kOk : kFailed;
+}
+
 }  // namespace
 
 void add_inspect(CLI::App& program, Action& action) {
   struct Flags {
     std::string path;
-    bool json = false;
+    bool json = false, verify = false;
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
       program.add_subcommand("inspect", "Says what a model contains, and whether it fits here");
-  command->add_option("PATH", flags->path, "a Hugging Face directory or a GGUF file")->required();
+  command
+      ->add_option("PATH", flags->path,
+                   "a Hugging Face directory, a GGUF file, or a built directory")
+      ->required();
   command->add_flag("--json", flags->json, "as one JSON object");
+  command->add_flag("--verify", flags->verify,
+                    "of a built directory: read all of it and compare every checksum");
   command->footer(
       "Reads the config and the headers of the weights, not the weights.\n"
-      "Example:\n  sluice inspect examples/demo_model");
+      "Examples:\n"
+      "  sluice inspect examples/demo_model\n"
+      "  sluice inspect model-q4 --verify");
   command->callback([flags, &action] {
     action = [flags] {
-      const auto found = inspect(flags->path);
+      const auto found = inspect(flags->path, flags->verify);
       if (!found) return fail(found.error());
       if (flags->json) {
         std::printf("%s\n", base::to_line(to_json(*found, flags->path)).c_str());
       } else {
         print(*found, flags->path);
       }
-      return int{kOk};
+      return found->verification ? conclude(*found->verification, flags->json) : int{kOk};
     };
   });
 }

@@ -7,8 +7,6 @@
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "models/rope_config.h"
-#include "weights/checkpoint.h"
-#include "weights/fingerprint.h"
 
 namespace sluice::engine {
 namespace {
@@ -71,11 +69,9 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   SLUICE_ASSIGN(const OpenModel opened, open_model(path));
   SLUICE_ASSIGN(model->files, read_model_files(path, opened));
   const models::ModelConfig& config = model->files.config;
-  const weights::Checkpoint& checkpoint = opened.checkpoint;
-  SLUICE_ASSIGN(model->fingerprint, weights::fingerprint(checkpoint));
-  SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(options.quant));
-  SLUICE_ASSIGN(const models::WeightNeeds needs,
-                models::weight_needs(config, *model->files.family, checkpoint, quantization));
+  SLUICE_ASSIGN(model->fingerprint, fingerprint_of(opened));
+  SLUICE_ASSIGN(const auto source, open_weights(opened, options.quant));
+  const models::WeightNeeds needs = models::weight_needs(*source);
   FitWishes wishes = wishes_of(options);
   wishes.block_weights = model->block_weights = needs.block_weights;
   wishes.stored = needs.stored;
@@ -97,8 +93,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   // The system may have refused.
   model->plan.interleaved = model->weight_arena.interleaved() && model->cache.arena().interleaved();
   SLUICE_ASSIGN(model->weights,
-                models::load_weights(config, *model->files.family, checkpoint, quantization,
-                                     model->weight_arena, *model->team, progress));
+                models::load_weights(config, *source, model->weight_arena, *model->team, progress));
   const int head_dim = config.layers.front().attention.head_dim;
   model->inv_freq.resize(static_cast<size_t>(head_dim / 2));
   models::rope_frequencies(config.rope, head_dim, 1, model->inv_freq.data());

@@ -8,6 +8,8 @@
 #include "engine/gguf_vocabulary.h"
 #include "models/gguf_model.h"
 #include "models/hf_config.h"
+#include "models/quantization.h"
+#include "weights/fingerprint.h"
 #include "weights/quote.h"
 
 namespace sluice::engine {
@@ -78,6 +80,23 @@ Result<models::FamilyModel> read_hugging_face_model(const fs::path& directory) {
   return model;
 }
 
+// The config in the manifest is the one that the source had.
+Status read_engine_model(OpenModel& opened) {
+  const weights::EngineManifest& manifest = opened.engine->manifest();
+  if (manifest.config.is_object()) {
+    SLUICE_ASSIGN(opened.model.family, models::find_family(manifest.config));
+    SLUICE_ASSIGN(opened.model.config, opened.model.family->read(manifest.config));
+    return {};
+  }
+  SLUICE_ASSIGN(opened.checkpoint,
+                weights::open_checkpoint(opened.engine->root() / weights::kEngineGgufFile));
+  models::GgufShapes elsewhere;
+  for (const weights::GgufShape& shape : manifest.gguf_tensors)
+    elsewhere.emplace(shape.name, shape.dims);
+  SLUICE_ASSIGN(opened.model, models::read_gguf_model(opened.checkpoint, elsewhere));
+  return {};
+}
+
 Status read_hugging_face_text(const std::string& directory, ModelFiles& files) {
   SLUICE_ASSIGN(files.eos, read_eos(directory, files.config));
   SLUICE_TRY(optional_part(text::Tokenizer::from_directory(directory), files.tokenizer));
@@ -96,6 +115,12 @@ Status read_gguf_text(const weights::GgufMetadata& metadata, ModelFiles& files) 
 
 Result<OpenModel> open_model(const std::string& path) {
   OpenModel opened;
+  if (weights::is_engine_directory(path)) {
+    SLUICE_ASSIGN(opened.engine, weights::EngineDirectory::open(path));
+    auto status = read_engine_model(opened);
+    if (!status) return status.error().in(path);
+    return opened;
+  }
   if (fs::is_directory(path)) {
     auto model = read_hugging_face_model(path);
     if (!model) return model.error().in(path);
@@ -104,15 +129,38 @@ Result<OpenModel> open_model(const std::string& path) {
     return opened;
   }
   if (fs::exists(path) && fs::path(path).extension() != ".gguf") {
-    return Error{ErrorCode::kUnsupported, "'" + path +
-                                              "' is neither a directory nor a .gguf file; name a "
-                                              "Hugging Face model directory or a GGUF file"};
+    return Error{ErrorCode::kUnsupported,
+                 "'" + path +
+                     "' is neither a directory nor a .gguf file; name a Hugging Face model "
+                     "directory, a GGUF file, or a directory that 'sluice build' made"};
   }
   SLUICE_ASSIGN(opened.checkpoint, weights::open_checkpoint(path));
   auto model = models::read_gguf_model(opened.checkpoint);
   if (!model) return model.error().in(path);
   opened.model = std::move(model).value();
   return opened;
+}
+
+Result<std::unique_ptr<models::WeightSource>> open_weights(const OpenModel& opened,
+                                                           const std::string& quant) {
+  SLUICE_ASSIGN(const models::Quantization quantization, models::parse_quantization(quant));
+  const models::ModelConfig& config = opened.model.config;
+  if (!opened.engine) {
+    return models::checkpoint_source(config, *opened.model.family, opened.checkpoint, quantization);
+  }
+  const std::string& built = opened.engine->manifest().quantization;
+  if (quantization != models::Quantization{} && quant != built) {
+    return Error{ErrorCode::kInvalid, "--quant " + quant + " cannot apply: the weights of '" +
+                                          opened.engine->root().string() +
+                                          "' were packed with --quant " + built +
+                                          "; leave it out, or build another directory"};
+  }
+  return models::engine_source(config, *opened.model.family, *opened.engine);
+}
+
+Result<std::string> fingerprint_of(const OpenModel& opened) {
+  if (opened.engine) return opened.engine->fingerprint();
+  return weights::fingerprint(opened.checkpoint);
 }
 
 Result<ModelFiles> read_model_files(const std::string& path, const OpenModel& opened) {

@@ -1,15 +1,19 @@
-// A model's descriptions, read before its weights: of a Hugging Face directory, or of a GGUF file.
+// A model's descriptions, read before its weights: of a Hugging Face directory, a GGUF file, or an
+// engine directory.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "models/family.h"
+#include "models/weight_source.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "weights/checkpoint.h"
+#include "weights/engine_directory.h"
 
 namespace sluice::engine {
 
@@ -27,12 +31,23 @@ constexpr int64_t kMaxConfigBytes = int64_t{4} << 20;
 
 struct OpenModel {
   models::FamilyModel model;
+  // Of an engine directory: the keys of the GGUF file that it was built from, or empty.
   weights::Checkpoint checkpoint;
+  std::optional<weights::EngineDirectory> engine;
 };
 
-// MODEL: a Hugging Face directory, or a .gguf file. Reads what the model is and opens its weights.
-// Errors name the file.
+// MODEL: a Hugging Face directory, a .gguf file, or a directory that `sluice build` made. Reads
+// what the model is and opens its weights. Errors name the file.
 Result<OpenModel> open_model(const std::string& path);
+
+// The weights of `opened`, which must outlive them, quantized as `quant` names it. Errors: what the
+// makers of weight_source.h say; a `quant` for weights that are packed already.
+Result<std::unique_ptr<models::WeightSource>> open_weights(const OpenModel& opened,
+                                                           const std::string& quant);
+
+// The same for the same answers, but for quantizing while loading: see weights/fingerprint.h and
+// EngineDirectory::fingerprint().
+Result<std::string> fingerprint_of(const OpenModel& opened);
 
 // The rest of what lies at `path`: end tokens, tokenizer, chat template. A model without a
 // tokenizer or template is not an error here.

@@ -46,17 +46,52 @@ Status check_type(const TensorSlot& tensor, const weights::Checkpoint& checkpoin
 
 }  // namespace
 
-const TensorNames& names_in(const weights::Checkpoint& checkpoint, const ModelConfig& config,
-                            const Family& family) {
-  if (checkpoint.gguf() != nullptr) return gguf_names(family.interleaved_rotary);
+const char* name(Naming naming) {
+  switch (naming) {
+    case Naming::kFamily:
+      return "family";
+    case Naming::kStacked:
+      return "stacked";
+    case Naming::kGguf:
+      return "gguf";
+  }
+  base::check_failed("known naming", "a Naming outside its enum", __FILE__, __LINE__);
+}
+
+std::optional<Naming> parse_naming(std::string_view text) {
+  for (const Naming naming : {Naming::kFamily, Naming::kStacked, Naming::kGguf}) {
+    if (text == name(naming)) return naming;
+  }
+  return std::nullopt;
+}
+
+const TensorNames& names_of(Naming naming, const Family& family) {
+  switch (naming) {
+    case Naming::kFamily:
+      return family.names();
+    case Naming::kStacked:
+      return stacked_expert_names();
+    case Naming::kGguf:
+      return gguf_names(family.interleaved_rotary);
+  }
+  base::check_failed("known naming", "a Naming outside its enum", __FILE__, __LINE__);
+}
+
+Naming naming_in(const weights::Checkpoint& checkpoint, const ModelConfig& config) {
+  if (checkpoint.gguf() != nullptr) return Naming::kGguf;
   for (int layer = 0; layer < config.layer_count(); ++layer) {
     if (!config.layers[static_cast<size_t>(layer)].ffn.is_moe()) continue;
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     if (checkpoint.find(prefix + stacked_expert_names().expert_gate) != nullptr)
-      return stacked_expert_names();
+      return Naming::kStacked;
     break;
   }
-  return family.names();
+  return Naming::kFamily;
+}
+
+const TensorNames& names_in(const weights::Checkpoint& checkpoint, const ModelConfig& config,
+                            const Family& family) {
+  return names_of(naming_in(checkpoint, config), family);
 }
 
 Status check_tensors(const ModelConfig& config, const std::vector<TensorSlot>& table,

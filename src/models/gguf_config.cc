@@ -11,13 +11,20 @@ namespace sluice::models {
 using weights::GgufValue;
 using weights::quote;
 
-GgufConfig::GgufConfig(const weights::Checkpoint& checkpoint, std::string architecture)
-    : checkpoint_(checkpoint), architecture_(std::move(architecture)) {
+GgufConfig::GgufConfig(const weights::Checkpoint& checkpoint, const GgufShapes& elsewhere,
+                       std::string architecture)
+    : checkpoint_(checkpoint), elsewhere_(elsewhere), architecture_(std::move(architecture)) {
   SLUICE_CHECK(checkpoint.gguf() != nullptr, "the checkpoint is a GGUF file");
 }
 
 void GgufConfig::fail(ErrorCode code, const std::string& message) {
   if (!error_) error_ = Error{code, message};
+}
+
+const std::vector<int64_t>* GgufConfig::dims_of(std::string_view name) const {
+  if (const weights::TensorEntry* entry = checkpoint_.find(name)) return &entry->dims;
+  const auto found = elsewhere_.find(name);
+  return found == elsewhere_.end() ? nullptr : &found->second;
 }
 
 std::string GgufConfig::quoted(const char* key) const { return quote(architecture_ + "." + key); }

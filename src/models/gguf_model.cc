@@ -72,9 +72,9 @@ int64_t read_vocab(GgufConfig& config) {
     return tokens->count;
   // A file without a tokenizer: the rows of its embedding.
   const std::string name = std::string(kGgufNames.embedding) + ".weight";
-  const weights::TensorEntry* embedding = config.checkpoint().find(name);
-  if (embedding != nullptr && embedding->dims.size() == 2 && embedding->dims[0] <= kMaxVocab)
-    return embedding->dims[0];
+  const std::vector<int64_t>* embedding = config.dims_of(name);
+  if (embedding != nullptr && embedding->size() == 2 && embedding->front() <= kMaxVocab)
+    return embedding->front();
   config.fail(ErrorCode::kInvalid,
               config.quoted("vocab_size") + " and 'tokenizer.ggml.tokens' are missing");
   return 1;
@@ -114,7 +114,7 @@ ModelConfig read_decoder(GgufConfig& config, const Family& family) {
 void check_stacks(GgufConfig& config, int64_t layers, int64_t experts) {
   for (int64_t layer = 0; layer < layers; ++layer) {
     const std::string name = layer_tensor(layer, "ffn_gate_exps.weight");
-    const weights::TensorEntry* stack = config.checkpoint().find(name);
+    const std::vector<int64_t>* stack = config.dims_of(name);
     if (stack == nullptr && config.has_tensor(layer_tensor(layer, "ffn_gate.0.weight"))) {
       return config.fail(ErrorCode::kUnsupported,
                          "tensor " + weights::quote(layer_tensor(layer, "ffn_gate.0.weight")) +
@@ -123,9 +123,9 @@ void check_stacks(GgufConfig& config, int64_t layers, int64_t experts) {
     }
     if (stack == nullptr)
       return config.fail(ErrorCode::kInvalid, "tensor " + weights::quote(name) + " is missing");
-    if (stack->dims.size() != 3 || stack->dims[0] != experts)
+    if (stack->size() != 3 || stack->front() != experts)
       return config.fail(ErrorCode::kInvalid, "tensor " + weights::quote(name) + " is " +
-                                                  weights::to_string(stack->dims) + ", but " +
+                                                  weights::to_string(*stack) + ", but " +
                                                   config.quoted("expert_count") + " is " +
                                                   std::to_string(experts));
   }
@@ -216,7 +216,8 @@ constexpr std::array<Architecture, 3> kArchitectures{
 
 }  // namespace
 
-Result<FamilyModel> read_gguf_model(const weights::Checkpoint& checkpoint) {
+Result<FamilyModel> read_gguf_model(const weights::Checkpoint& checkpoint,
+                                    const GgufShapes& elsewhere) {
   SLUICE_CHECK(checkpoint.gguf() != nullptr, "the checkpoint is a GGUF file");
   const weights::GgufMetadata& metadata = *checkpoint.gguf();
   if (const auto type = metadata.text_or("general.type", "model"); type != "model")
@@ -227,7 +228,7 @@ Result<FamilyModel> read_gguf_model(const weights::Checkpoint& checkpoint) {
   for (const Architecture& architecture : kArchitectures) {
     known += (known.empty() ? "" : ", ") + std::string(architecture.name);
     if (architecture.name != wanted) continue;
-    GgufConfig config(checkpoint, std::string(wanted));
+    GgufConfig config(checkpoint, elsewhere, std::string(wanted));
     FamilyModel model = architecture.read(config);
     SLUICE_TRY(config.finish());
     return model;

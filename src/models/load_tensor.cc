@@ -54,22 +54,33 @@ bool load_panel(const tensor::TensorView& stored, const TensorSlot& tensor, tens
 
 }  // namespace
 
+int64_t bytes_in_memory(const TensorSlot& tensor, tensor::DType dtype) {
+  return tensor.is_matrix() ? kernels::packed_bytes(dtype, tensor.shape[0], tensor.shape[1])
+                            : tensor.shape.elements() * int64_t{sizeof(float)};
+}
+
 Result<kernels::PackedMatrix> load_matrix(const tensor::TensorView& stored,
                                           const TensorSlot& tensor, tensor::DType dtype,
-                                          std::byte* data, base::ThreadTeam& team) {
+                                          std::byte* data, base::ThreadTeam* team) {
   const kernels::PackedMatrix matrix{
       .dtype = dtype, .rows = stored.shape[0], .cols = stored.shape[1], .data = data};
   const int64_t panel_bytes = kernels::panel_bytes(dtype, matrix.cols);
   constexpr int64_t kPanelsPerTask = 8;
   std::atomic<bool> held = true;
-  team.parallel_for((matrix.panels() + kPanelsPerTask - 1) / kPanelsPerTask, [&](int64_t task) {
+  const auto pack_some = [&](int64_t task) {
     RowConverter converter(stored, dtype);
     const int64_t last = std::min((task + 1) * kPanelsPerTask, matrix.panels());
     for (int64_t panel = task * kPanelsPerTask; panel < last; ++panel) {
       if (!load_panel(stored, tensor, dtype, panel, converter, data + panel * panel_bytes))
         held = false;
     }
-  });
+  };
+  const int64_t tasks = (matrix.panels() + kPanelsPerTask - 1) / kPanelsPerTask;
+  if (team != nullptr) {
+    team->parallel_for(tasks, pack_some);
+  } else {
+    for (int64_t task = 0; task < tasks; ++task) pack_some(task);
+  }
   if (!held) {
     return Error{ErrorCode::kInvalid, "tensor '" + tensor.name +
                                           "' has a value that is not a number, or too large for " +

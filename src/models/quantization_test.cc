@@ -60,7 +60,7 @@ TEST(LoadMatrix, ConvertsRowsInTheirOwnOrder) {
       DType::kF32, {rows, cols}, reinterpret_cast<const std::byte*>(stored.data())};
   for (DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0}) {
     std::vector<std::byte> data(static_cast<size_t>(kernels::packed_bytes(dtype, rows, cols) + 64));
-    const auto matrix = load_matrix(view, tensor, dtype, data.data(), team);
+    const auto matrix = load_matrix(view, tensor, dtype, data.data(), &team);
     ASSERT_TRUE(matrix) << matrix.error().message;
     std::vector<float> row(static_cast<size_t>(cols));
     for (int64_t r = 0; r < rows; ++r) {
@@ -82,7 +82,7 @@ TEST(LoadMatrix, WhatAFormatCannotHoldIsRefusedByName) {
   const tensor::TensorView view{
       DType::kF32, {1, 64}, reinterpret_cast<const std::byte*>(stored.data())};
   std::vector<std::byte> data(static_cast<size_t>(kernels::packed_bytes(DType::kQ8_0, 1, 64)));
-  const auto matrix = load_matrix(view, tensor, DType::kQ8_0, data.data(), team);
+  const auto matrix = load_matrix(view, tensor, DType::kQ8_0, data.data(), &team);
   ASSERT_FALSE(matrix);
   EXPECT_NE(matrix.error().message.find("experts.0.up"), std::string::npos);
 }

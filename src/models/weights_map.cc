@@ -1,9 +1,7 @@
 #include "models/weights_map.h"
 
-#include <algorithm>
-#include <array>
+#include <span>
 
-#include "models/checkpoint_tensors.h"
 #include "models/load_tensor.h"
 
 namespace sluice::models {
@@ -89,11 +87,6 @@ int64_t aligned(int64_t bytes) {
   return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
 }
 
-int64_t bytes_in_memory(const TensorSlot& tensor, tensor::DType dtype) {
-  return tensor.is_matrix() ? kernels::packed_bytes(dtype, tensor.shape[0], tensor.shape[1])
-                            : tensor.shape.elements() * 4;
-}
-
 // What is left of the one region that all weights share.
 class Room {
  public:
@@ -111,90 +104,40 @@ class Room {
   std::span<std::byte> bytes_;
 };
 
-// The rows of a stored tensor that this entry stands for.
-tensor::TensorView part_of(const tensor::TensorView& stored, const TensorSlot& tensor) {
-  if (!tensor.is_matrix()) return stored;
-  return {.dtype = stored.dtype,
-          .shape = tensor.shape,
-          .data = stored.data +
-                  tensor::storage_bytes(stored.dtype, tensor.first_row * tensor.shape[1])};
-}
-
 }  // namespace
 
-Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family,
-                                 const weights::Checkpoint& checkpoint,
-                                 const Quantization& quantization) {
-  const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
-  SLUICE_TRY(check_tensors(config, table, checkpoint));
-  WeightNeeds needs;
-  std::array<int64_t, tensor::kDTypes> weights{};  // of matrices, by how they are stored
-  for (const TensorSlot& tensor : table) {
-    SLUICE_ASSIGN(const tensor::TensorView view, checkpoint.tensor(tensor.name));
-    if (tensor.is_matrix())
-      weights[static_cast<size_t>(view.dtype)] += tensor.shape[0] * tensor.shape[1];
-    const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
-    needs.bytes += aligned(bytes_in_memory(tensor, dtype));
+WeightNeeds weight_needs(const WeightSource& source) {
+  WeightNeeds needs{.stored = source.stored()};
+  for (size_t i = 0; i < source.table().size(); ++i) {
+    const tensor::DType dtype = source.dtype(i);
+    needs.bytes += aligned(bytes_in_memory(source.table()[i], dtype));
     needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
   }
-  needs.stored = static_cast<tensor::DType>(std::ranges::max_element(weights) - weights.begin());
   return needs;
 }
 
-namespace {
-
-// The first entry of the table behind that of slot `i`, or null.
-const weights::TensorEntry* entry_behind(const std::vector<TensorSlot>& table, size_t i,
-                                         const weights::Checkpoint& checkpoint) {
-  const weights::TensorEntry* entry = checkpoint.find(table[i].name);
-  for (size_t j = i + 1; j < table.size(); ++j) {
-    if (const auto* other = checkpoint.find(table[j].name); other != entry) return other;
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
-                                  const weights::Checkpoint& checkpoint,
-                                  const Quantization& quantization, memory::Arena& arena,
-                                  base::ThreadTeam& team,
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+                                  memory::Arena& arena, base::ThreadTeam& team,
                                   const std::function<void(double)>& progress) {
   ModelWeights weights;
   weights.layers.resize(config.layers.size());
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
-  const std::vector<TensorSlot> table = tensor_table(config, names_in(checkpoint, config, family));
-  SLUICE_ASSIGN(const WeightNeeds needs, weight_needs(config, family, checkpoint, quantization));
-  Room room(arena.allocate("weights", needs.bytes, kernels::kPackAlignment));
-  const weights::TensorEntry* before = nullptr;
+  Room room(arena.allocate("weights", weight_needs(source).bytes, kernels::kPackAlignment));
+  const std::vector<TensorSlot>& table = source.table();
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
-    const weights::TensorEntry* entry = checkpoint.find(tensor.name);
-    // A stack of experts is read in parts, one after another; while they are packed, the entry
-    // behind the stack comes from the disk.
-    const weights::TensorEntry* next =
-        i + 1 < table.size() ? checkpoint.find(table[i + 1].name) : nullptr;
-    if (entry != before) {
-      if (before == nullptr) checkpoint.prefetch(*entry);
-      if (const auto* after = entry_behind(table, i, checkpoint)) checkpoint.prefetch(*after);
-      before = entry;
-    }
-    SLUICE_ASSIGN(const tensor::TensorView stored, checkpoint.view(*entry));
-    const tensor::TensorView view = part_of(stored, tensor);
-    const tensor::DType dtype = dtype_in_memory(quantization, tensor, view.dtype);
+    const tensor::DType dtype = source.dtype(i);
     std::byte* data = room.take(bytes_in_memory(tensor, dtype));
+    SLUICE_TRY(source.read(i, data, team));
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {
-      auto matrix = load_matrix(view, tensor, dtype, data, team);
-      if (!matrix) return matrix.error().in(checkpoint.file_of(*entry).string());
-      *target.matrix = *matrix;
+      *target.matrix = {
+          .dtype = dtype, .rows = tensor.shape[0], .cols = tensor.shape[1], .data = data};
     } else {
-      load_vector(view, tensor, reinterpret_cast<float*>(data));
-      *target.vector = reinterpret_cast<float*>(data);
+      *target.vector = reinterpret_cast<const float*>(data);
     }
-    if (next != entry) checkpoint.drop(*entry);
     if (progress) progress(static_cast<double>(i + 1) / static_cast<double>(table.size()));
   }
   if (config.tied_embeddings) weights.head = weights.embedding;

@@ -7,17 +7,12 @@
 #include "base/thread_team.h"
 #include "kernels/packed.h"
 #include "memory/arena.h"
+#include "models/expert_page.h"
 #include "models/family.h"
-#include "models/quantization.h"
 #include "models/stage.h"
-#include "weights/checkpoint.h"
+#include "models/weight_source.h"
 
 namespace sluice::models {
-
-// One expert, or a dense layer's FFN.
-struct FfnWeights {
-  kernels::PackedMatrix gate, up, down;
-};
 
 struct LayerWeights {
   const float* attention_norm = nullptr;  // [hidden]
@@ -52,19 +47,12 @@ struct WeightNeeds {
   tensor::DType stored = tensor::DType::kF32;
 };
 
-// Errors: tensors missing, unexpected, or of another shape, by name; a tied head that differs from
-// the embedding.
-Result<WeightNeeds> weight_needs(const ModelConfig& config, const Family& family,
-                                 const weights::Checkpoint& checkpoint,
-                                 const Quantization& quantization = {});
+WeightNeeds weight_needs(const WeightSource& source);
 
-// Packs every tensor into `arena`; matrices as `quantization` says, vectors become f32. Pages of
-// the checkpoint are given back as they are packed. `progress` is told the share done (0..1).
-// Errors: a value that quantization cannot express, with its tensor's name.
-Result<ModelWeights> load_weights(const ModelConfig& config, const Family& family,
-                                  const weights::Checkpoint& checkpoint,
-                                  const Quantization& quantization, memory::Arena& arena,
-                                  base::ThreadTeam& team,
+// Reads every tensor of `source`, which is of a model of `config`, into `arena`. `progress` is told
+// the share done (0..1). Errors: what WeightSource::read() says.
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+                                  memory::Arena& arena, base::ThreadTeam& team,
                                   const std::function<void(double)>& progress = {});
 
 // What the costs need to know of these weights, with a cache of `kv`.

@@ -1,0 +1,169 @@
+// An engine directory gives the bytes that its checkpoint gives.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "models/checkpoint_tensors.h"
+#include "models/engine_contents.h"
+#include "models/source_cases.h"
+#include "models/weight_source.h"
+#include "weights/engine_writer.h"
+
+namespace sluice::models {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class EngineSourceTest : public weights::WeightsDirectory {
+ protected:
+  fs::path out() const { return directory_ / "out"; }
+
+  // Of small files, so that layers lie across several.
+  void write_engine(Case& c) const {
+    const auto groups = engine_groups(*c.source);
+    std::vector<int64_t> sizes;
+    for (const EngineGroup& group : groups) sizes.push_back(group.bytes);
+    const auto places = weights::place_groups(sizes, int64_t{64} << 10);
+    const weights::BuildIdentity identity{.model = "m",
+                                          .groups = static_cast<int64_t>(groups.size())};
+    auto writer = weights::EngineWriter::open(out(), identity, places, 0).value();
+    base::ThreadTeam team(2);
+    std::vector<uint32_t> checksums;
+    for (size_t i = 0; i < groups.size(); ++i) {
+      AlignedBytes bytes(groups[i].bytes);
+      ASSERT_TRUE(read_group(*c.source, groups[i], bytes.data(), team).ok());
+      ASSERT_TRUE(writer.write(i, bytes.copy()).ok());
+      checksums.push_back(writer.checksum(i));
+    }
+    weights::EngineManifest manifest;
+    manifest.config = Json::object();
+    manifest.stored = c.source->stored();
+    manifest.names = name(naming_in(*c.checkpoint, c.model.config));
+    describe_groups(*c.source, groups, places, checksums, manifest);
+    const Status finished = writer.finish(std::move(manifest), {});
+    ASSERT_TRUE(finished.ok()) << finished.error().message;
+  }
+
+  // As a reader that goes past the page cache would.
+  static std::vector<std::byte> read_file(const WeightSource& source,
+                                          const WeightSource::PageAt& at) {
+    std::vector<std::byte> bytes(static_cast<size_t>(at.bytes));
+    const int fd = ::open(source.files()[static_cast<size_t>(at.file)].c_str(), O_RDONLY);
+    EXPECT_GE(fd, 0);
+    EXPECT_EQ(::pread(fd, bytes.data(), bytes.size(), at.offset), at.bytes);
+    ::close(fd);
+    return bytes;
+  }
+
+  void expect_same(const char* model, const char* quant) {
+    SCOPED_TRACE(std::string(model) + " " + quant);
+    fs::remove_all(out());
+    Case c = open_case(model, quant);
+    write_engine(c);
+    const auto directory = weights::EngineDirectory::open(out());
+    ASSERT_TRUE(directory) << directory.error().message;
+    auto opened = engine_source(c.model.config, *c.model.family, *directory);
+    ASSERT_TRUE(opened) << opened.error().message;
+    WeightSource& engine = **opened;
+    EXPECT_EQ(engine.stored(), c.source->stored());
+    ASSERT_EQ(engine.table().size(), c.source->table().size());
+    base::ThreadTeam team(2);
+    for (size_t i = 0; i < engine.table().size(); ++i) {
+      const TensorSlot& slot = engine.table()[i];
+      EXPECT_EQ(slot.name, c.source->table()[i].name);
+      ASSERT_EQ(engine.dtype(i), c.source->dtype(i)) << slot.name;
+      ASSERT_EQ(tensor_bytes(engine, i, team), tensor_bytes(*c.source, i, team)) << slot.name;
+      if (slot.is_expert() && slot.slot == Slot::kGate) expect_same_page(engine, *c.source, slot);
+    }
+  }
+
+  void expect_same_page(WeightSource& engine, WeightSource& checkpoint, const TensorSlot& slot) {
+    EXPECT_EQ(engine.page(slot.layer), checkpoint.page(slot.layer));
+    const auto expected = page_bytes(checkpoint, slot.layer, slot.expert, nullptr);
+    EXPECT_EQ(page_bytes(engine, slot.layer, slot.expert, nullptr), expected);
+    const auto at = engine.page_at(slot.layer, slot.expert);
+    ASSERT_TRUE(at);
+    EXPECT_EQ(at->offset % kExpertPageAlignment, 0);
+    EXPECT_EQ(at->bytes, engine.page(slot.layer).bytes);
+    std::vector<std::byte> page = read_file(engine, *at);
+    EXPECT_EQ(page, expected);
+    EXPECT_TRUE(check_page(engine, slot.layer, slot.expert, page).ok());
+    page[page.size() / 2] ^= std::byte{4};
+    const Status damaged = check_page(engine, slot.layer, slot.expert, page);
+    ASSERT_FALSE(damaged);
+    EXPECT_THAT(
+        damaged.error().message,
+        AllOf(HasSubstr("weights-0000"), HasSubstr("expert " + std::to_string(slot.expert) +
+                                                   " of layer " + std::to_string(slot.layer))));
+  }
+
+  void flip(const std::string& file, int64_t at) const {
+    std::fstream stream(out() / file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(at);
+    const char byte = static_cast<char>(stream.get() ^ 1);
+    stream.seekp(at);
+    stream.put(byte);
+  }
+};
+
+TEST_F(EngineSourceTest, GivesTheBytesOfItsCheckpoint) {
+  for (const char* quant : {"none", "q8", "q4", "mxfp4"}) expect_same("mixtral_top2_of_4", quant);
+  expect_same("qwen3_moe_sparse_step", "none");  // some layers are dense
+  expect_same("llama_mqa_tied", "bf16");         // no experts
+  expect_same("mixtral_fused", "none");          // stacked experts
+  expect_same("llama_bias", "none");
+}
+
+TEST_F(EngineSourceTest, ReadingChecksEveryTensor) {
+  Case c = open_case("mixtral_top2_of_4", "none");
+  write_engine(c);
+  const auto manifest = weights::EngineDirectory::open(out()).value().manifest();
+  const weights::EngineTensor& tensor = manifest.tensors[3];
+  const weights::PageRun page = weights::page_run_of(manifest.experts[1], 2);
+  flip(manifest.files[static_cast<size_t>(tensor.file)].name, tensor.offset + tensor.bytes / 2);
+  flip(manifest.files[static_cast<size_t>(page.file)].name, page.offset + 100);
+  const auto directory = weights::EngineDirectory::open(out());
+  const auto engine = engine_source(c.model.config, *c.model.family, *directory).value();
+  base::ThreadTeam team(1);
+  for (size_t i = 0; i < engine->table().size(); ++i) {
+    const TensorSlot& slot = engine->table()[i];
+    AlignedBytes into(bytes_in_memory(slot, engine->dtype(i)));
+    const Status status = engine->read(i, into.data(), team);
+    const bool damaged = slot.name == tensor.name || (slot.layer == 1 && slot.expert == 2);
+    ASSERT_EQ(status.ok(), !damaged) << slot.name;
+    if (!damaged) continue;
+    EXPECT_THAT(status.error().message,
+                HasSubstr(slot.is_expert() ? "expert 2 of layer 1" : "'" + tensor.name + "'"));
+  }
+  AlignedBytes into(engine->page(1).bytes);
+  EXPECT_FALSE(engine->read_page(1, 2, into.data(), nullptr).ok());
+  EXPECT_TRUE(engine->read_page(1, 1, into.data(), nullptr).ok());
+}
+
+TEST_F(EngineSourceTest, AManifestOfAnotherModelIsRefused) {
+  Case c = open_case("mixtral_top2_of_4", "none");
+  write_engine(c);
+  const auto directory = weights::EngineDirectory::open(out());
+  ASSERT_TRUE(directory) << directory.error().message;
+  const auto refused = [&](const auto& change) {
+    ModelConfig config = c.model.config;
+    change(config);
+    const auto source = engine_source(config, *c.model.family, *directory);
+    return source ? "opened" : source.error().message;
+  };
+  EXPECT_THAT(refused([](ModelConfig& m) { m.hidden *= 2; }), HasSubstr("the pages of layer 0"));
+  EXPECT_THAT(refused([](ModelConfig& m) { m.vocab += 1; }), HasSubstr("embed_tokens"));
+  EXPECT_THAT(refused([](ModelConfig& m) { m.layers.pop_back(); }), HasSubstr("experts of layer"));
+  EXPECT_THAT(refused([](ModelConfig& m) { m.layers[1].ffn.experts = 3; }),
+              HasSubstr("layer 1 has 4 experts"));
+  EXPECT_THAT(refused([](ModelConfig& m) { m.layers[0].attention.qkv_bias = true; }),
+              HasSubstr("q_proj.bias' is missing"));
+  EXPECT_THAT(refused([](ModelConfig& m) { m.tied_embeddings = !m.tied_embeddings; }),
+              HasSubstr("lm_head.weight"));
+}
+
+}  // namespace
+}  // namespace sluice::models
