@@ -202,7 +202,9 @@ void add_batch(CLI::App& program, Action& action) {
   auto flags = std::make_shared<BatchFlags>();
   CLI::App* command =
       program.add_subcommand("batch", "Answers a file of prompts: OpenAI batch lines in and out");
-  command->add_option("MODEL", flags->model, "a Hugging Face directory or a GGUF file")
+  command
+      ->add_option("MODEL", flags->model,
+                   "a Hugging Face directory, a GGUF file, or a built directory")
       ->required()
       ->type_name("DIR");
   command->add_option("-i,--input", flags->input, "JSONL of requests; - is standard input")

@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 
 void add_batch(CLI::App& program, Action& action);
 void add_run(CLI::App& program, Action& action);
+void add_build(CLI::App& program, Action& action);
 void add_inspect(CLI::App& program, Action& action);
 void add_probe(CLI::App& program, Action& action);
 

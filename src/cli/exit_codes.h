@@ -9,7 +9,7 @@ enum ExitCode : int {
   kUsage = 2,        // the command line makes no sense
   kErrorLines = 3,   // batch: every line is answered, some with an error line
   kInterrupted = 4,  // stopped by Ctrl-C or SIGTERM; the same command goes on
-  kDiskFull = 5,     // batch: the output could not be written; with space, the same command goes on
+  kDiskFull = 5,     // the output could not be written; with space, the same command goes on
 };
 
 }  // namespace sluice::cli

@@ -26,14 +26,15 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", "sluice " SLUICE_VERSION);
   program.require_subcommand(1);
   program.footer(
-      "MODEL is a Hugging Face directory (config.json, safetensors, tokenizer.json) or a GGUF file,\n"
-      "of a split one the first part.\n"
+      "MODEL is a Hugging Face directory (config.json, safetensors, tokenizer.json), a GGUF file\n"
+      "(of a split one the first part), or a directory that 'sluice build' made.\n"
       "'sluice COMMAND --help' has every flag of a command, and examples.\n"
       "Exit status: 0 done; 1 an error; 2 a wrong command line; 3 a batch with error lines;\n"
       "4 interrupted, 5 no room for the output: the same command goes on.");
   Action action;
   add_batch(program, action);
   add_run(program, action);
+  add_build(program, action);
   add_inspect(program, action);
   add_probe(program, action);
   try {

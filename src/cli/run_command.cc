@@ -240,7 +240,9 @@ void add_run(CLI::App& program, Action& action) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App* command = program.add_subcommand("run", "Streams one answer, or chats in the terminal");
   flags->command = command;
-  command->add_option("MODEL", flags->model, "a Hugging Face directory or a GGUF file")
+  command
+      ->add_option("MODEL", flags->model,
+                   "a Hugging Face directory, a GGUF file, or a built directory")
       ->required()
       ->type_name("DIR");
   command->add_option_function<std::string>(
