@@ -19,7 +19,16 @@ Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& option
   }
   auto state = std::make_shared<State>(options);
   for (size_t i = 0; i < schedule::kLanes; ++i) {
-    if (options.runners[i] != nullptr) state->lanes |= 1u << i;
+    if (options.runners[i] != nullptr || options.async_runners[i] != nullptr) {
+      state->lanes |= 1u << i;
+    }
+    if (options.async_runners[i] != nullptr &&
+        (options.runners[i] != nullptr || options.async_runners[i]->capacity() < 1 ||
+         static_cast<Lane>(i) == Lane::kHostCompute)) {
+      return Error{ErrorCode::kInvalid,
+                   std::string("the lane ") + name(static_cast<Lane>(i)) +
+                       " has two runners, no capacity, or cannot be asynchronous"};
+    }
   }
   if (state->lanes == 0) return Error{ErrorCode::kInvalid, "an executor needs at least one lane"};
   const uint32_t host = 1u << static_cast<unsigned>(Lane::kHostCompute);
@@ -27,8 +36,13 @@ Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& option
   std::unique_ptr<Executor> executor(new Executor(state));
   for (size_t i = 0; i < schedule::kLanes; ++i) {
     const auto lane = static_cast<Lane>(i);
-    if (options.runners[i] == nullptr || lane == Lane::kHostCompute) continue;
-    state->lane[i].thread = std::thread([state, lane] { State::lane_loop(state, lane); });
+    const bool async = options.async_runners[i] != nullptr;
+    if ((options.runners[i] == nullptr && !async) || lane == Lane::kHostCompute) continue;
+    state->lane[i].running.reserve(
+        static_cast<size_t>(async ? options.async_runners[i]->capacity() : 1));
+    state->lane[i].thread = std::thread([state, lane, async] {
+      async ? State::async_lane_loop(state, lane) : State::lane_loop(state, lane);
+    });
   }
   return executor;
 }
@@ -37,7 +51,10 @@ Executor::~Executor() {
   State& s = *state_;
   Lock lock(s.mutex);
   s.stop = true;
-  for (State::LaneThread& lane : s.lane) lane.wake.notify_all();
+  for (size_t i = 0; i < s.lane.size(); ++i) {
+    s.lane[i].wake.notify_all();
+    if (s.lane[i].polls) s.options.async_runners[i]->wake();
+  }
   const auto all_left = [&] {
     for (const State::LaneThread& lane : s.lane) {
       if (lane.thread.joinable() && !lane.left) return false;
@@ -85,6 +102,7 @@ Status Executor::wait(Ticket ticket) {
   if (!hung.ok()) {
     s.graph.cancel(ticket, hung.error());
     s.wake();
+    s.wake_blocked();
   }
   s.driven = false;
   const Status status = s.graph.release(ticket);
@@ -100,6 +118,7 @@ void Executor::cancel(Ticket ticket) {
   Lock lock(state_->mutex);
   state_->graph.cancel(ticket, {ErrorCode::kCancelled, "the iteration was cancelled"});
   state_->wake();
+  state_->wake_blocked();
 }
 
 Status Executor::signal(const schedule::Signal& signal, const Error* error) {

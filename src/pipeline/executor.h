@@ -20,9 +20,12 @@ namespace sluice::pipeline {
 class Trace;
 
 struct ExecutorOptions {
-  std::array<TaskRunner*, schedule::kLanes> runners{};  // by Lane; null: no such lane. Borrowed
-  schedule::GraphLimits limits;                         // storage is reserved for these
-  Trace* trace = nullptr;                               // borrowed; null: no clock is read per task
+  // By Lane, borrowed; a lane has one of the two, or neither: no such lane. Host compute is not
+  // asynchronous.
+  std::array<TaskRunner*, schedule::kLanes> runners{};
+  std::array<AsyncTaskRunner*, schedule::kLanes> async_runners{};
+  schedule::GraphLimits limits;      // storage is reserved for these
+  Trace* trace = nullptr;            // borrowed; null: no clock is read per task
   int64_t lane_timeout_ms = 30'000;  // a task on another lane, or a stall, that lasts longer is
                                      // kTimeout; a task of the waiting thread itself is not watched
   int host_spin_us = 50;             // wait() spins for the other lanes before it sleeps

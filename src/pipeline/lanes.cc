@@ -8,7 +8,7 @@ using schedule::TaskRef;
 
 void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
   const schedule::Task& task = graph.task(ref);
-  const TaskContext context{graph.user(ref), graph.ticket(ref), graph.graph(ref).pages_of(task)};
+  const TaskContext context = context_of(ref);
   TaskRunner& runner = *options.runners[static_cast<size_t>(which)];
   lock.unlock();
   const bool traced = options.trace != nullptr;
@@ -23,13 +23,29 @@ void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
   } else {
     graph.fail(ref, result.error());
   }
+  if (task.pages.count > 0 || !result.ok()) wake_blocked();
+}
+
+TaskContext Executor::State::context_of(TaskRef ref) const {
+  return {graph.user(ref), graph.ticket(ref), graph.graph(ref).pages_of(graph.task(ref))};
+}
+
+void Executor::State::wake_blocked() {
+  progress.fetch_add(1, std::memory_order_release);
+  for (size_t i = 0; i < lane.size(); ++i) {
+    if (!lane[i].blocked) continue;
+    lane[i].wake.notify_one();
+    if (lane[i].polls) options.async_runners[i]->wake();
+  }
 }
 
 void Executor::State::wake() {
   progress.fetch_add(1, std::memory_order_release);
   const uint32_t woken = graph.take_woken();
   for (size_t i = 0; i < lane.size(); ++i) {
-    if ((woken >> i & 1) != 0 && !lane[i].running) lane[i].wake.notify_one();
+    if ((woken >> i & 1) == 0) continue;
+    lane[i].wake.notify_one();
+    if (lane[i].polls) options.async_runners[i]->wake();
   }
   if (host_sleeps) host_wake.notify_one();
 }
@@ -41,23 +57,23 @@ void Executor::State::lane_loop(const std::shared_ptr<State>& state, Lane which)
   while (true) {
     self.wake.wait(lock, [&] { return s.stop || s.graph.ready(which) > 0; });
     if (s.stop) break;
-    s.graph.take(which, self.task);
-    self.running = true;
-    self.started = Clock::now();
-    s.run(lock, which, self.task);
-    self.running = false;
+    TaskRef task;
+    s.graph.take(which, task);
+    self.running.push_back({task, Clock::now()});
+    s.run(lock, which, task);
+    self.running.clear();
     s.wake();
   }
   self.left = true;
   s.host_wake.notify_all();
 }
 
-const Executor::State::LaneThread* Executor::State::overdue(Clock::time_point now,
-                                                            Lane& which) const {
+const Executor::State::Running* Executor::State::overdue(Clock::time_point now, Lane& which) const {
   for (size_t i = 0; i < lane.size(); ++i) {
-    if (lane[i].running && now - lane[i].started >= timeout) {
+    for (const Running& running : lane[i].running) {
+      if (now - running.started < timeout) continue;
       which = static_cast<Lane>(i);
-      return &lane[i];
+      return &running;
     }
   }
   return nullptr;
@@ -66,7 +82,7 @@ const Executor::State::LaneThread* Executor::State::overdue(Clock::time_point no
 Error Executor::State::timed_out(Ticket ticket) const {
   const std::string limit = std::to_string(timeout.count()) + " ms (lane_timeout_ms)";
   Lane which{};
-  if (const LaneThread* hung = overdue(Clock::now(), which)) {
+  if (const Running* hung = overdue(Clock::now(), which)) {
     return {ErrorCode::kTimeout, "task '" + label(graph.task(hung->task)) + "' on the lane " +
                                      name(which) + " has not ended within " + limit};
   }
@@ -88,8 +104,10 @@ Status Executor::State::wait_for_progress(Lock& lock, Ticket ticket) {
     bool busy = false;
     Clock::time_point deadline = Clock::time_point::max();
     for (const LaneThread& l : lane) {
-      if (l.running) deadline = std::min(deadline, l.started + timeout);
-      busy |= l.running;
+      for (const Running& running : l.running) {
+        deadline = std::min(deadline, running.started + timeout);
+      }
+      busy |= !l.running.empty();
     }
     if (!busy) deadline = start + timeout;
     if (Clock::now() >= deadline) return timed_out(ticket);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "pipeline/executor.h"
 #include "pipeline/trace.h"
@@ -21,14 +22,20 @@ struct Executor::State {
   explicit State(const ExecutorOptions& given)
       : options(given), timeout(given.lane_timeout_ms), graph(given.limits) {}
 
+  struct Running {
+    schedule::TaskRef task;
+    Clock::time_point started;
+    uint64_t token = 0;
+  };
+
   // A lane with a thread of its own.
   struct LaneThread {
     std::thread thread;
     std::condition_variable wake;
-    bool running = false;
-    bool left = false;  // its loop has ended
-    schedule::TaskRef task;
-    Clock::time_point started;
+    std::vector<Running> running;  // oldest first; of a lane that is not asynchronous one at most
+    bool blocked = false;          // what is ready found no room to start
+    bool polls = false;            // sits in its runner's poll()
+    bool left = false;             // its loop has ended
   };
 
   const ExecutorOptions options;
@@ -50,13 +57,23 @@ struct Executor::State {
   void run(Lock& lock, Lane lane, schedule::TaskRef ref);
   // After any change to the graph: wakes the lanes that have something to run, and the waiter.
   void wake();
+  // After a task that needed pages where they are, or a failure: wakes the lanes that found no
+  // room, which may find it now, or have no more to wait for.
+  void wake_blocked();
   // Waits until something changed. kTimeout names the task and lane that hang.
   Status wait_for_progress(Lock& lock, Ticket ticket);
   // A task that has been running for too long, or none.
-  const LaneThread* overdue(Clock::time_point now, Lane& which) const;
+  const Running* overdue(Clock::time_point now, Lane& which) const;
   Error timed_out(Ticket ticket) const;
 
   static void lane_loop(const std::shared_ptr<State>& state, Lane lane);
+
+  // async_lane.cc
+  static void async_lane_loop(const std::shared_ptr<State>& state, Lane lane);
+  bool start_next(Lock& lock, Lane lane, uint64_t token);
+  void poll_started(Lock& lock, Lane lane, std::span<AsyncTaskRunner::Ended> ended);
+  void end_started(Lane lane, const AsyncTaskRunner::Ended& ended);
+  TaskContext context_of(schedule::TaskRef ref) const;
 };
 
 }  // namespace sluice::pipeline

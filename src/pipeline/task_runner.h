@@ -37,4 +37,31 @@ class TaskRunner {
   virtual Result<TaskResult> run(const schedule::Task& task, const TaskContext& context) = 0;
 };
 
+// A lane whose work goes on by itself once it is started, several tasks at a time: reads from a
+// disk, copies over a link. All but wake() is called by the lane's thread. An error fails what
+// depends on the task. Does not call the executor.
+class AsyncTaskRunner {
+ public:
+  virtual ~AsyncTaskRunner() = default;
+
+  enum class Start : uint8_t {
+    kDone,     // there was nothing to wait for
+    kStarted,  // poll() will say that it has ended
+    kNoRoom,   // not now: asked again when something has ended that may have made room
+  };
+  struct Ended {
+    uint64_t token = 0;
+    Status status;
+  };
+
+  // Tasks between start() and their end, at most.
+  virtual int capacity() const = 0;
+  virtual Result<Start> start(const schedule::Task& task, const TaskContext& context,
+                              uint64_t token) = 0;
+  // Waits for started tasks to end; returns how many of `ended` it filled: 0 after `timeout_ms` or
+  // soon after wake().
+  virtual size_t poll(std::span<Ended> ended, int64_t timeout_ms) = 0;
+  virtual void wake() = 0;  // from any thread
+};
+
 }  // namespace sluice::pipeline

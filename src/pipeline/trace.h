@@ -31,7 +31,8 @@ class Trace {
   int64_t recorded() const;
   int64_t dropped() const;
 
-  // Writes the trace-event JSON that Chrome and Perfetto read: one process, a thread per lane, a
+  // Writes the trace-event JSON that Chrome and Perfetto read: one process, a thread per lane (more
+  // for a lane with several tasks under way at once), a
   // complete event per task (times in microseconds since the trace began) with the predicted time
   // in its args. An existing file is replaced. kIo if it cannot be written.
   // https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
@@ -51,7 +52,8 @@ class Trace {
     double flops = 0;
     double bytes = 0;
   };
-  static std::string event_json(const Record& record);
+  std::vector<int> tracks() const;
+  static std::string event_json(const Record& record, int track);
 
   const Clock::time_point begin_;
   mutable std::mutex mutex_;

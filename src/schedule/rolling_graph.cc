@@ -167,6 +167,23 @@ bool RollingGraph::take(Lane lane, TaskRef& task) {
   return true;
 }
 
+bool RollingGraph::give_back(TaskRef ref) {
+  Flight& f = flights_[ref.slot];
+  Node& node = f.nodes[ref.task];
+  SLUICE_CHECK(node.state == State::kRunning, "a task is given back after it was taken");
+  const Task& task = f.graph.tasks[ref.task];
+  if (f.failed) {
+    // What it waits for may have failed with its iteration.
+    node.state = State::kWaiting;
+    doom(ref, f.error);
+    settle();
+    return false;
+  }
+  node.state = State::kReady;
+  ready_[static_cast<size_t>(task.lane)].push({task.rank, f.iteration, ref});
+  return true;
+}
+
 void RollingGraph::complete(TaskRef ref, const RoutingOutcome& routing) {
   Flight& f = flights_[ref.slot];
   Node& node = f.nodes[ref.task];

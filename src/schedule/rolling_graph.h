@@ -47,6 +47,9 @@ class RollingGraph {
 
   // The next task of a lane; it is then running, until complete() or fail().
   bool take(Lane lane, TaskRef& task);
+  // A task that was taken and could not start: it is ready again (true) or, if its iteration has
+  // failed meanwhile, fails.
+  bool give_back(TaskRef task);
   void complete(TaskRef task, const RoutingOutcome& routing);
   void fail(TaskRef task, const Error& error);
 
