@@ -1,0 +1,179 @@
+#include "memory/weight_pages.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace sluice::memory {
+namespace {
+
+constexpr int64_t kSlotAlignment = 4096;
+// A page that is never chosen is still chosen once in so many iterations, for the arithmetic.
+constexpr double kLeastProbability = 1e-6;
+
+}  // namespace
+
+Result<std::unique_ptr<WeightPages>> WeightPages::create(const WeightPagesShape& shape,
+                                                         const ArenaOptions& options) {
+  if (shape.layers < 1 || shape.pages_per_layer < 1 || shape.slots < 1 || shape.slot_bytes < 1 ||
+      shape.slot_bytes % kSlotAlignment != 0) {
+    return Error{ErrorCode::kInvalid,
+                 "pages of weights need layers, pages, slots, and slots of a multiple of 4096 "
+                 "bytes"};
+  }
+  SLUICE_ASSIGN(Arena arena, Arena::create(bytes(shape.slots, shape.slot_bytes), options));
+  return std::unique_ptr<WeightPages>(new WeightPages(shape, std::move(arena)));
+}
+
+WeightPages::WeightPages(const WeightPagesShape& shape, Arena arena)
+    : shape_(shape), arena_(std::move(arena)) {
+  slots_ = arena_.allocate("weight pages", shape.slots * shape.slot_bytes, kSlotAlignment).data();
+  const auto pages = static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.pages_per_layer);
+  pages_.resize(pages);
+  probability_.assign(pages, 1.0);
+  candidates_.reserve(pages);
+  page_of_.resize(static_cast<size_t>(shape.slots));
+  free_.reserve(static_cast<size_t>(shape.slots));
+  for (int64_t slot = shape.slots; slot-- > 0;) free_.push_back(static_cast<int32_t>(slot));
+  available_ = shape.slots;
+}
+
+// A page of probability p is needed, on the average, in the (1/p)th iteration from now.
+double WeightPages::wait(WeightPageId page, int layer) const {
+  const int ahead = (layer_of(page) - layer + shape_.layers) % shape_.layers;
+  const double iterations = 1.0 / std::max(probability_[page], kLeastProbability) - 1.0;
+  return ahead + iterations * shape_.layers;
+}
+
+void WeightPages::settle(const ExpertUse& use, int64_t rows, int64_t moving) {
+  const std::lock_guard lock(mutex_);
+  candidates_.clear();
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    for (int i = 0; i < shape_.pages_per_layer; ++i) {
+      const WeightPageId page = id(layer, i);
+      probability_[page] = use.probability(layer, i, rows);
+      SLUICE_CHECK(pages_[page].claims == 0 || pages_[page].state == State::kLoading,
+                   "pages settle while no task uses one");
+      pages_[page].kept = pages_[page].state == State::kResident;
+      if (pages_[page].kept) candidates_.push_back(page);
+    }
+  }
+  // Free slots can move, and those that are still loading.
+  const int64_t spare = shape_.slots - static_cast<int64_t>(candidates_.size());
+  const int64_t give_up = std::clamp<int64_t>(moving - spare, 0, shape_.slots - spare);
+  const auto middle = candidates_.begin() + static_cast<ptrdiff_t>(give_up);
+  std::nth_element(candidates_.begin(), middle, candidates_.end(),
+                   [&](WeightPageId a, WeightPageId b) {
+                     const double wait_a = wait(a, 0), wait_b = wait(b, 0);
+                     return wait_a != wait_b ? wait_a > wait_b : a > b;
+                   });
+  for (auto it = candidates_.begin(); it != middle; ++it) pages_[*it].kept = false;
+  count_available();
+}
+
+void WeightPages::count_available() {
+  available_ = static_cast<int64_t>(free_.size());
+  for (const Page& p : pages_) available_ += makes_room(p);
+}
+
+// A free slot, or that of the page that is needed last. One of them is available.
+int32_t WeightPages::take_slot(int layer) {
+  if (!free_.empty()) {
+    const int32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  WeightPageId victim = 0;
+  double longest = -1;
+  for (const WeightPageId page : page_of_) {
+    if (!makes_room(pages_[page])) continue;
+    const double page_wait = wait(page, layer);
+    if (page_wait > longest || (page_wait == longest && page > victim)) {
+      victim = page;
+      longest = page_wait;
+    }
+  }
+  SLUICE_CHECK(longest >= 0, "a slot is available");
+  Page& p = pages_[victim];
+  const int32_t slot = p.slot;
+  p = {};
+  return slot;
+}
+
+WeightPages::Claim WeightPages::claim(WeightPageId page, bool ahead) {
+  const std::lock_guard lock(mutex_);
+  Page& p = pages_[page];
+  const bool takes_room = p.state == State::kAbsent || makes_room(p);
+  if (takes_room && available_ <= (ahead ? shape_.reserved : 0)) return Claim::kNoRoom;
+  available_ -= takes_room;
+  switch (p.state) {
+    case State::kResident:
+      ++p.claims;
+      ++counts_.hits;
+      return Claim::kResident;
+    case State::kLoading:
+      ++p.claims;
+      return Claim::kLoading;
+    case State::kAbsent:
+      break;
+  }
+  const int32_t slot = take_slot(layer_of(page));
+  p = {.state = State::kLoading, .claims = 1, .slot = slot};
+  page_of_[static_cast<size_t>(slot)] = page;
+  ++counts_.loads;
+  return Claim::kLoad;
+}
+
+void WeightPages::loaded(WeightPageId page) {
+  const std::lock_guard lock(mutex_);
+  SLUICE_CHECK(pages_[page].state == State::kLoading, "a page is loaded once, after its claim");
+  pages_[page].state = State::kResident;
+}
+
+void WeightPages::failed(WeightPageId page) {
+  const std::lock_guard lock(mutex_);
+  Page& p = pages_[page];
+  SLUICE_CHECK(p.state == State::kLoading, "a page fails to load once, after its claim");
+  free_.push_back(p.slot);
+  ++available_;
+  ++counts_.failed;
+  p = {};
+}
+
+void WeightPages::release(WeightPageId page) {
+  const std::lock_guard lock(mutex_);
+  Page& p = pages_[page];
+  SLUICE_CHECK(p.claims > 0, "a page is released as often as it was claimed");
+  --p.claims;
+  available_ += makes_room(p);
+}
+
+std::byte* WeightPages::at(WeightPageId page) const {
+  const std::lock_guard lock(mutex_);
+  const Page& p = pages_[page];
+  SLUICE_CHECK(p.slot != kNoSlot, "an absent page has no place");
+  return slots_ + p.slot * shape_.slot_bytes;
+}
+
+bool WeightPages::resident(WeightPageId page) const {
+  const std::lock_guard lock(mutex_);
+  return pages_[page].state == State::kResident;
+}
+
+int64_t WeightPages::resident_pages() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::count_if(pages_, [](const Page& p) { return p.state == State::kResident; });
+}
+
+WeightPagesCounts WeightPages::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+void WeightPages::release_all() {
+  const std::lock_guard lock(mutex_);
+  for (Page& p : pages_) p.claims = 0;
+  count_available();
+}
+
+}  // namespace sluice::memory

@@ -1,0 +1,119 @@
+// Pages of weights that come and go: which of them lie in memory, in which slot, and which make
+// room for others. A page is one expert of one layer. Slots are of one size, in one arena, so a
+// page is read from the disk to the place where the kernels read it.
+//
+// A page is absent, loading or resident. A resident one may be kept: it stays until the next
+// settle(), whoever asks for what, and is used without asking. Any other is claimed before it is
+// used, and released after; unclaimed, it makes room for a page that is needed sooner.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "memory/arena.h"
+#include "memory/expert_use.h"
+
+namespace sluice::memory {
+
+using WeightPageId = uint32_t;  // layer * pages_per_layer + page
+
+struct WeightPagesShape {
+  int layers = 0;
+  int pages_per_layer = 0;
+  int64_t slot_bytes = 0;  // of the largest page; a multiple of 4096
+  int64_t slots = 0;
+  int64_t reserved = 0;  // slots that claims ahead of need leave to the others
+};
+
+// What went through, for reports.
+struct WeightPagesCounts {
+  int64_t hits = 0;    // claims of pages that were there
+  int64_t loads = 0;   // pages read
+  int64_t failed = 0;  // of these, not well
+};
+
+class WeightPages {
+ public:
+  // Reserves the slots. kNoRoom when the system refuses the memory; kInvalid without a slot.
+  static Result<std::unique_ptr<WeightPages>> create(const WeightPagesShape& shape,
+                                                     const ArenaOptions& options = {});
+
+  WeightPageId id(int layer, int page) const {
+    return static_cast<WeightPageId>(layer * shape_.pages_per_layer + page);
+  }
+  const WeightPagesShape& shape() const { return shape_; }
+  // Of all slots: aligned to 4096 bytes.
+  std::span<std::byte> memory() const {
+    return {slots_, static_cast<size_t>(shape_.slots * shape_.slot_bytes)};
+  }
+  // What create() reserves.
+  static int64_t bytes(int64_t slots, int64_t slot_bytes) { return slots * slot_bytes + 4096; }
+
+  // While no task uses a page: chooses which resident pages are kept until the next call, all but
+  // the `moving` ones that are needed last by an iteration of `rows` tokens, which begins at layer
+  // 0. kept() may then be read without a lock.
+  void settle(const ExpertUse& use, int64_t rows, int64_t moving);
+  bool kept(WeightPageId page) const { return pages_[page].kept; }
+
+  // From any thread.
+  enum class Claim : uint8_t {
+    kResident,  // it is there, and stays until it is released
+    kLoading,   // somebody reads it already; it will stay until it is released
+    kLoad,      // the caller reads it into its place, and says loaded() or failed()
+    kNoRoom,    // every slot is kept or claimed: nothing was changed
+  };
+  // `ahead`: nobody needs it yet. Such claims leave `reserved` slots to those that are needed now;
+  // else pages of later layers could take every slot, while an earlier one waits for the last page.
+  Claim claim(WeightPageId page, bool ahead = false);
+  void loaded(WeightPageId page);
+  // Nobody holds it any more, its claims are gone.
+  void failed(WeightPageId page);
+  void release(WeightPageId page);
+
+  // [slot_bytes], of a page that is loading or resident, while it is kept or claimed.
+  std::byte* at(WeightPageId page) const;
+  bool resident(WeightPageId page) const;
+  int64_t resident_pages() const;
+  WeightPagesCounts counts() const;
+
+  // No claim is left: after a failed iteration, when nothing is in flight.
+  void release_all();
+
+ private:
+  enum class State : uint8_t { kAbsent, kLoading, kResident };
+  static constexpr int32_t kNoSlot = -1;
+  struct Page {
+    State state = State::kAbsent;
+    bool kept = false;
+    int32_t claims = 0;
+    int32_t slot = kNoSlot;
+  };
+
+  WeightPages(const WeightPagesShape& shape, Arena arena);
+  int layer_of(WeightPageId page) const { return static_cast<int>(page) / shape_.pages_per_layer; }
+  // Layers to go by until the page is needed, as expected at `layer`.
+  double wait(WeightPageId page, int layer) const;
+  bool makes_room(const Page& page) const {
+    return page.state == State::kResident && !page.kept && page.claims == 0;
+  }
+  void count_available();
+  int32_t take_slot(int layer);
+
+  WeightPagesShape shape_;
+  Arena arena_;
+  std::byte* slots_ = nullptr;
+  mutable std::mutex mutex_;
+  std::vector<Page> pages_;
+  std::vector<WeightPageId> page_of_;     // [slot]
+  std::vector<int32_t> free_;             // slots
+  int64_t available_ = 0;                 // slots that are free or would make room
+  std::vector<double> probability_;       // [page]: that an iteration needs it; from settle()
+  std::vector<WeightPageId> candidates_;  // settle()'s
+  WeightPagesCounts counts_;
+};
+
+}  // namespace sluice::memory
