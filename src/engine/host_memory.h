@@ -8,6 +8,9 @@ namespace sluice::engine {
 // Bytes: what the kernel says is available, less if a cgroup allows less. 0 if nothing can be read.
 int64_t available_host_memory();
 
+// Bytes that this process holds for itself: what it shares with files does not count.
+int64_t process_memory();
+
 // Cores that this process may run on.
 int available_cores();
 

@@ -16,8 +16,10 @@ class DiskRead : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(directory_); }
   void TearDown() override { std::filesystem::remove_all(directory_); }
+  // Tests of one program may run side by side.
   const std::filesystem::path directory_ =
-      std::filesystem::path(::testing::TempDir()) / "disk_read_test";
+      std::filesystem::path(::testing::TempDir()) /
+      ("disk_read_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
 };
 
 TEST_F(DiskRead, MeasuresEverySizeAndDepthAndLeavesNothing) {
