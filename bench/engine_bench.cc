@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/units.h"
 #include "engine/engine.h"
 #include "engine/host_memory.h"
 #include "probe/probe.h"
@@ -61,6 +62,13 @@ Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
                {"estimated_bytes_per_second", work.bytes() / phase.seconds},
                {"estimated_flops_per_second", work.flops / phase.seconds},
                {"stages", std::move(stages)}};
+  if (phase.disk.all_pages > 0) {
+    json["disk"] = {{"experts_read", phase.disk.pages},
+                    {"bytes_read", phase.disk.bytes},
+                    {"busy_seconds", phase.disk.busy_seconds},
+                    {"experts_in_memory", phase.disk.resident_pages},
+                    {"experts", phase.disk.all_pages}};
+  }
   if (rates.f32_flops > 0) {
     json["roofline_share"] = allowed_seconds(phase, rates) / phase.seconds;
     json["measured_read_bytes_per_second"] = rates.read_bytes_per_second;
@@ -99,6 +107,14 @@ void print_row(int64_t batch, const char* name, const Json& json) {
     std::printf(
         " %10.1f %12.1f %9.0f%%", json["measured_read_bytes_per_second"].get<double>() / 1e9,
         json["measured_f32_flops"].get<double>() / 1e9, 100 * json["roofline_share"].get<double>());
+  }
+  if (json.contains("disk")) {
+    const Json& disk = json["disk"];
+    std::printf(
+        "  disk %.2f GB/s, busy %.0f%%, %lld of %lld experts in memory",
+        disk["bytes_read"].get<double>() / std::max(disk["busy_seconds"].get<double>(), 1e-9) / 1e9,
+        100 * disk["busy_seconds"].get<double>() / json["measured_seconds"].get<double>(),
+        disk["experts_in_memory"].get<long long>(), disk["experts"].get<long long>());
   }
   std::printf("\n");
 }
@@ -174,7 +190,11 @@ int main(int count, char** arguments) {
   app.add_option("--threads", options.threads, "0: the cores this process may use");
   app.add_option("--rounds", options.rounds, "how often all of it is measured")
       ->check(CLI::Range(1, 1000));
-  app.add_option("--schedule", options.schedule, "resident or serial")->capture_default_str();
+  app.add_option("--schedule", options.schedule, "as `sluice batch` names them")
+      ->capture_default_str();
+  std::string host_memory;
+  app.add_option("--host-memory", host_memory, "all that this process may hold, such as 2.4G");
+  app.add_option("--max-seq-len", options.max_seq_len, "0: what the KV cache allows");
   app.add_flag("!--no-probe", options.probe, "do not measure the machine's own rates");
   app.add_flag("--json", options.json, "one JSON object per line, with every stage");
   CLI11_PARSE(app, count, arguments);
@@ -185,7 +205,9 @@ int main(int count, char** arguments) {
   load.threads = options.threads;
   load.max_batch_size = *std::ranges::max_element(options.batches);
   load.max_num_tokens = std::max(options.max_num_tokens, load.max_batch_size);
+  load.max_seq_len = options.max_seq_len;
   load.kv_cache_memory = options.kv_cache_memory;
+  if (!host_memory.empty()) load.host_memory = must(base::parse_bytes(host_memory));
   load.kv_dtype = options.kv_dtype;
   load.isa = kernels::parse_isa(options.isa);
   load.max_queued_requests = load.max_batch_size;

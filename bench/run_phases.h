@@ -24,10 +24,11 @@ struct Options {
   int64_t prompt = 128;
   int64_t generate = 32;
   int64_t max_num_tokens = 512;
+  int64_t max_seq_len = 0;
   int64_t kv_cache_memory = 0;
   int threads = 0;
   int rounds = 1;
-  std::string schedule = "resident";
+  std::string schedule = "auto";
   std::string kv_dtype = "auto";
   std::string isa = kernels::name(kernels::best_isa());
   bool probe = true;
@@ -54,6 +55,7 @@ struct Phase {
   int64_t tokens = 0;
   double seconds = 0;
   std::array<engine::StageStats, 11> stages{};
+  engine::DiskStats disk;
 
   double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
 };
@@ -142,6 +144,10 @@ class Runs {
     Phase phase;
     phase.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     phase.stages = engine_.stats().stages;
+    phase.disk = engine_.stats().disk;
+    phase.disk.pages -= before.disk.pages;
+    phase.disk.bytes -= before.disk.bytes;
+    phase.disk.busy_seconds -= before.disk.busy_seconds;
     for (size_t i = 0; i < phase.stages.size(); ++i) {
       engine::StageStats& stage = phase.stages[i];
       const engine::StageStats& old = before.stages[i];

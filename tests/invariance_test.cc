@@ -6,6 +6,7 @@
 
 #include "engine/model_files.h"
 #include "engine_runs.h"
+#include "hardware/hardware.h"
 
 namespace sluice::tests {
 namespace {
@@ -59,6 +60,46 @@ std::vector<Variant> variants() {
   return all;
 }
 
+// A device so fast that nobody waits for it.
+std::string fast_device() {
+  const std::string path = testing::TempDir() + "sluice_fast_device.json";
+  const hardware::Compute compute{
+      .model = "none", .isa = "none", .threads = 1, .peak_flops = {{"f32", 1e15}}};
+  hardware::Hardware machine{.name = "fast"};
+  machine.levels = {{.name = "host",
+                     .kind = hardware::LevelKind::kHost,
+                     .capacity_bytes = int64_t{1} << 40,
+                     .read_bytes_per_second = 1e15,
+                     .compute = compute},
+                    {.name = "device",
+                     .kind = hardware::LevelKind::kDevice,
+                     .capacity_bytes = int64_t{1} << 40,
+                     .read_bytes_per_second = 1e15,
+                     .compute = compute}};
+  machine.links = {{.from = "host", .to = "device", .bytes_per_second = 1e15},
+                   {.from = "device", .to = "host", .bytes_per_second = 1e15}};
+  EXPECT_TRUE(hardware::write_file(machine, path).ok());
+  return "emulated:" + path;
+}
+
+// Experts that come from the disk, or over a link, when they are needed or before; as few in memory
+// as can be.
+std::vector<Variant> paged_variants() {
+  std::vector<Variant> all = {
+      {"layer_stream, half in memory", options(8, 8, 128, "layer_stream", 1)},
+      {"layer_stream by 3, two threads", options(8, 3, 33, "layer_stream", 2)},
+      {"expert_fetch", options(1, 1, 512, "expert_fetch", 1)},
+      {"expert_fetch, batch 64 by 16, reversed", options(64, 16, 100, "expert_fetch", 2), true},
+      {"cgopipe", options(8, 8, 128, "cgopipe", 1)},
+      {"cgopipe by 2, two threads", options(8, 2, 33, "cgopipe", 2)},
+      {"serial on a device", options(8, 4, 64, "serial", 1)},
+  };
+  for (size_t i = 4; i < all.size(); ++i) all[i].options.device = fast_device();
+  for (Variant& variant : all) variant.options.resident_weights = 0;
+  all[0].options.resident_weights = 0.5;
+  return all;
+}
+
 struct Case {
   const char* model;
   const char* quant;
@@ -83,8 +124,11 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
       plain->plan().kv_bytes / (plain->plan().kv_blocks * plain->plan().kv_block_tokens);
   const auto expected = run_all(*plain, requests);
   ASSERT_EQ(expected.size(), requests.size());
+  const bool has_experts = plain->config().max_experts() > 0;
   plain.reset();
-  for (const Variant& variant : variants()) {
+  auto all = variants();
+  if (has_experts) std::ranges::move(paged_variants(), std::back_inserter(all));
+  for (const Variant& variant : all) {
     EngineOptions o = variant.options;
     const bool set_back = o.kv_reserve_fraction < 1;
     if (set_back)
@@ -96,6 +140,10 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
     ASSERT_EQ(got.size(), expected.size()) << variant.name;
     for (const auto& [id, output] : expected) {
       EXPECT_TRUE(same_answers(output, got.at(id))) << variant.name << ", request " << id;
+    }
+    if (o.resident_weights < 1) {
+      const engine::EngineStats& stats = engine->stats();
+      EXPECT_GT(stats.disk.pages + stats.device.to_device.bytes, 0) << variant.name;
     }
     const bool shares = engine->config().rope.kind != models::RopeKind::kDynamic;
     if (shares && variant.options.prefix_sharing && variant.options.max_batch_size < 26) {

@@ -13,13 +13,22 @@ struct Geometry {
   const char* config;
 };
 
-constexpr std::array<Geometry, 5> kGeometries{{
+constexpr std::array<Geometry, 6> kGeometries{{
     {"mixtral-8x7b", "https://huggingface.co/mistralai/Mixtral-8x7B-v0.1", R"({
       "architectures": ["MixtralForCausalLM"], "model_type": "mixtral",
       "bos_token_id": 1, "eos_token_id": 2, "vocab_size": 32000, "hidden_size": 4096,
       "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
       "num_key_value_heads": 8, "num_local_experts": 8, "num_experts_per_tok": 2,
       "hidden_act": "silu", "max_position_embeddings": 32768, "rms_norm_eps": 1e-05,
+      "rope_theta": 1000000.0, "sliding_window": null, "tie_word_embeddings": false})"},
+    // For emulated machines, whose constants are scaled alike: a two thousandth of mixtral-8x7b's
+    // weights, and a thousandth of its KV cache for each token.
+    {"mixtral-2000th", "mixtral-8x7b, scaled", R"({
+      "architectures": ["MixtralForCausalLM"], "model_type": "mixtral",
+      "bos_token_id": 1, "eos_token_id": 2, "vocab_size": 512, "hidden_size": 256,
+      "intermediate_size": 448, "num_hidden_layers": 8, "num_attention_heads": 4, "head_dim": 4,
+      "num_key_value_heads": 1, "num_local_experts": 8, "num_experts_per_tok": 2,
+      "hidden_act": "silu", "max_position_embeddings": 4096, "rms_norm_eps": 1e-05,
       "rope_theta": 1000000.0, "sliding_window": null, "tie_word_embeddings": false})"},
     {"olmoe-1b-7b", "https://huggingface.co/allenai/OLMoE-1B-7B-0924", R"({
       "architectures": ["OlmoeForCausalLM"], "model_type": "olmoe",

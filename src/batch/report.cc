@@ -68,11 +68,47 @@ Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimi
   }
   bound.bytes_per_second = over(bound.work.bytes(), busy);
   bound.flops_per_second = over(bound.work.flops, busy);
-  bound.known = limits && busy > 0 && allowed > 0;
+  // This machine's limits say nothing of one that it plays.
+  bound.known = limits && busy > 0 && allowed > 0 && !stats.device.present;
   bound.by_memory = by_memory * 2 >= allowed;
   bound.share = over(allowed, busy);
   return bound;
 }
+
+EmulationCheck check_emulation(const engine::DeviceStats& device) {
+  EmulationCheck check{.valid = true};
+  for (const engine::PacedLane* lane :
+       {&device.compute, &device.host, &device.to_device, &device.to_host}) {
+    check.work_share = std::max(check.work_share, over(lane->work_seconds, lane->busy_seconds));
+    check.crowded += lane->crowded;
+    check.valid = check.valid && lane->valid;
+  }
+  return check;
+}
+
+namespace {
+
+Json lane_json(const engine::PacedLane& lane) {
+  return {{"busy_seconds", lane.busy_seconds},
+          {"work_seconds", lane.work_seconds},
+          {"crowded_tasks", lane.crowded},
+          {"bytes", lane.bytes}};
+}
+
+Json device_json(const engine::DeviceStats& device) {
+  const EmulationCheck check = check_emulation(device);
+  return {{"valid", check.valid},
+          {"work_share", check.work_share},
+          {"crowded_tasks", check.crowded},
+          {"device", lane_json(device.compute)},
+          {"host", lane_json(device.host)},
+          {"host_to_device", lane_json(device.to_device)},
+          {"device_to_host", lane_json(device.to_host)},
+          {"experts_on_device", device.resident_pages},
+          {"experts", device.all_pages}};
+}
+
+}  // namespace
 
 Json report_json(const ReportInput& input) {
   const RunState& state = input.state;
@@ -108,6 +144,15 @@ Json report_json(const ReportInput& input) {
       {"stages", stages_json(stats)},
       {"expert_tokens", stats.expert_tokens},
       {"plan", plan::to_json(input.plan)}};
+  if (const engine::DiskStats& disk = stats.disk; disk.all_pages > 0) {
+    json["disk"] = {{"experts_read", disk.pages},
+                    {"bytes_read", disk.bytes},
+                    {"reads_repeated", disk.retries},
+                    {"busy_seconds", disk.busy_seconds},
+                    {"experts_in_memory", disk.resident_pages},
+                    {"experts", disk.all_pages}};
+  }
+  if (stats.device.present) json["emulated_device"] = device_json(stats.device);
   const Bound bound = bound_of(stats, input.limits);
   if (bound.known) {
     json["bound"] = {{"by", bound.by_memory ? "memory bandwidth" : "compute"},

@@ -46,6 +46,15 @@ struct Bound {
 };
 Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimits>& limits);
 
+// An emulation says something only if the real work leaves room in the time that is played, on
+// every lane: device::PaceStats::valid().
+struct EmulationCheck {
+  bool valid = false;
+  double work_share = 0;  // of the lane where it is largest
+  int64_t crowded = 0;    // tasks that took more than half of what they play
+};
+EmulationCheck check_emulation(const engine::DeviceStats& device);
+
 // Generated tokens over the whole time, prefill included, nothing padded.
 double generated_per_second(const ReportInput& input);
 

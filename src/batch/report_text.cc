@@ -69,6 +69,14 @@ std::string time_text(const ReportInput& input, int columns) {
     text += lane_row(std::string("  ") + models::name(static_cast<models::StageKind>(i)),
                      stats.stages[i].busy_seconds, state.seconds, cells);
   }
+  if (stats.device.present) {
+    text += lane_row("device", stats.device.compute.busy_seconds, state.seconds, cells);
+    text += lane_row("host to device", stats.device.to_device.busy_seconds, state.seconds, cells);
+    text += lane_row("device to host", stats.device.to_host.busy_seconds, state.seconds, cells);
+  }
+  if (stats.disk.all_pages > 0) {
+    text += lane_row("disk", stats.disk.busy_seconds, state.seconds, cells);
+  }
   text += lane_row("read, tokenize", state.reading_seconds, state.seconds, cells);
   text += lane_row("write, sync", state.writing_seconds, state.seconds, cells);
   return text;
@@ -95,6 +103,47 @@ std::string experts_text(const engine::EngineStats& stats) {
   if (moe_layers > shown)
     text += row("", "and " + std::to_string(moe_layers - shown) + " more layers (--json has all)");
   return "\n  expert load (tokens by expert, against the layer's most used; measured)\n" + text;
+}
+
+// Of experts that lie on disk: what was read, and whether the run waited for it.
+std::string disk_text(const ReportInput& input) {
+  const engine::DiskStats& disk = input.stats.disk;
+  if (disk.all_pages == 0) return "";
+  std::string text = "\n  experts on disk\n";
+  text += row("  in memory", format_count(disk.resident_pages) + " of " +
+                                 format_count(disk.all_pages) + " at the end, " +
+                                 percent(over(static_cast<double>(disk.resident_pages),
+                                              static_cast<double>(disk.all_pages))));
+  text += row("  read", format_count(disk.pages) + " experts, " +
+                            format_bytes(static_cast<double>(disk.bytes)) + " at " +
+                            giga(over(static_cast<double>(disk.bytes), disk.busy_seconds),
+                                 "B/s while reading (measured)"));
+  if (disk.retries > 0)
+    text += row("  repeated", format_count(disk.retries) + " reads after faults");
+  if (disk.busy_seconds > input.stats.busy_seconds) {
+    text +=
+        row("  bound", "the run waited for the disk, which was busy " +
+                           percent(over(disk.busy_seconds, input.state.seconds)) + " of the time");
+  }
+  return text;
+}
+
+// Of an emulated machine: what lies there, and whether real work left the play its time.
+std::string device_text(const ReportInput& input) {
+  const engine::DeviceStats& device = input.stats.device;
+  if (!device.present) return "";
+  std::string text = "\n  emulated device\n";
+  text += row("  experts", format_count(device.resident_pages) + " of " +
+                               format_count(device.all_pages) + " on it at the end; " +
+                               format_bytes(static_cast<double>(device.to_device.bytes)) +
+                               " moved to it");
+  const EmulationCheck check = check_emulation(device);
+  text += row(check.valid ? "  valid" : "  INVALID",
+              "real work took at most " + percent(check.work_share) + " of a lane's time played" +
+                  (check.valid ? ""
+                               : "; " + format_count(check.crowded) +
+                                     " tasks took more than half of theirs"));
+  return text;
 }
 
 std::string bound_text(const ReportInput& input) {
@@ -157,6 +206,8 @@ std::string report_text(const ReportInput& input, int columns) {
   text += nodes_row(input.plan);
   text += time_text(input, columns);
   text += experts_text(stats);
+  text += disk_text(input);
+  text += device_text(input);
   text += bound_text(input);
   if (input.scores) text += score_text(*input.scores, columns);
   return text;

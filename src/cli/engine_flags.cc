@@ -11,73 +11,153 @@
 
 namespace sluice::cli {
 
-void add_engine_flags(CLI::App& command, EngineFlags& flags) {
-  constexpr const char* kGroup = "Engine";
-  constexpr const char* kNumber = "N";
-  engine::EngineOptions& o = flags.options;
-  const auto add = [&](const char* name, auto& value, const char* what) {
-    return command.add_option(name, value, what)->group(kGroup)->type_name(kNumber);
-  };
+namespace {
+
+// Flags of one command, under one heading of its help.
+struct Group {
+  CLI::App& command;
+
+  static constexpr const char* kName = "Engine";
+  template <class T>
+  CLI::Option* add(const char* name, T& value, const char* what) const {
+    return command.add_option(name, value, what)->group(kName)->type_name("N");
+  }
+};
+
+void add_batch_flags(const Group& group, engine::EngineOptions& o) {
   const auto size = quiet(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  add("--max-batch-size", o.max_batch_size,
-      "sequences in flight (default: 64, less if their KV has no room)")
+  group
+      .add("--max-batch-size", o.max_batch_size,
+           "sequences in flight (default: 64, less if their KV has no room)")
       ->check(size);
-  add("--micro-batch-size", o.micro_batch_size,
-      "sequences of one micro-batch (default: all of the batch)")
+  group
+      .add("--micro-batch-size", o.micro_batch_size,
+           "sequences of one micro-batch (default: all of the batch)")
       ->check(size);
-  add("--max-num-tokens", o.max_num_tokens,
-      "tokens of one iteration; longer prompts go in chunks (default: 512)")
+  group
+      .add("--max-num-tokens", o.max_num_tokens,
+           "tokens of one iteration; longer prompts go in chunks (default: 512)")
       ->check(size);
-  add("--max-seq-len", o.max_seq_len,
-      "prompt and answer of one sequence (default: what the model and the KV cache allow)")
+  group
+      .add("--max-seq-len", o.max_seq_len,
+           "prompt and answer of one sequence (default: what the model and the KV cache allow)")
       ->check(size);
-  add("--kv-cache-memory", flags.kv_cache_memory,
-      "of the KV cache, such as 4G (default: by --kv-cache-free-mem-fraction)")
+}
+
+void add_memory_flags(const Group& group, EngineFlags& flags) {
+  engine::EngineOptions& o = flags.options;
+  group
+      .add("--host-memory", flags.host_memory,
+           "all that this process may hold, such as 4G; experts that find no room in it stay on "
+           "disk "
+           "(default: what the machine and its cgroup have free)")
       ->type_name("BYTES");
-  add("--kv-cache-free-mem-fraction", o.kv_cache_free_mem_fraction,
-      "share of the free memory that the KV cache may take")
+  group
+      .add("--device", o.device,
+           "emulated:FILE, the machine that this hardware.json describes: host memory and cores "
+           "that "
+           "play its device, paced to its speeds")
+      ->type_name("NAME");
+  group
+      .add("--device-memory", flags.device_memory,
+           "of the device, such as 16G (default: all it has)")
+      ->type_name("BYTES");
+  group
+      .add("--resident-weights", o.resident_weights,
+           "at most this share of the experts in memory, the others on disk; with a device, on it")
       ->check(quiet(CLI::Range(0.0, 1.0)))
       ->capture_default_str();
-  add("--kv-block-tokens", o.kv_block_tokens, "tokens of one KV block, a multiple of 16")
+}
+
+void add_kv_flags(const Group& group, EngineFlags& flags) {
+  engine::EngineOptions& o = flags.options;
+  group
+      .add("--kv-cache-memory", flags.kv_cache_memory,
+           "of the KV cache, such as 4G (default: by --kv-cache-free-mem-fraction)")
+      ->type_name("BYTES");
+  group
+      .add("--kv-cache-free-mem-fraction", o.kv_cache_free_mem_fraction,
+           "share of the free memory that the KV cache may take")
+      ->check(quiet(CLI::Range(0.0, 1.0)))
+      ->capture_default_str();
+  group.add("--kv-block-tokens", o.kv_block_tokens, "tokens of one KV block, a multiple of 16")
       ->check(quiet(CLI::Range(16, 1024)))
       ->capture_default_str();
-  add("--kv-dtype", o.kv_dtype,
-      "what the KV cache keeps a value in: f32 (4 bytes), to compare with f32 programs; f16 (2), "
-      "which ends at 65504; bf16 (2); q8 (1, and 4 for each key and value of a head), when the "
-      "cache limits the batch or the context; auto, as the weights are stored: f32, bf16, else f16")
+  group
+      .add(
+          "--kv-dtype", o.kv_dtype,
+          "what the KV cache keeps a value in: f32 (4 bytes), to compare with f32 programs; f16 "
+          "(2), "
+          "which ends at 65504; bf16 (2); q8 (1, and 4 for each key and value of a head), when the "
+          "cache limits the batch or the context; auto, as the weights are stored: f32, bf16, else "
+          "f16")
       ->type_name("NAME")
       ->capture_default_str();
-  add("--kv-reserve-fraction", o.kv_reserve_fraction,
-      "share of max_tokens whose KV is set aside before a request starts; below 1 more run side by "
-      "side, and the youngest is set back when blocks run out")
+  group
+      .add("--kv-reserve-fraction", o.kv_reserve_fraction,
+           "share of max_tokens whose KV is set aside before a request starts; below 1 more run "
+           "side by "
+           "side, and the youngest is set back when blocks run out")
       ->check(quiet(CLI::Range(0.0, 1.0)))
       ->capture_default_str();
-  command
+}
+
+// An empty text leaves the default.
+Status parse_memory(const char* flag, const std::string& text, int64_t& bytes) {
+  if (text.empty()) return {};
+  auto parsed = base::parse_bytes(text);
+  if (!parsed) return parsed.error().in(flag);
+  if (*parsed == 0) {
+    return Error{ErrorCode::kInvalid, std::string(flag) + " must be more than 0"};
+  }
+  bytes = *parsed;
+  return {};
+}
+
+}  // namespace
+
+void add_engine_flags(CLI::App& command, EngineFlags& flags) {
+  engine::EngineOptions& o = flags.options;
+  const Group group{command};
+  add_batch_flags(group, o);
+  add_memory_flags(group, flags);
+  add_kv_flags(group, flags);
+  group.command
       .add_flag("--no-prefix-sharing", flags.no_prefix_sharing,
                 "compute every prompt whole, even what others begin with")
-      ->group(kGroup);
-  add("--quant", o.quant,
-      "quantize matrices while loading: none, bf16, q8, q4, mxfp4; routers and norms stay exact")
+      ->group(Group::kName);
+  group
+      .add("--quant", o.quant,
+           "quantize matrices while loading: none, bf16, q8, q4, mxfp4; routers and norms stay "
+           "exact")
       ->type_name("NAME")
       ->capture_default_str();
-  add("--schedule", o.schedule, "how iterations become tasks: resident, serial")
+  group
+      .add("--schedule", o.schedule,
+           "how iterations become tasks: resident, everything in memory; serial, the same with "
+           "nothing "
+           "side by side; layer_stream, experts that do not fit are read from disk layers ahead, "
+           "for "
+           "batches; expert_fetch, when a router has asked for them, for few sequences; auto: "
+           "resident "
+           "if everything fits, else layer_stream; cgopipe, with a device: layers there, attention "
+           "on "
+           "the host, experts moving between")
       ->type_name("NAME")
       ->capture_default_str();
-  add("--threads", o.threads, "of the compute lane (default: the cores this process may use)")
+  group
+      .add("--threads", o.threads, "of the compute lane (default: the cores this process may use)")
       ->check(quiet(CLI::Range(1, 1024)));
-  add("--trace", flags.trace_path, "write every task to this file, for ui.perfetto.dev")
+  group.add("--trace", flags.trace_path, "write every task to this file, for ui.perfetto.dev")
       ->type_name("FILE");
 }
 
 Result<engine::EngineOptions> engine_options(const EngineFlags& flags) {
   engine::EngineOptions options = flags.options;
   options.prefix_sharing = !flags.no_prefix_sharing;
-  if (!flags.kv_cache_memory.empty()) {
-    auto bytes = base::parse_bytes(flags.kv_cache_memory);
-    if (!bytes) return bytes.error().in("--kv-cache-memory");
-    if (*bytes == 0) return Error{ErrorCode::kInvalid, "--kv-cache-memory must be more than 0"};
-    options.kv_cache_memory = *bytes;
-  }
+  SLUICE_TRY(parse_memory("--kv-cache-memory", flags.kv_cache_memory, options.kv_cache_memory));
+  SLUICE_TRY(parse_memory("--host-memory", flags.host_memory, options.host_memory));
+  SLUICE_TRY(parse_memory("--device-memory", flags.device_memory, options.device_memory));
   // Found out now, not when the run is over.
   if (!flags.trace_path.empty() && !std::ofstream(flags.trace_path, std::ios::app))
     return Error{ErrorCode::kIo, "cannot write the trace to '" + flags.trace_path + "'"};

@@ -12,7 +12,7 @@ namespace sluice::cli {
 
 struct EngineFlags {
   engine::EngineOptions options;
-  std::string kv_cache_memory;
+  std::string kv_cache_memory, host_memory, device_memory;
   bool no_prefix_sharing = false;
   std::string trace_path;
 };

@@ -106,12 +106,9 @@ Result<Inspection> inspect(const std::string& path, bool verify_all) {
   found.available_memory = engine::available_host_memory();
   const models::WeightNeeds needs = models::weight_needs(*source);
   found.weight_bytes = needs.bytes;
-  engine::FitWishes wishes;
-  wishes.block_weights = needs.block_weights;
-  wishes.stored = needs.stored;
-  SLUICE_ASSIGN(found.kv_dtype, engine::kv_dtype(wishes));
+  SLUICE_ASSIGN(found.kv_dtype, engine::kv_dtype({}, needs.stored));
   auto plan = engine::fit_plan(
-      found.config, found.weight_bytes, wishes,
+      found.config, engine::fit_model(needs), {},
       {.available_memory = found.available_memory, .cores = engine::available_cores()});
   if (plan) {
     found.plan = std::move(*plan);
@@ -232,10 +229,14 @@ void print(const Inspection& found, const std::string& path) {
                   (found.has_chat_template ? "a chat template" : "no chat template"));
   const std::string memory = format_bytes(static_cast<double>(found.available_memory));
   if (found.plan) {
-    row("fits here", "yes: " + format_bytes(static_cast<double>(found.plan->total_bytes())) +
-                         " of " + memory + " available, with " +
-                         std::to_string(found.plan->policy.batch) + " sequences of up to " +
-                         format_count(found.plan->max_seq_len) + " tokens");
+    const std::string how = found.plan->expert_slots > 0
+                                ? "with " + format_count(found.plan->expert_slots) +
+                                      " experts in memory, the others on disk: "
+                                : "yes: ";
+    row("fits here", how + format_bytes(static_cast<double>(found.plan->total_bytes())) + " of " +
+                         memory + " available, with " + std::to_string(found.plan->policy.batch) +
+                         " sequences of up to " + format_count(found.plan->max_seq_len) +
+                         " tokens");
   } else {
     row("fits here", "no: " + found.misfit);
   }

@@ -26,14 +26,19 @@ class Trace;
 namespace sluice::engine {
 
 struct EngineOptions {
-  std::string schedule = "resident";
+  // auto: resident if everything fits into memory, else layer_stream; with a device cgopipe.
+  std::string schedule = "auto";
   std::string quant = "none";    // none, bf16, q8, q4, mxfp4: matrices quantized as they are loaded
   int threads = 0;               // 0: the cores this process may use
   int64_t max_batch_size = 0;    // sequences in flight; 0: 64, less if KV has no room
   int64_t micro_batch_size = 0;  // 0: max_batch_size (one micro-batch)
   int64_t max_num_tokens = 0;    // rows of one iteration; 0: 512, at least max_batch_size
   int64_t max_seq_len = 0;       // 0: the model's max_positions, or what the KV cache holds if less
-  int64_t kv_cache_memory = 0;   // bytes; 0: kv_cache_free_mem_fraction of what is free
+  std::string device;            // emulated:FILE, a hardware.json; empty: none
+  int64_t device_memory = 0;     // bytes of it that may be used; 0: all
+  int64_t host_memory = 0;       // bytes that this process may hold in all; 0: what is available
+  double resident_weights = 1.0;  // share of the experts that may lie in memory, or on the device
+  int64_t kv_cache_memory = 0;    // bytes; 0: kv_cache_free_mem_fraction of what is free
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
   std::string kv_dtype = "auto";  // f32, f16, bf16, q8; auto: as wide as the weights are stored

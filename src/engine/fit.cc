@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "base/units.h"
-#include "memory/kv_cache.h"
+#include "engine/fit_memory.h"
 #include "models/activations.h"
 
 namespace sluice::engine {
@@ -17,12 +16,6 @@ constexpr int64_t kMaxThreads = 1024;
 // Logits of one head part: large enough that the head's weights are read once per iteration, small
 // beside the cache.
 constexpr int64_t kLogitBytes = int64_t{64} << 20;
-// Blocks beyond what a full batch needs, for prefixes of finished requests.
-constexpr int64_t kCacheShare = 2;
-
-using base::format_bytes;
-
-std::string show(int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   const struct {
@@ -34,7 +27,9 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
                {"--max-num-tokens", w.max_num_tokens, kMaxTokens},
                {"--max-seq-len", w.max_seq_len, config.max_positions},
                {"--kv-block-tokens", w.kv_block_tokens, 1024},
-               {"--kv-cache-memory", w.kv_cache_memory, int64_t{1} << 50}};
+               {"--kv-cache-memory", w.kv_cache_memory, int64_t{1} << 50},
+               {"--host-memory", w.host_memory, int64_t{1} << 50},
+               {"--device-memory", w.device_memory, int64_t{1} << 50}};
   for (const auto& size : sizes) {
     if (size.value < 0 || size.value > size.most) {
       return Error{ErrorCode::kInvalid,
@@ -49,6 +44,9 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   if (!(w.kv_cache_free_mem_fraction > 0) || w.kv_cache_free_mem_fraction > 1) {
     return Error{ErrorCode::kInvalid, "--kv-cache-free-mem-fraction must be above 0 and at most 1"};
   }
+  if (!(w.resident_weights >= 0) || w.resident_weights > 1) {
+    return Error{ErrorCode::kInvalid, "--resident-weights must be between 0 and 1"};
+  }
   if (w.max_batch_size > 0 && w.micro_batch_size > w.max_batch_size) {
     return Error{ErrorCode::kInvalid,
                  "--micro-batch-size is " + std::to_string(w.micro_batch_size) +
@@ -57,19 +55,10 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   return {};
 }
 
-int64_t block_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
-  return memory::KvCache::bytes_per_block(
-      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
-}
-
-int64_t blocks_for(int64_t tokens, int64_t block_tokens) {
-  return (tokens + block_tokens - 1) / block_tokens;
-}
-
 plan::Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
                         const FitMachine& machine) {
   plan::Plan plan;
-  plan.policy.schedule = w.schedule;
+  plan.policy.schedule = w.schedule == "auto" ? "resident" : w.schedule;
   plan.threads = w.threads > 0 ? w.threads : machine.cores;
   plan.memory_nodes = machine.memory_nodes;
   plan.interleaved = machine.memory_nodes > 1;
@@ -93,74 +82,80 @@ int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan
                                                                   .block_weights = block_weights});
 }
 
-Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
-  std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
-                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
-                        " of KV cache in " + kernels::name(plan.kv_dtype) +
-                        " for one sequence of " + std::to_string(plan.max_seq_len) +
-                        " tokens, but " + show(available) + " of memory are available";
-  const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
-  const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
-  if (fitting > 0) {
-    message += "; --max-seq-len " + std::to_string(fitting) + " would fit";
-  } else if (plan.weight_bytes + plan.activation_bytes > available &&
-             plan.weight_bytes < available) {
-    message += "; a smaller --max-num-tokens or --max-batch-size would make room";
-  } else {
-    message += "; a smaller model or a machine with more memory is needed";
+bool is_paged(const std::string& schedule) {
+  return schedule == "auto" || schedule == "layer_stream" || schedule == "expert_fetch";
+}
+
+// Which of the schedules that exist can run here.
+Status check_schedule(const FitModel& model, const FitWishes& w, const FitMachine& machine) {
+  const bool device = machine.device_memory > 0;
+  if (device && w.schedule != "auto" && w.schedule != "cgopipe" && w.schedule != "serial") {
+    return Error{ErrorCode::kInvalid, "--schedule " + w.schedule +
+                                          " uses no device; leave --device out, or take cgopipe or "
+                                          "serial"};
   }
-  return {ErrorCode::kNoRoom, message};
+  if (!device && w.schedule == "cgopipe") {
+    return Error{ErrorCode::kInvalid, "--schedule cgopipe needs a --device"};
+  }
+  if (!device && w.device_memory > 0) {
+    return Error{ErrorCode::kInvalid, "--device-memory needs a --device"};
+  }
+  if (device && model.pages == 0) {
+    return Error{ErrorCode::kInvalid,
+                 "--device needs a model with experts, of one type in each layer"};
+  }
+  if (!device && w.resident_weights < 1.0 && !(is_paged(w.schedule) && model.pages > 0)) {
+    return Error{ErrorCode::kInvalid,
+                 "--resident-weights below 1 " +
+                     std::string(model.pages > 0 ? "needs --schedule layer_stream or expert_fetch"
+                                                 : "needs experts, of one type in each layer")};
+  }
+  return {};
 }
 
 }  // namespace
 
+FitModel fit_model(const models::WeightNeeds& needs) {
+  return {.weight_bytes = needs.bytes,
+          .block_weights = needs.block_weights,
+          .stored = needs.stored,
+          .pages = needs.pages,
+          .page_bytes = needs.page_bytes,
+          .expert_bytes = needs.expert_bytes};
+}
+
 // "auto" keeps of keys and values what the weights that made them keep, and no more than 16 bits of
 // weights that keep less.
-Result<kernels::KvDType> kv_dtype(const FitWishes& w) {
+Result<kernels::KvDType> kv_dtype(const FitWishes& w, tensor::DType stored) {
   if (w.kv_dtype == "auto") {
-    if (w.stored == tensor::DType::kF32) return kernels::KvDType::kF32;
-    return w.stored == tensor::DType::kBF16 ? kernels::KvDType::kBF16 : kernels::KvDType::kF16;
+    if (stored == tensor::DType::kF32) return kernels::KvDType::kF32;
+    return stored == tensor::DType::kBF16 ? kernels::KvDType::kBF16 : kernels::KvDType::kF16;
   }
   if (const auto dtype = kernels::parse_kv_dtype(w.kv_dtype)) return *dtype;
   return Error{ErrorCode::kInvalid,
                "--kv-dtype is '" + w.kv_dtype + "'; auto, f32, f16, bf16 or q8 is expected"};
 }
 
-Result<plan::Plan> fit_plan(const models::ModelConfig& config, int64_t weight_bytes,
+Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
                             const FitWishes& wishes, const FitMachine& machine) {
   SLUICE_TRY(check_wishes(config, wishes));
   plan::Plan plan = open_choices(config, wishes, machine);
-  SLUICE_ASSIGN(plan.kv_dtype, kv_dtype(wishes));
+  SLUICE_ASSIGN(plan.kv_dtype, kv_dtype(wishes, model.stored));
   if (plan.max_num_tokens < plan.policy.micro_batch) {
     return Error{ErrorCode::kInvalid, "--max-num-tokens is " + std::to_string(plan.max_num_tokens) +
                                           ", less than the " +
                                           std::to_string(plan.policy.micro_batch) +
                                           " sequences of a micro-batch, which need a token each"};
   }
-  plan.weight_bytes = weight_bytes;
-  plan.activation_bytes = activations_of(config, plan, wishes.block_weights);
-
-  const int64_t bytes = block_bytes(config, plan);
-  const int64_t left = machine.available_memory - plan.weight_bytes - plan.activation_bytes;
-  const int64_t kv_room =
-      wishes.kv_cache_memory > 0
-          ? wishes.kv_cache_memory
-          : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
-                                 wishes.kv_cache_free_mem_fraction);
-  int64_t per_sequence = blocks_for(plan.max_seq_len, plan.kv_block_tokens);
-  plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence);
-  // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
-  // refused.
-  if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
-    plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
-    per_sequence = plan.kv_blocks;
-  }
-  plan.kv_bytes = plan.kv_blocks * bytes;
-  if (left < plan.kv_bytes || plan.kv_blocks < per_sequence) {
-    return no_room(plan, per_sequence * bytes, std::min(kv_room, std::max<int64_t>(left, 0)),
-                   machine.available_memory);
-  }
-  return plan;
+  SLUICE_TRY(check_schedule(model, wishes, machine));
+  plan.weight_bytes = model.weight_bytes;
+  plan.activation_bytes = activations_of(config, plan, model.block_weights);
+  if (machine.device_memory > 0) return fit_device(config, model, wishes, machine, plan);
+  if (wishes.resident_weights < 1.0) return fit_paged(config, model, wishes, machine, plan);
+  Result<plan::Plan> resident = fit_resident(config, wishes, machine, plan);
+  const bool full = !resident.ok() && resident.error().code == ErrorCode::kNoRoom;
+  if (!full || !is_paged(wishes.schedule) || model.pages == 0) return resident;
+  return fit_paged(config, model, wishes, machine, plan);
 }
 
 }  // namespace sluice::engine

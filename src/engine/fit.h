@@ -6,39 +6,58 @@
 
 #include "base/error.h"
 #include "models/config.h"
+#include "models/weights_map.h"
 #include "plan/plan.h"
 
 namespace sluice::engine {
 
 // What the caller asked for; 0 leaves a choice open (engine.h has the defaults).
 struct FitWishes {
-  std::string schedule = "resident";
+  std::string schedule = "auto";
   int threads = 0;
   int64_t max_batch_size = 0;
   int64_t micro_batch_size = 0;
   int64_t max_num_tokens = 0;
   int64_t max_seq_len = 0;
+  int64_t host_memory = 0;
+  int64_t device_memory = 0;  // 0: all that the device has
+  double resident_weights = 1.0;
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
   std::string kv_dtype = "auto";
-  bool block_weights = false;  // the model's, not a choice: some weights are of block formats
-  tensor::DType stored = tensor::DType::kF32;  // the model's: in which most weights are stored
 };
+
+// What the model is, beside its config (models::WeightNeeds). Bytes in memory.
+struct FitModel {
+  int64_t weight_bytes = 0;                    // of all weights
+  bool block_weights = false;                  // some are of block formats
+  tensor::DType stored = tensor::DType::kF32;  // in which most are stored
+  // Experts that can be read one by one; 0: none can.
+  int64_t pages = 0;
+  int64_t page_bytes = 0;    // of the largest
+  int64_t expert_bytes = 0;  // of weight_bytes, what is theirs
+};
+
+FitModel fit_model(const models::WeightNeeds& needs);
 
 // What there is. Bytes.
 struct FitMachine {
   int64_t available_memory = 0;
+  int64_t device_memory = 0;   // of a device's own; 0: there is none
+  int64_t process_memory = 0;  // that this process holds already: counts against --host-memory
   int cores = 1;
   int memory_nodes = 1;  // over which weights and KV are interleaved, if there are more
 };
 
 // What the KV cache holds; kInvalid for a name that is none.
-Result<kernels::KvDType> kv_dtype(const FitWishes& wishes);
+Result<kernels::KvDType> kv_dtype(const FitWishes& wishes, tensor::DType stored);
 
-// A pure function. Errors: kInvalid for wishes that contradict each other or the model; kNoRoom
-// with what is needed, what there is, and the nearest that fits.
-Result<plan::Plan> fit_plan(const models::ModelConfig& config, int64_t weight_bytes,
+// A pure function. Where the weights do not fit and experts can be read one by one, those that find
+// no room stay on disk, if the schedule that was asked for (or none was) can do so. Errors:
+// kInvalid for wishes that contradict each other or the model; kNoRoom with what is needed, what
+// there is, and the nearest that fits.
+Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
                             const FitWishes& wishes, const FitMachine& machine);
 
 }  // namespace sluice::engine

@@ -16,11 +16,13 @@ models::ModelConfig small() {
       .value();
 }
 
+constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kGiB = int64_t{1} << 30;
 constexpr int64_t kBlock = 2 * 32 * 2 * 64 * 4;  // layers, tokens, K and V, width, f32
 
 TEST(Fit, DefaultsFitAndAddUp) {
-  const auto plan = fit_plan(small(), 1 << 20, {}, {.available_memory = 8 * kGiB, .cores = 2});
+  const auto plan =
+      fit_plan(small(), {.weight_bytes = 1 << 20}, {}, {.available_memory = 8 * kGiB, .cores = 2});
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->policy.batch, 64);
   EXPECT_EQ(plan->micro_batches(), 1);
@@ -33,8 +35,9 @@ TEST(Fit, DefaultsFitAndAddUp) {
 TEST(Fit, TheCacheIsAsWideAsTheWeightsUnlessAskedFor) {
   using kernels::KvDType;
   using tensor::DType;
-  const auto plan = [](const FitWishes& wishes) {
-    return fit_plan(small(), 1 << 20, wishes, {.available_memory = 8 * kGiB, .cores = 2});
+  const auto plan = [](DType stored, const FitWishes& wishes) {
+    return fit_plan(small(), {.weight_bytes = 1 << 20, .stored = stored}, wishes,
+                    {.available_memory = 8 * kGiB, .cores = 2});
   };
   const struct {
     DType stored;
@@ -43,7 +46,7 @@ TEST(Fit, TheCacheIsAsWideAsTheWeightsUnlessAskedFor) {
                    {DType::kBF16, KvDType::kBF16},
                    {DType::kF16, KvDType::kF16},
                    {DType::kQ4_K, KvDType::kF16}};
-  for (const auto& c : automatic) EXPECT_EQ(plan({.stored = c.stored})->kv_dtype, c.kv);
+  for (const auto& c : automatic) EXPECT_EQ(plan(c.stored, {})->kv_dtype, c.kv);
   const struct {
     const char* name;
     int64_t block;
@@ -52,7 +55,7 @@ TEST(Fit, TheCacheIsAsWideAsTheWeightsUnlessAskedFor) {
                {"bf16", kBlock / 2},
                {"q8", kBlock / 4 + 2 * 32 * 2 * 4 * 4}};  // scales of 4 heads
   for (const auto& c : asked) {
-    const auto made = plan({.kv_dtype = c.name, .stored = DType::kBF16});
+    const auto made = plan(DType::kBF16, {.kv_dtype = c.name});
     EXPECT_STREQ(kernels::name(made->kv_dtype), c.name);
     EXPECT_EQ(made->kv_bytes, made->kv_blocks * c.block);
   }
@@ -60,26 +63,30 @@ TEST(Fit, TheCacheIsAsWideAsTheWeightsUnlessAskedFor) {
 
 TEST(Fit, ALengthNobodyAskedForShrinks) {
   const FitWishes wishes{.max_num_tokens = 64, .kv_cache_memory = 10 * kBlock};
-  const auto plan = fit_plan(small(), 1 << 20, wishes, {.available_memory = kGiB, .cores = 1});
+  const auto plan =
+      fit_plan(small(), {.weight_bytes = 1 << 20}, wishes, {.available_memory = kGiB, .cores = 1});
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->max_seq_len, 10 * 32);
 }
 
 TEST(Fit, RefusesWithNumbersAndTheNearestThatFits) {
   const FitWishes wishes{.max_seq_len = 4096, .kv_cache_memory = 10 * kBlock};
-  const auto plan = fit_plan(small(), 1 << 20, wishes, {.available_memory = kGiB, .cores = 1});
+  const auto plan =
+      fit_plan(small(), {.weight_bytes = 1 << 20}, wishes, {.available_memory = kGiB, .cores = 1});
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().code, ErrorCode::kNoRoom);
   EXPECT_NE(plan.error().message.find("--max-seq-len 320 would fit"), std::string::npos)
       << plan.error().message;
   // Half the bytes, twice the tokens.
   const FitWishes half{.max_seq_len = 4096, .kv_cache_memory = 10 * kBlock, .kv_dtype = "bf16"};
-  const auto other = fit_plan(small(), 1 << 20, half, {.available_memory = kGiB, .cores = 1});
+  const auto other =
+      fit_plan(small(), {.weight_bytes = 1 << 20}, half, {.available_memory = kGiB, .cores = 1});
   EXPECT_NE(other.error().message.find("KV cache in bf16"), std::string::npos);
   EXPECT_NE(other.error().message.find("--max-seq-len 640 would fit"), std::string::npos)
       << other.error().message;
 
-  const auto large = fit_plan(small(), 2 * kGiB, {}, {.available_memory = kGiB, .cores = 1});
+  const auto large =
+      fit_plan(small(), {.weight_bytes = 2 * kGiB}, {}, {.available_memory = kGiB, .cores = 1});
   ASSERT_FALSE(large.ok());
   EXPECT_NE(large.error().message.find("2.0 GiB of weights"), std::string::npos)
       << large.error().message;
@@ -95,12 +102,75 @@ TEST(Fit, NamesTheFlagThatIsWrong) {
                {{.max_seq_len = 5000}, "--max-seq-len"},
                {{.kv_cache_free_mem_fraction = 0}, "--kv-cache-free-mem-fraction"},
                {{.kv_block_tokens = 20}, "--kv-block-tokens"},
-               {{.kv_dtype = "q4"}, "--kv-dtype"}};
+               {{.kv_dtype = "q4"}, "--kv-dtype"},
+               {{.host_memory = -1}, "--host-memory"},
+               {{.resident_weights = 1.5}, "--resident-weights"},
+               {{.resident_weights = 0.5}, "--resident-weights"}};
   for (const auto& c : cases) {
-    const auto plan = fit_plan(small(), 1 << 20, c.wishes, {.available_memory = kGiB, .cores = 1});
+    const auto plan = fit_plan(small(), {.weight_bytes = 1 << 20}, c.wishes,
+                               {.available_memory = kGiB, .cores = 1});
     ASSERT_FALSE(plan.ok()) << c.named;
     EXPECT_NE(plan.error().message.find(c.named), std::string::npos) << plan.error().message;
   }
+}
+
+// 100 experts of 1 MiB each, and 50 MiB of other weights.
+FitModel with_experts() {
+  return {.weight_bytes = 150 * kMiB, .pages = 100, .page_bytes = kMiB, .expert_bytes = 100 * kMiB};
+}
+
+TEST(Fit, ExpertsStayOnDiskOnlyIfTheyMust) {
+  const FitWishes wishes{.max_batch_size = 4, .max_seq_len = 256};
+  const auto all = fit_plan(small(), with_experts(), wishes, {.available_memory = kGiB});
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->expert_slots, 0);
+  EXPECT_EQ(all->policy.schedule, "resident");
+  const auto some = fit_plan(small(), with_experts(), wishes, {.available_memory = 100 * kMiB});
+  ASSERT_TRUE(some.ok()) << some.error().message;
+  EXPECT_EQ(some->policy.schedule, "layer_stream");
+  EXPECT_GT(some->expert_slots, 10);
+  EXPECT_LT(some->expert_slots, 50);
+  EXPECT_LE(some->moving_slots, some->expert_slots);
+  EXPECT_LE(some->total_bytes(), 100 * kMiB);
+  // What is left over would not have held one expert more.
+  EXPECT_GT(some->total_bytes() + kMiB, 100 * kMiB);
+  EXPECT_GE(some->kv_blocks, 4 * 256 / 32);
+}
+
+TEST(Fit, HostMemoryIsAPromiseOfTheWholeProcess) {
+  const FitWishes wishes{.max_batch_size = 4, .max_seq_len = 256, .host_memory = 260 * kMiB};
+  const FitMachine machine{.available_memory = kGiB, .process_memory = 60 * kMiB};
+  const auto plan = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_GT(plan->expert_slots, 0);
+  EXPECT_LE(plan->total_bytes() + machine.process_memory, wishes.host_memory);
+}
+
+TEST(Fit, SaysWhatIsMissingWhereNotEvenAFewExpertsFit) {
+  const auto plan = fit_plan(small(), with_experts(), {.max_batch_size = 1, .max_seq_len = 256},
+                             {.available_memory = 50 * kMiB});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kNoRoom);
+  // A schedule that cannot read experts is not replaced by one that can.
+  const auto resident = fit_plan(small(), with_experts(),
+                                 {.schedule = "resident", .max_batch_size = 1, .max_seq_len = 256},
+                                 {.available_memory = 100 * kMiB});
+  ASSERT_FALSE(resident.ok());
+  EXPECT_EQ(resident.error().code, ErrorCode::kNoRoom);
+}
+
+TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
+  FitWishes wishes{.max_batch_size = 4, .max_seq_len = 256, .resident_weights = 0.25};
+  const FitMachine machine{.available_memory = kGiB};
+  auto plan = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->expert_slots, 25);
+  wishes.resident_weights = 0;
+  wishes.schedule = "expert_fetch";
+  plan = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->expert_slots, 4);
+  EXPECT_EQ(plan->policy.schedule, "expert_fetch");
 }
 
 }  // namespace

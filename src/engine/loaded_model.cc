@@ -18,6 +18,9 @@ FitWishes wishes_of(const EngineOptions& options) {
           .micro_batch_size = options.micro_batch_size,
           .max_num_tokens = options.max_num_tokens,
           .max_seq_len = options.max_seq_len,
+          .host_memory = options.host_memory,
+          .device_memory = options.device_memory,
+          .resident_weights = options.resident_weights,
           .kv_cache_memory = options.kv_cache_memory,
           .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
           .kv_block_tokens = options.kv_block_tokens,
@@ -40,11 +43,15 @@ Status reserve_cache(LoadedModel& model, const std::vector<int>& nodes) {
   return {};
 }
 
+models::ActivationLimits activation_limits(const LoadedModel& model) {
+  return {.rows = model.plan.max_num_tokens,
+          .logit_rows = model.plan.logit_rows,
+          .context = model.plan.max_seq_len,
+          .block_weights = model.block_weights};
+}
+
 Status reserve_activations(LoadedModel& model) {
-  const models::ActivationLimits limits{.rows = model.plan.max_num_tokens,
-                                        .logit_rows = model.plan.logit_rows,
-                                        .context = model.plan.max_seq_len,
-                                        .block_weights = model.block_weights};
+  const models::ActivationLimits limits = activation_limits(model);
   SLUICE_ASSIGN(model.activation_arena,
                 memory::Arena::create(model.plan.activation_bytes, {.huge_pages = true}));
   for (int64_t i = 0; i < model.plan.micro_batches(); ++i) {
@@ -62,23 +69,56 @@ uint64_t LoadedModel::prefix_salt(int64_t prompt_tokens) const {
              : 0;
 }
 
+namespace {
+
+// Weights into memory; of a plan with slots for experts, the others, and where experts will lie.
+Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vector<int>& nodes,
+            const std::function<void(double)>& progress) {
+  const models::ModelConfig& config = model.files.config;
+  const bool paged = model.plan.expert_slots > 0 && model.plan.device_bytes == 0;
+  const int64_t bytes = paged ? needs.bytes - needs.expert_bytes : needs.bytes;
+  SLUICE_ASSIGN(model.weight_arena, memory::Arena::create(bytes, read_by_all(nodes)));
+  // The system may have refused.
+  model.plan.interleaved = model.weight_arena.interleaved() && model.cache.arena().interleaved();
+  SLUICE_ASSIGN(model.weights,
+                models::load_weights(config, *model.source,
+                                     paged ? models::Experts::kLeave : models::Experts::kLoad,
+                                     model.weight_arena, *model.team, progress));
+  if (!paged) return {};
+  SLUICE_ASSIGN(model.paging, ExpertPaging::create(config,
+                                                   {.layouts = page_layouts(config, *model.source),
+                                                    .slots = model.plan.expert_slots,
+                                                    .moving = model.plan.moving_slots,
+                                                    .arena = read_by_all(nodes)},
+                                                   model.weights));
+  model.forward.expert_order = model.paging->order();
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                                 const EngineOptions& options,
                                                 const std::function<void(double)>& progress) {
   auto model = std::make_unique<LoadedModel>();
-  SLUICE_ASSIGN(const OpenModel opened, open_model(path));
-  SLUICE_ASSIGN(model->files, read_model_files(path, opened));
+  std::optional<device::EmulatedDevice> machine;
+  if (!options.device.empty()) {
+    SLUICE_ASSIGN(machine, device::parse_device(options.device));
+  }
+  SLUICE_ASSIGN(OpenModel opened, open_model(path));
+  model->opened = std::make_unique<OpenModel>(std::move(opened));
+  SLUICE_ASSIGN(model->files, read_model_files(path, *model->opened));
   const models::ModelConfig& config = model->files.config;
-  SLUICE_ASSIGN(model->fingerprint, fingerprint_of(opened));
-  SLUICE_ASSIGN(const auto source, open_weights(opened, options.quant));
-  const models::WeightNeeds needs = models::weight_needs(*source);
-  FitWishes wishes = wishes_of(options);
-  wishes.block_weights = model->block_weights = needs.block_weights;
-  wishes.stored = needs.stored;
+  SLUICE_ASSIGN(model->fingerprint, fingerprint_of(*model->opened));
+  SLUICE_ASSIGN(model->source, open_weights(*model->opened, options.quant));
+  const models::WeightNeeds needs = models::weight_needs(*model->source);
+  model->block_weights = needs.block_weights;
   const std::vector<int> nodes = base::own_nodes_to_interleave();
   SLUICE_ASSIGN(model->plan,
-                fit_plan(config, needs.bytes, wishes,
+                fit_plan(config, fit_model(needs), wishes_of(options),
                          {.available_memory = available_host_memory(),
+                          .device_memory = machine ? machine->capacity_bytes : 0,
+                          .process_memory = process_memory(),
                           .cores = available_cores(),
                           .memory_nodes = std::max(1, static_cast<int>(nodes.size()))}));
   SLUICE_TRY(reserve_activations(*model));
@@ -88,21 +128,24 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   model->team = static_cast<int>(cores.size()) == model->plan.threads
                     ? std::make_unique<base::ThreadTeam>(cores)
                     : std::make_unique<base::ThreadTeam>(model->plan.threads);
-  SLUICE_ASSIGN(model->weight_arena,
-                memory::Arena::create(model->plan.weight_bytes, read_by_all(nodes)));
-  // The system may have refused.
-  model->plan.interleaved = model->weight_arena.interleaved() && model->cache.arena().interleaved();
-  SLUICE_ASSIGN(model->weights,
-                models::load_weights(config, *source, model->weight_arena, *model->team, progress));
+  SLUICE_TRY(load(*model, needs, nodes, progress));
   const int head_dim = config.layers.front().attention.head_dim;
   model->inv_freq.resize(static_cast<size_t>(head_dim / 2));
   models::rope_frequencies(config.rope, head_dim, 1, model->inv_freq.data());
-  model->forward = {
-      .config = &config,
-      .weights = &model->weights,
-      .kv = model->kv,
-      .inv_freq = model->inv_freq.data(),
-      .exec = {&kernels::op_table(options.isa.value_or(kernels::best_isa())), model->team.get()}};
+  model->forward.config = &config;
+  model->forward.weights = &model->weights;
+  model->forward.kv = model->kv;
+  model->forward.inv_freq = model->inv_freq.data();
+  model->forward.exec = {&kernels::op_table(options.isa.value_or(kernels::best_isa())),
+                         model->team.get()};
+  if (machine) {
+    SLUICE_ASSIGN(model->device, make_device_side(*machine, model->forward, *model->source,
+                                                  activation_limits(*model), model->plan));
+  }
+  if (model->paging == nullptr) {
+    model->source.reset();
+    model->opened.reset();
+  }
   return model;
 }
 

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "base/thread_team.h"
+#include "engine/device_side.h"
 #include "engine/engine.h"
+#include "engine/expert_paging.h"
 #include "engine/model_files.h"
 #include "memory/arena.h"
 #include "memory/kv_cache.h"
@@ -21,6 +23,9 @@ namespace sluice::engine {
 // Not movable: `forward` points into it.
 struct LoadedModel {
   ModelFiles files;
+  // Kept where experts are read while the model runs; else gone when it is loaded.
+  std::unique_ptr<OpenModel> opened;
+  std::unique_ptr<models::WeightSource> source;
   plan::Plan plan;
   std::string fingerprint;
   bool block_weights = false;
@@ -29,9 +34,11 @@ struct LoadedModel {
   memory::KvCache cache;
   std::vector<kernels::KvLayerView> kv;  // by layer
   models::ModelWeights weights;
+  std::unique_ptr<ExpertPaging> paging;          // null: all experts are in memory
   std::vector<models::Activations> activations;  // one set per micro-batch, handed to its flight
   std::vector<float> inv_freq;
   models::ForwardContext forward;
+  std::unique_ptr<DeviceSide> device;  // null: there is none
 
   // Prefix blocks are shared only between prompts whose keys are the same: with dynamic rope they
   // depend on the prompt's length.

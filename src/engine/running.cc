@@ -31,11 +31,21 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
       guides_(model_->files.tokenizer ? &*model_->files.tokenizer : nullptr,
               model_->files.config.vocab, model_->files.eos),
       flights_(static_cast<size_t>(model_->plan.micro_batches())),
-      runner_(model_->forward, models::weight_bytes_of(model_->weights, model_->plan.kv_dtype),
-              flights_, stats_, options.per_request_experts, model_->plan.max_num_tokens) {
+      runner_({.forward = &model_->forward,
+               .weight_bytes = models::weight_bytes_of(model_->weights, model_->plan.kv_dtype),
+               .flights = &flights_,
+               .stats = &stats_,
+               .count_per_request = options.per_request_experts,
+               .max_rows = model_->plan.max_num_tokens,
+               .paging = model_->paging.get(),
+               .other_lanes = model_->paging != nullptr || model_->device != nullptr,
+               .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr}) {
   for (size_t i = 0; i < flights_.size(); ++i) {
     flights_[i].batch = scheduler_.make_micro_batch();
     flights_[i].activations = std::move(model_->activations[i]);  // a copy loses capacity
+    if (model_->device != nullptr) {
+      flights_[i].device_activations = std::move(model_->device->activations[i]);
+    }
     flights_[i].choices.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
   }
   in_flight_.reserve(flights_.size());
@@ -50,17 +60,22 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
 
 Status Running::start() {
   const plan::Plan& plan = model_->plan;
-  const schedule::Context largest{.model = &model_->files.config,
-                                  .plan = &plan,
-                                  .batch = {.rows = plan.max_num_tokens,
-                                            .sequences = plan.policy.micro_batch,
-                                            .logit_rows = plan.max_num_tokens}};
+  const schedule::Context largest{
+      .model = &model_->files.config,
+      .plan = &plan,
+      .batch = {.rows = plan.max_num_tokens,
+                .sequences = plan.policy.micro_batch,
+                .logit_rows = plan.max_num_tokens},
+      .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{}};
   const schedule::BuilderBounds bounds = builder_.bounds(largest);
   pipeline::ExecutorOptions executor;
   executor.runners[static_cast<size_t>(schedule::Lane::kHostCompute)] = &runner_;
   executor.limits = {.max_iterations_in_flight = static_cast<int32_t>(flights_.size()),
                      .max_iteration = bounds.total(),
-                     .max_expansion = bounds.expansion};
+                     .max_expansion = bounds.expansion,
+                     .max_events = static_cast<int64_t>(flights_.size()) *
+                                   (bounds.total().waits + bounds.total().signals)};
+  SLUICE_TRY(add_lanes(executor));
   executor.trace = options_.trace;
   SLUICE_ASSIGN(executor_, pipeline::Executor::create(executor));
   return {};

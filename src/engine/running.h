@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "engine/choice_run.h"
+#include "engine/disk_runner.h"
 #include "engine/engine.h"
 #include "engine/guides.h"
-#include "engine/host_runner.h"
+#include "engine/link_runner.h"
 #include "engine/loaded_model.h"
+#include "engine/stage_runner.h"
 #include "memory/kv_blocks.h"
 #include "pipeline/executor.h"
 #include "schedule/builder.h"
@@ -44,6 +46,10 @@ class Running : public Engine {
   // running.cc: requests come and go
   std::unique_ptr<RequestRun> make_run(Request request);
   Status add_choice(RequestRun& owner, int index);
+  ExpertPaging* paging() const;  // null where nothing moves
+  Status add_lanes(pipeline::ExecutorOptions& executor);
+  void add_device_lanes(pipeline::ExecutorOptions& executor);
+  void refresh_lane_stats();
 
   // running_step.cc: one iteration
   Status launch();
@@ -61,7 +67,12 @@ class Running : public Engine {
   mutable Guides guides_;  // a cache: check() fills what submit() reads
   EngineStats stats_;
   std::vector<Flight> flights_;
-  HostRunner runner_;
+  StageRunner runner_;
+  std::unique_ptr<DiskRunner> disk_;  // null: all experts are in memory
+  // Null without a device.
+  EngineStats device_stats_;
+  std::unique_ptr<StageRunner> device_;
+  std::unique_ptr<LinkRunner> to_device_, to_host_;
   schedule::CostModel costs_;
   std::unique_ptr<pipeline::Executor> executor_;
   std::vector<size_t> in_flight_;  // slots, oldest first

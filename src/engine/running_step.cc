@@ -35,6 +35,8 @@ Status Running::launch() {
     Flight& flight = flights_[slot];
     if (flight.out) continue;
     if (!scheduler_.form(flight.batch)) return {};
+    // While nothing is in flight, nobody uses a page.
+    if (paging() != nullptr && in_flight_.empty()) paging()->settle(flight.batch.view().rows());
     flight.choices.clear();
     for (const scheduler::Slice& slice : flight.batch.slices) {
       ChoiceRun* choice = choices_.at(slice.sequence).get();
@@ -42,13 +44,15 @@ Status Running::launch() {
       ++choice->in_flight;
       note_start(choice->request(), *choice, slice);
     }
-    flight.context = {.model = &model_->files.config,
-                      .plan = &model_->plan,
-                      .batch = schedule::shape_of(flight.batch.view()),
-                      .micro_batch = flight.batch.index,
-                      .iteration = flight.batch.iteration,
-                      .cold = flight.batch.iteration == 0,
-                      .costs = options_.trace != nullptr ? &costs_ : nullptr};
+    flight.context = {
+        .model = &model_->files.config,
+        .plan = &model_->plan,
+        .batch = schedule::shape_of(flight.batch.view()),
+        .micro_batch = flight.batch.index,
+        .iteration = flight.batch.iteration,
+        .cold = flight.batch.iteration == 0,
+        .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
+        .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
     SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
     flight.out = true;
     in_flight_.push_back(slot);
@@ -127,6 +131,7 @@ void Running::refresh_stats() {
   stats_.sequence_slots = counters.sequence_slots;
   stats_.sequence_slots_used = counters.sequence_slots_used;
   stats_.kv_blocks_used = blocks_.held();
+  refresh_lane_stats();
 }
 
 }  // namespace sluice::engine

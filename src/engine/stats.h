@@ -15,6 +15,31 @@ struct StageStats {
   models::Cost cost;        // as the stages state it
 };
 
+// The disk lane; all 0 when every weight is in memory.
+struct DiskStats {
+  int64_t pages = 0;                          // of experts read
+  int64_t bytes = 0;                          // of these
+  int64_t retries = 0;                        // reads done again after a fault
+  double busy_seconds = 0;                    // with at least one read under way
+  int64_t resident_pages = 0, all_pages = 0;  // now
+};
+
+// A lane of an emulated machine: the time that it plays, and the real work in it.
+struct PacedLane {
+  double busy_seconds = 0;  // of slots: what the lane would have taken there
+  double work_seconds = 0;  // of real work in them
+  int64_t crowded = 0;      // slots of which real work took more than half
+  bool valid = true;        // these together took little: device::PaceStats
+  int64_t bytes = 0;        // of links: moved
+};
+
+struct DeviceStats {
+  bool present = false;
+  std::array<StageStats, 11> stages{};  // that ran on the device, by StageKind
+  PacedLane compute, host, to_device, to_host;
+  int64_t resident_pages = 0, all_pages = 0;  // of experts, now
+};
+
 struct EngineStats {
   int64_t requests_finished = 0;
   int64_t prompt_tokens = 0;         // of admitted requests
@@ -28,6 +53,8 @@ struct EngineStats {
   int64_t kv_blocks = 0, kv_blocks_used = 0;  // now; cached but unreferenced blocks count as free
   double busy_seconds = 0;                    // inside step(), compute lane running
   std::array<StageStats, 11> stages{};        // by StageKind
+  DiskStats disk;
+  DeviceStats device;
   std::vector<std::vector<int64_t>>
       expert_tokens;  // [layer][expert], (token, expert) pairs; empty for dense layers
 };

@@ -76,7 +76,8 @@ int64_t walk(const ModelConfig& config, const ActivationLimits& limits, std::byt
   carver.take(a.slot_of, slots);
   carver.take(a.token_of_slot, slots);
   carver.take(a.expert_tokens, w.experts);
-  carver.take(a.expert_first, w.experts + 1);
+  carver.take(a.expert_order, w.experts);
+  carver.take(a.expert_first, w.experts);
   carver.take(a.expert_hidden, slots * w.expert_inter);
   carver.take(a.expert_out, slots * config.hidden);
   carver.take(a.gate, rows * w.dense_inter);

@@ -35,9 +35,10 @@ struct Activations {
   int32_t* expert = nullptr;         // [rows, top_k]
   float* expert_weight = nullptr;    // [rows, top_k]
   int32_t* slot_of = nullptr;        // [rows, top_k]: row of expert_out
-  int32_t* token_of_slot = nullptr;  // [rows * top_k], sorted by expert, then token
+  int32_t* token_of_slot = nullptr;  // [rows * top_k], sorted by the expert's position, then token
   int32_t* expert_tokens = nullptr;  // [experts]: counts of the layer last routed
-  int32_t* expert_first = nullptr;   // [experts + 1]: first slot of each
+  int16_t* expert_order = nullptr;   // [experts]: by position, set by dispatch
+  int32_t* expert_first = nullptr;   // [experts]: first slot of each
   float* expert_hidden = nullptr;    // [rows * top_k, inter]
   float* expert_out = nullptr;       // [rows * top_k, hidden]
   float* gate = nullptr;             // [rows, dense inter]

@@ -35,17 +35,18 @@ Cost qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens
   Cost cost = elementwise(config.hidden * tokens, 4, 2 * kF32);
   cost += matmul(q + 2 * kv, config.hidden, tokens, weights.dense);
   cost += elementwise((q + kv) * tokens, 6, 2 * kF32);
-  cost.kv_bytes += kv_token_bytes(a, weights) * tokens;
   return cost;
 }
 
-// Scores and the weighted sum take 2 FLOPs a dimension each, the softmax about 5 a score. Every
-// sequence's keys and values are read once for all its rows.
+// Each token's keys and values are written once. Scores and the weighted sum take 2 FLOPs a
+// dimension each, the softmax about 5 a score. Every sequence's keys and values are read once for
+// all its rows.
 Cost attend_cost(const AttentionConfig& a, const Load& load, const WeightBytes& weights) {
   Cost cost;
   const auto keys = static_cast<double>(load.visible_keys);
   cost.flops = a.q_heads * keys * (4.0 * a.head_dim + 5);
-  cost.kv_bytes = static_cast<double>(load.context_tokens) * kv_token_bytes(a, weights);
+  cost.kv_bytes =
+      static_cast<double>(load.tokens + load.context_tokens) * kv_token_bytes(a, weights);
   cost.activation_bytes = static_cast<double>(load.tokens) * 2.0 * a.q_heads * a.head_dim * kF32;
   return cost;
 }

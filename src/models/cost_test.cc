@@ -60,12 +60,13 @@ TEST(Cost, AttentionReadsTheCacheOncePerSequence) {
     return stage_cost(config, {kind, 0, 0, 0}, decode, {.kv = dtype});
   };
   const Cost attend = cost(StageKind::kAttend, kernels::KvDType::kBF16);
-  EXPECT_EQ(attend.kv_bytes, 4 * 1000.0 * 2 * 8 * 128 * 2);
+  // What is there already, and what the four rows add.
+  EXPECT_EQ(attend.kv_bytes, (4 * 1000.0 + 4) * 2 * 8 * 128 * 2);
   EXPECT_EQ(attend.weight_bytes, 0);
   // Codes, and a scale of each head's key and value.
   EXPECT_EQ(cost(StageKind::kAttend, kernels::KvDType::kQ8).kv_bytes,
-            4 * 1000.0 * 2 * 8 * (128 + 4));
-  EXPECT_EQ(cost(StageKind::kQkv, kernels::KvDType::kQ8).kv_bytes, 4 * 2.0 * 8 * (128 + 4));
+            (4 * 1000.0 + 4) * 2 * 8 * (128 + 4));
+  EXPECT_EQ(cost(StageKind::kQkv, kernels::KvDType::kQ8).kv_bytes, 0);
 }
 
 TEST(Cost, ExpertsReadOnlyTheActive) {

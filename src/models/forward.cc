@@ -97,13 +97,15 @@ void qkv(const Run& run) {
   }
   rotate(run, act.q, a.q_heads);
   rotate(run, act.k, a.kv_heads);
-  kernels::store_kv(run.exec, run.context.kv[static_cast<size_t>(run.stage.layer)], act.k, kv_width,
-                    act.v, kv_width, run.batch.kv_slots.data(), run.rows);
 }
 
+// The cache lies where attention runs, so new keys and values enter it here.
 void attend(const Run& run) {
   const AttentionConfig& a = run.layer().attention;
   const int64_t width = int64_t{a.q_heads} * a.head_dim;
+  const int64_t kv_width = int64_t{a.kv_heads} * a.head_dim;
+  kernels::store_kv(run.exec, run.context.kv[static_cast<size_t>(run.stage.layer)], run.act.k,
+                    kv_width, run.act.v, kv_width, run.batch.kv_slots.data(), run.rows);
   run.act.sequences.clear();
   for (const SequenceRows& s : run.batch.sequences) {
     run.act.sequences.push_back({.blocks = s.blocks,
@@ -147,13 +149,21 @@ void route(const Run& run) {
   for (int64_t i = 0; i < run.rows * f.top_k; ++i) ++act.expert_tokens[act.expert[i]];
 }
 
-// A counting sort by expert; within an expert, tokens keep their order.
+// A counting sort by the experts' positions; within an expert, tokens keep their order.
 void dispatch(const Run& run) {
   const FfnConfig& f = run.layer().ffn;
   Activations& act = run.act;
-  act.expert_first[0] = 0;
-  for (int e = 0; e < f.experts; ++e)
-    act.expert_first[e + 1] = act.expert_first[e] + act.expert_tokens[e];
+  const std::span<const int16_t> order = run.context.expert_order;
+  const size_t base =
+      static_cast<size_t>(run.stage.layer) * static_cast<size_t>(run.config.max_experts());
+  int32_t first_slot = 0;
+  for (int position = 0; position < f.experts; ++position) {
+    const int16_t e = order.empty() ? static_cast<int16_t>(position)
+                                    : order[base + static_cast<size_t>(position)];
+    act.expert_order[position] = e;
+    act.expert_first[e] = first_slot;
+    first_slot += act.expert_tokens[e];
+  }
   // expert_tokens serves as the write position and is counted back up to what it was.
   std::fill_n(act.expert_tokens, f.experts, 0);
   for (int64_t i = 0; i < run.rows * f.top_k; ++i) {
@@ -171,7 +181,8 @@ void expert_group(const Run& run) {
   const FfnConfig& f = run.layer().ffn;
   Activations& act = run.act;
   act.groups.clear();
-  for (int e = run.stage.first; e < run.stage.first + run.stage.count; ++e) {
+  for (int position = run.stage.first; position < run.stage.first + run.stage.count; ++position) {
+    const int16_t e = act.expert_order[position];
     if (act.expert_tokens[e] == 0) continue;
     const FfnWeights& expert = run.weights().experts[static_cast<size_t>(e)];
     act.groups.push_back({.gate = &expert.gate,

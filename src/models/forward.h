@@ -19,6 +19,9 @@ struct ForwardContext {
   const ModelWeights* weights = nullptr;
   std::span<const kernels::KvLayerView> kv;  // by layer
   const float* inv_freq = nullptr;           // [head_dim / 2] at ordinary lengths
+  // [layer * max_experts + position]: the expert there; empty: its own number. A stage with a run
+  // of experts means positions.
+  std::span<const int16_t> expert_order{};
   kernels::Exec exec;
   parallel::Context parallel;
 };
@@ -32,8 +35,8 @@ void run_stage(const ForwardContext& context, const Stage& stage, const BatchVie
 std::span<const int32_t> part_rows(const Stage& stage, const BatchView& batch,
                                    int64_t rows_per_part);
 
-// The load of a stage, for its cost. For kExpertGroup the counts of the layer's routing are read,
-// so its route stage must have run.
+// The load of a stage, for its cost. For kExpertGroup the counts and the order of the layer's
+// experts are read, so its dispatch stage must have run.
 Load stage_load(const ModelConfig& config, const Stage& stage, const BatchView& batch,
                 const Activations& activations);
 

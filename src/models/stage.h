@@ -10,8 +10,8 @@ namespace sluice::models {
 
 enum class StageKind : uint8_t {
   kEmbed,        // rows of the table, and the angles of rope for all layers
-  kQkv,          // norm, projections, qk-norm, rope, and the new keys and values into the cache
-  kAttend,       // over the KV cache
+  kQkv,          // norm, projections, qk-norm, rope
+  kAttend,       // the new keys and values into the KV cache, and attention over it
   kOProj,        // output projection, added to the residual stream
   kRoute,        // norm, router, top-k; a dense layer's norm
   kDispatch,     // tokens sorted by expert
@@ -27,7 +27,8 @@ const char* name(StageKind kind);
 struct Stage {
   StageKind kind = StageKind::kEmbed;
   int16_t layer = -1;
-  int16_t first = 0;  // kExpertGroup: first expert; kHead, kSample: first part of `logit_rows`
+  int16_t first = 0;  // kExpertGroup: position of the first expert; kHead, kSample: first part of
+                      // `logit_rows`
   int16_t count = 0;  // kExpertGroup: experts; kHead, kSample: 1
   bool operator==(const Stage&) const = default;
 };

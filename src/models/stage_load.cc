@@ -33,7 +33,8 @@ Load stage_load(const ModelConfig& config, const Stage& stage, const BatchView& 
     SLUICE_CHECK(
         stage.first + stage.count <= config.layers[static_cast<size_t>(stage.layer)].ffn.experts,
         "an expert group lies within its layer's experts");
-    for (int e = stage.first; e < stage.first + stage.count; ++e) {
+    for (int position = stage.first; position < stage.first + stage.count; ++position) {
+      const int16_t e = activations.expert_order[position];
       load.expert_tokens += activations.expert_tokens[e];
       load.active_experts += activations.expert_tokens[e] > 0 ? 1 : 0;
     }

@@ -108,15 +108,23 @@ class Room {
 
 WeightNeeds weight_needs(const WeightSource& source) {
   WeightNeeds needs{.stored = source.stored()};
+  const bool paged = source.check_pages().ok();
   for (size_t i = 0; i < source.table().size(); ++i) {
+    const TensorSlot& tensor = source.table()[i];
     const tensor::DType dtype = source.dtype(i);
-    needs.bytes += aligned(bytes_in_memory(source.table()[i], dtype));
+    const int64_t bytes = aligned(bytes_in_memory(tensor, dtype));
+    needs.bytes += bytes;
     needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
+    if (!tensor.is_expert()) continue;
+    needs.expert_bytes += bytes;
+    if (!paged || tensor.slot != Slot::kGate) continue;
+    ++needs.pages;
+    needs.page_bytes = std::max(needs.page_bytes, source.page(tensor.layer).bytes);
   }
   return needs;
 }
 
-Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
                                   memory::Arena& arena, base::ThreadTeam& team,
                                   const std::function<void(double)>& progress) {
   ModelWeights weights;
@@ -124,10 +132,13 @@ Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& sourc
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
-  Room room(arena.allocate("weights", weight_needs(source).bytes, kernels::kPackAlignment));
+  const WeightNeeds needs = weight_needs(source);
+  const int64_t left_out = experts == Experts::kLeave ? needs.expert_bytes : 0;
+  Room room(arena.allocate("weights", needs.bytes - left_out, kernels::kPackAlignment));
   const std::vector<TensorSlot>& table = source.table();
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
+    if (tensor.is_expert() && experts == Experts::kLeave) continue;
     const tensor::DType dtype = source.dtype(i);
     std::byte* data = room.take(bytes_in_memory(tensor, dtype));
     SLUICE_TRY(source.read(i, data, team));

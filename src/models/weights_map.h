@@ -45,13 +45,19 @@ struct WeightNeeds {
   bool block_weights = false;  // see ActivationLimits
   // In which most of the matrices' weights are stored, before any quantization.
   tensor::DType stored = tensor::DType::kF32;
+  int64_t expert_bytes = 0;  // of `bytes`, what is experts'
+  // Experts that can be read one by one (WeightSource::check_pages), and the largest page; 0: none.
+  int64_t pages = 0;
+  int64_t page_bytes = 0;
 };
 
 WeightNeeds weight_needs(const WeightSource& source);
 
-// Reads every tensor of `source`, which is of a model of `config`, into `arena`. `progress` is told
-// the share done (0..1). Errors: what WeightSource::read() says.
-Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+// Reads every tensor of `source`, which is of a model of `config`, into `arena`; without experts
+// those of experts stay where they are, and their matrices empty. `progress` is told the share done
+// (0..1). Errors: what WeightSource::read() says.
+enum class Experts : uint8_t { kLoad, kLeave };
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
                                   memory::Arena& arena, base::ThreadTeam& team,
                                   const std::function<void(double)>& progress = {});
 

@@ -51,7 +51,10 @@ TEST(Allocation, DoesNotHappenOnceTheExecutorIsMade) {
   for (const schedule::Builder* builder : schedule::builders()) {
     const schedule::BuilderBounds bounds = builder->bounds(context);
     ExecutorOptions options;
-    options.runners[static_cast<size_t>(Lane::kHostCompute)] = &runner;
+    for (Lane lane :
+         {Lane::kHostCompute, Lane::kDeviceCompute, Lane::kHostToDevice, Lane::kDeviceToHost}) {
+      options.runners[static_cast<size_t>(lane)] = &runner;
+    }
     options.limits.max_iterations_in_flight = 3;
     options.limits.max_iteration = bounds.total();
     options.limits.max_expansion = bounds.expansion;

@@ -66,9 +66,12 @@ Json to_json(const Plan& plan) {
               {"kv_dtype", kernels::name(plan.kv_dtype)},
               {"kv_block_tokens", plan.kv_block_tokens},
               {"kv_blocks", plan.kv_blocks},
+              {"expert_slots", plan.expert_slots},
+              {"moving_slots", plan.moving_slots},
               {"weight_bytes", plan.weight_bytes},
               {"kv_bytes", plan.kv_bytes},
               {"activation_bytes", plan.activation_bytes},
+              {"device_bytes", plan.device_bytes},
               {"threads", plan.threads},
               {"memory_nodes", plan.memory_nodes},
               {"interleaved", plan.interleaved}};
@@ -103,6 +106,13 @@ Result<Plan> plan_from_json(const Json& json) {
                  {"kv_bytes", &plan.kv_bytes},
                  {"activation_bytes", &plan.activation_bytes},
                  {"threads", &threads}};
+  // Plans of before experts could lie on disk have none.
+  SLUICE_ASSIGN(plan.expert_slots,
+                base::field_or<int64_t>(json, "expert_slots", int64_t{0}, "plan"));
+  SLUICE_ASSIGN(plan.moving_slots,
+                base::field_or<int64_t>(json, "moving_slots", int64_t{0}, "plan"));
+  SLUICE_ASSIGN(plan.device_bytes,
+                base::field_or<int64_t>(json, "device_bytes", int64_t{0}, "plan"));
   for (const auto& number : numbers) {
     SLUICE_ASSIGN(*number.value, base::field<int64_t>(json, number.key, "plan"));
     if (*number.value < 0) {

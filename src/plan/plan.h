@@ -24,10 +24,16 @@ struct Plan {
   int64_t kv_block_tokens = 0;
   int64_t kv_blocks = 0;
 
+  // Experts in memory at once, of all layers, on the device if there is one; 0: all there are. Of
+  // these so many make room for others, the rest stays.
+  int64_t expert_slots = 0;
+  int64_t moving_slots = 0;
+
   // Bytes reserved before the first token.
   int64_t weight_bytes = 0;
   int64_t kv_bytes = 0;
   int64_t activation_bytes = 0;
+  int64_t device_bytes = 0;  // of a device's memory, weights and activations together
 
   int threads = 1;
   // Nodes of memory that these threads' cores have, and whether weights and KV lie on them in turn.

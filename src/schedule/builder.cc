@@ -1,5 +1,8 @@
 #include "schedule/builder.h"
 
+#include "schedule/cgopipe.h"
+#include "schedule/expert_fetch.h"
+#include "schedule/layer_stream.h"
 #include "schedule/resident.h"
 #include "schedule/serial.h"
 
@@ -28,7 +31,10 @@ namespace {
 
 const Resident kResident;
 const Serial kSerial;
-const Builder* const kBuilders[] = {&kResident, &kSerial};
+const LayerStream kLayerStream;
+const ExpertFetch kExpertFetch;
+const Cgopipe kCgopipe;
+const Builder* const kBuilders[] = {&kResident, &kSerial, &kLayerStream, &kExpertFetch, &kCgopipe};
 
 }  // namespace
 

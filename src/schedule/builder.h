@@ -27,15 +27,28 @@ struct BatchShape {
 };
 BatchShape shape_of(const models::BatchView& batch);
 
-// Where weights lie at the moment of building. Empty spans: all on the host.
+// Where experts lie, from the moment of building until the iteration has ended. Empty spans: all on
+// the host, in order. [experts_per_layer] of each layer follow each other.
 struct Residency {
-  std::span<const Level> layers{};   // [layer]: what is not an expert
-  std::span<const Level> experts{};  // [layer * experts_per_layer + expert]
+  std::span<const Level> experts{};       // by expert: where it stays, unless claimed
+  std::span<const int16_t> order{};       // by position: the expert. Those that are kept come first
+  std::span<const float> share{};         // by expert: of the tokens that choose it, as measured
+  std::span<const int64_t> page_bytes{};  // [layer]: of an expert's page. Empty: none ever moves
   int experts_per_layer = 0;
 
-  Level layer(int l) const { return layers.empty() ? Level::kHost : layers[l]; }
-  Level expert(int l, int e) const {
-    return experts.empty() ? Level::kHost : experts[l * experts_per_layer + e];
+  Level expert(int layer, int e) const {
+    return experts.empty() ? Level::kHost : experts[at(layer, e)];
+  }
+  int expert_at(int layer, int position) const {
+    return order.empty() ? position : order[at(layer, position)];
+  }
+  PageId page(int layer, int e) const { return static_cast<PageId>(at(layer, e)); }
+  bool moves() const { return !page_bytes.empty(); }
+
+ private:
+  size_t at(int layer, int i) const {
+    return static_cast<size_t>(layer) * static_cast<size_t>(experts_per_layer) +
+           static_cast<size_t>(i);
   }
 };
 

@@ -54,7 +54,9 @@ TEST_F(Builders, AreFoundByName) {
   const auto missing = find("cgo");
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kInvalid);
-  EXPECT_EQ(missing.error().message, "unknown schedule 'cgo'; there are: resident, serial");
+  EXPECT_EQ(
+      missing.error().message,
+      "unknown schedule 'cgo'; there are: resident, serial, layer_stream, expert_fetch, cgopipe");
 }
 
 TEST_F(Builders, AreValidPureAndWithinTheirBounds) {

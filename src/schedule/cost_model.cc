@@ -9,7 +9,7 @@ int64_t predicted_ns(const Rates& rates, double flops, double bytes) {
   double seconds = 0;
   if (rates.flops_per_second > 0) seconds = flops / rates.flops_per_second;
   if (rates.bytes_per_second > 0) seconds = std::max(seconds, bytes / rates.bytes_per_second);
-  return std::llround(seconds * 1e9);
+  return std::llround((seconds + rates.latency_s) * 1e9);
 }
 
 int64_t stage_ns(const CostModel& costs, const models::ModelConfig& model, Lane lane,

@@ -14,6 +14,7 @@ namespace sluice::schedule {
 struct Rates {
   double flops_per_second = 0;
   double bytes_per_second = 0;
+  double latency_s = 0;  // of each task
   bool operator==(const Rates&) const = default;
 };
 
@@ -22,7 +23,7 @@ struct CostModel {
   models::WeightBytes weights;
 };
 
-// T = max(bytes / b, flops / p)   // HRM eq. 14
+// T = latency + max(bytes / b, flops / p)   // HRM eq. 14
 int64_t predicted_ns(const Rates& rates, double flops, double bytes);
 int64_t stage_ns(const CostModel& costs, const models::ModelConfig& model, Lane lane,
                  const models::Stage& stage, const models::Load& load);

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "schedule/chain.h"
+#include "schedule/device_chain.h"
+#include "schedule/paged_experts.h"
 
 namespace sluice::schedule {
 
@@ -12,15 +14,37 @@ namespace {
 // dispatch, each expert, shared, combine
 Bounds expansion_bounds(int experts) { return {.tasks = 3 + experts, .dependencies = 2 + experts}; }
 
+class SerialOnDevice final : public PagedExperts {
+ public:
+  SerialOnDevice() : PagedExperts(kDeviceLanes) {}
+  const char* name() const override { return "serial"; }
+  void iteration(const Context& context, Subgraph& out) const override {
+    device_iteration(context, expansion_bounds(context), out);
+  }
+  BuilderBounds bounds(const Context& context) const override {
+    return {device_bounds(context), expansion_bounds(context)};
+  }
+
+ private:
+  bool ahead(const Context&, int, int) const override { return false; }
+  bool overlaps() const override { return false; }
+};
+
+const SerialOnDevice kOnDevice;
+
+bool on_device(const Context& context) { return context.plan->device_bytes > 0; }
+
 }  // namespace
 
 void Serial::iteration(const Context& context, Subgraph& out) const {
   out.exclusive = true;
+  if (on_device(context)) return kOnDevice.iteration(context, out);
   chain_iteration(context, expansion_bounds(context.model->max_experts()), out);
 }
 
 void Serial::expand(const Context& context, const ExpansionPoint& point,
                     const RoutingOutcome& outcome, Subgraph& out) const {
+  if (on_device(context)) return kOnDevice.expand(context, point, outcome, out);
   const models::FfnConfig& ffn = context.model->layers[point.layer].ffn;
   SLUICE_CHECK(outcome.expert_tokens.size() == static_cast<size_t>(ffn.experts),
                "routing states a count for every expert");
@@ -37,6 +61,7 @@ void Serial::expand(const Context& context, const ExpansionPoint& point,
 }
 
 BuilderBounds Serial::bounds(const Context& context) const {
+  if (on_device(context)) return kOnDevice.bounds(context);
   return {chain_bounds(context), expansion_bounds(context.model->max_experts())};
 }
 

@@ -6,6 +6,7 @@ namespace sluice::schedule {
 
 // Strictly one task after another, over all lanes and micro-batches, and one task per expert that
 // has tokens: the baseline that overlap is measured against, and another way to the same tokens.
+// With a device, experts that are not on it move there when the one before has been computed.
 class Serial final : public Builder {
  public:
   const char* name() const override { return "serial"; }

@@ -17,7 +17,9 @@ models::Load load_of(const Context& context, const models::Stage& stage,
   load.visible_keys = batch.visible_keys;
   load.context_tokens = batch.context_tokens;
   if (stage.kind == models::StageKind::kExpertGroup && routing != nullptr) {
-    for (int32_t tokens : routing->expert_tokens.subspan(stage.first, stage.count)) {
+    for (int position = stage.first; position < stage.first + stage.count; ++position) {
+      const auto expert = static_cast<size_t>(context.residency.expert_at(stage.layer, position));
+      const int32_t tokens = routing->expert_tokens[expert];
       load.expert_tokens += tokens;
       load.active_experts += tokens > 0;
     }

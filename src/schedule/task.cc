@@ -48,6 +48,8 @@ const char* name(Payload payload) {
       return "hidden";
     case Payload::kQkv:
       return "qkv";
+    case Payload::kLogits:
+      return "logits";
   }
   return "?";
 }

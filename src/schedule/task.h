@@ -26,7 +26,7 @@ const char* name(Lane lane);  // "device compute", ...
 enum class Level : uint8_t { kDevice, kStaging, kHost, kDisk, kPeer };
 const char* name(Level level);
 
-enum class Payload : uint8_t { kWeights, kKv, kHidden, kQkv };
+enum class Payload : uint8_t { kWeights, kKv, kHidden, kQkv, kLogits };
 const char* name(Payload payload);
 
 using PageId = uint32_t;
@@ -38,7 +38,7 @@ struct PageRange {
 };
 
 // Bytes from one level to another. Weights and KV move by pages (`first_byte` within the first);
-// hidden states and QKV are a byte range of their micro-batch's own buffer, without pages.
+// hidden states, QKV and logits are a byte range of their micro-batch's own buffer, without pages.
 struct Transfer {
   Payload payload = Payload::kWeights;
   Level from = Level::kHost;
@@ -46,6 +46,7 @@ struct Transfer {
   PageRange pages{};
   int64_t first_byte = 0;
   int64_t bytes = 0;
+  bool ahead = false;  // nobody has asked for it yet: it leaves room for what is asked for
   bool operator==(const Transfer&) const = default;
 };
 

@@ -1,4 +1,4 @@
-#include "engine/host_runner.h"
+#include "engine/stage_runner.h"
 
 #include <algorithm>
 #include <atomic>
@@ -7,49 +7,54 @@ namespace sluice::engine {
 
 using models::StageKind;
 
-HostRunner::HostRunner(const models::ForwardContext& forward, models::WeightBytes weight_bytes,
-                       std::vector<Flight>& flights, EngineStats& stats, bool count_per_request,
-                       int64_t max_rows)
-    : forward_(forward),
-      weight_bytes_(weight_bytes),
-      flights_(flights),
-      stats_(stats),
-      count_per_request_(count_per_request) {
-  slice_of_logit_.reserve(static_cast<size_t>(max_rows));
-  for (int i = 0; i < forward.exec.team->threads(); ++i)
-    workers_.emplace_back(forward.config->vocab);
+StageRunner::StageRunner(const Options& options)
+    : options_(options), forward_(*options.forward), stats_(*options.stats) {
+  slice_of_logit_.reserve(static_cast<size_t>(options.max_rows));
+  for (int i = 0; i < forward_.exec.team->threads(); ++i)
+    workers_.emplace_back(forward_.config->vocab);
 }
 
-Result<pipeline::TaskResult> HostRunner::run(const schedule::Task& task,
-                                             const pipeline::TaskContext& context) {
+Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
+                                              const pipeline::TaskContext& context) {
   const models::Stage* stage = task.stage();
-  SLUICE_CHECK(stage != nullptr, "the host-compute lane runs stages");
-  Flight& flight = flights_[context.user];
+  SLUICE_CHECK(stage != nullptr, "a compute lane runs stages");
+  Flight& flight = (*options_.flights)[context.user];
   forward_.exec.team->keep_caller();
+  if (options_.other_lanes) last_ = Clock::now();
+  if (options_.pace != nullptr) options_.pace->begin();
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
   } else {
-    models::run_stage(forward_, *stage, flight.batch.view(), flight.activations);
+    models::run_stage(forward_, *stage, flight.batch.view(), activations(flight));
   }
   pipeline::TaskResult result;
   if (stage->kind == StageKind::kRoute) {
     const auto& ffn = forward_.config->layers[static_cast<size_t>(stage->layer)].ffn;
     if (ffn.is_moe()) {
       count_experts(*stage, flight);
-      result.routing.expert_tokens = {flight.activations.expert_tokens,
+      result.routing.expert_tokens = {activations(flight).expert_tokens,
                                       static_cast<size_t>(ffn.experts)};
     }
   }
+  if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
   account(*stage, flight, result);
+  release_pages(context);
   return result;
 }
 
-void HostRunner::account(const models::Stage& stage, const Flight& flight,
-                         pipeline::TaskResult& result) {
+void StageRunner::release_pages(const pipeline::TaskContext& context) {
+  for (const schedule::PageRange& range : context.pages) {
+    for (uint32_t i = 0; i < range.count; ++i) options_.paging->pages().release(range.first + i);
+  }
+}
+
+void StageRunner::account(const models::Stage& stage, Flight& flight,
+                          pipeline::TaskResult& result) {
   const models::Cost cost = models::stage_cost(
       *forward_.config, stage,
-      models::stage_load(*forward_.config, stage, flight.batch.view(), flight.activations),
-      weight_bytes_);
+      models::stage_load(*forward_.config, stage, flight.batch.view(), activations(flight)),
+      options_.weight_bytes);
+  const std::lock_guard lock(stats_mutex_);
   StageStats& stats = stats_.stages[static_cast<size_t>(stage.kind)];
   // One reading of the clock per task: tasks of this lane run back to back.
   const Clock::time_point now = Clock::now();
@@ -61,23 +66,31 @@ void HostRunner::account(const models::Stage& stage, const Flight& flight,
   result.bytes = cost.bytes();
 }
 
-void HostRunner::count_experts(const models::Stage& stage, const Flight& flight) {
+void StageRunner::count_experts(const models::Stage& stage, Flight& flight) {
   const auto layer = static_cast<size_t>(stage.layer);
-  std::vector<int64_t>& totals = stats_.expert_tokens[layer];
-  for (size_t e = 0; e < totals.size(); ++e) totals[e] += flight.activations.expert_tokens[e];
-  if (!count_per_request_) return;
+  const models::Activations& act = activations(flight);
+  {
+    const std::lock_guard lock(stats_mutex_);
+    std::vector<int64_t>& totals = stats_.expert_tokens[layer];
+    for (size_t e = 0; e < totals.size(); ++e) totals[e] += act.expert_tokens[e];
+    if (options_.paging != nullptr) {
+      options_.paging->add_routing(stage.layer, {act.expert_tokens, totals.size()},
+                                   flight.batch.view().rows());
+    }
+  }
+  if (!options_.count_per_request) return;
   const int top_k = forward_.config->layers[layer].ffn.top_k;
   const auto width = static_cast<size_t>(forward_.config->max_experts());
   for (size_t s = 0; s < flight.batch.slices.size(); ++s) {
     const scheduler::Slice& slice = flight.batch.slices[s];
     std::vector<uint32_t>& counts = flight.choices[s]->request().expert_tokens;
     for (int64_t i = slice.first_row * top_k; i < (slice.first_row + slice.rows) * top_k; ++i) {
-      ++counts[layer * width + static_cast<size_t>(flight.activations.expert[i])];
+      ++counts[layer * width + static_cast<size_t>(act.expert[i])];
     }
   }
 }
 
-void HostRunner::sample(const models::Stage& stage, Flight& flight) {
+void StageRunner::sample(const models::Stage& stage, Flight& flight) {
   const scheduler::MicroBatch& batch = flight.batch;
   slice_of_logit_.resize(batch.logit_rows.size());
   for (size_t s = 0; s < batch.slices.size(); ++s) {
@@ -85,8 +98,8 @@ void HostRunner::sample(const models::Stage& stage, Flight& flight) {
     std::fill_n(slice_of_logit_.begin() + slice.first_logit, slice.logit_rows,
                 static_cast<int32_t>(s));
   }
-  const int64_t first = stage.first * flight.activations.logit_rows;
-  const int64_t rows = std::min(flight.activations.logit_rows,
+  const int64_t first = stage.first * activations(flight).logit_rows;
+  const int64_t rows = std::min(activations(flight).logit_rows,
                                 static_cast<int64_t>(batch.logit_rows.size()) - first);
   if (rows <= 1) {
     if (rows == 1) sample_row(flight, first, 0, workers_[0]);
@@ -102,7 +115,7 @@ void HostRunner::sample(const models::Stage& stage, Flight& flight) {
 
 // The row says either how likely the prompt's next token was, or which token comes next. Rows of
 // one prompt write different elements, so they may run side by side.
-void HostRunner::sample_row(Flight& flight, int64_t part_first, int64_t index, Worker& worker) {
+void StageRunner::sample_row(Flight& flight, int64_t part_first, int64_t index, Worker& worker) {
   const auto at = static_cast<size_t>(part_first + index);
   const auto s = static_cast<size_t>(slice_of_logit_[at]);
   const scheduler::Slice& slice = flight.batch.slices[s];
@@ -110,7 +123,7 @@ void HostRunner::sample_row(Flight& flight, int64_t part_first, int64_t index, W
   const int64_t row = flight.batch.logit_rows[at];
   const auto position = static_cast<size_t>(slice.first_position + row - slice.first_row);
   const auto vocab = static_cast<size_t>(forward_.config->vocab);
-  const std::span<float> logits(flight.activations.logits + static_cast<size_t>(index) * vocab,
+  const std::span<float> logits(activations(flight).logits + static_cast<size_t>(index) * vocab,
                                 vocab);
 
   RequestRun& request = choice.request();

@@ -1,0 +1,98 @@
+"""MoE-Lightning's ablation on emulated machines: the same batch with each schedule. bench/emulated/run starts it."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCALE = 2000
+# Of the paper's optimizer, bytes and FLOP per second; the model is scaled alike (make_model's mixtral-2000th).
+MACHINES = {
+    "t4": {"device": (16e9, 300e9, 65e12), "host": (192e9, 76e9, 0.8e12), "link": 16e9},
+    "l4": {"device": (24e9, 285e9, 104e12), "host": (192e9, 76e9, 1.6e12), "link": 16e9},
+}
+# Rows of activations are narrower by the square root of the scale alone: what lies beside the weights is added.
+ACTIVATIONS = 1 << 30
+SCHEDULES = ("serial", "cgopipe")
+
+
+def hardware(name: str) -> dict:
+    machine = MACHINES[name]
+    levels = []
+    for kind in ("host", "device"):
+        capacity, bandwidth, flops = machine[kind]
+        levels.append({"name": kind, "kind": kind, "capacity_bytes": int(capacity / SCALE) + ACTIVATIONS,
+                       "read_bytes_per_second": bandwidth / SCALE,
+                       "compute": {"model": f"{name}, a {SCALE}th", "isa": "emulated", "threads": 1,
+                                   "peak_flops": {"f16": flops / SCALE}}})
+    link = {"bytes_per_second": machine["link"] / SCALE, "latency_us": 10.0}
+    return {"hardware_version": 1, "name": f"{name}, a {SCALE}th", "source": "stated", "levels": levels,
+            "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/emulated/run", description=__doc__)
+    parser.add_argument("--machines", type=lambda text: text.split(","), default=list(MACHINES), help=",".join(MACHINES))
+    parser.add_argument("--schedules", type=lambda text: text.split(","), default=list(SCHEDULES), help=",".join(SCHEDULES))
+    parser.add_argument("--batch", type=int, default=144, help="N: sequences in flight")
+    parser.add_argument("--micro-batch", type=int, default=36, help="mu")
+    parser.add_argument("--prompt", type=int, default=77, help="tokens of each prompt: MTBench's mean")
+    parser.add_argument("--generate", type=int, default=8)
+    parser.add_argument("--resident-weights", type=float, default=0.25, help="r_w: two layers of eight are the least for a "
+                        "double buffer")
+    parser.add_argument("--bin", type=Path, default=ROOT / "build/release", help="sluice's build")
+    parser.add_argument("--trace", type=Path, help="a folder for a trace of each run")
+    return parser.parse_args()
+
+
+def prompts(options: argparse.Namespace, file: Path) -> None:
+    with open(file, "w") as lines:
+        for i in range(options.batch):
+            ids = [(i * 7919 + k * 104729) % 500 + 3 for k in range(options.prompt)]
+            body = {"model": "m", "prompt": ids, "max_tokens": options.generate, "ignore_eos": True, "temperature": 0,
+                    "logprobs": 1}
+            lines.write(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": body}) + "\n")
+
+
+def main() -> None:
+    options = parse()
+    sluice = options.bin / "bin/sluice"
+    with tempfile.TemporaryDirectory() as folder:
+        model, jobs = Path(folder) / "model", Path(folder) / "in.jsonl"
+        subprocess.run([options.bin / "bin/make_model", model, "--geometry", "mixtral-2000th"], check=True,
+                       stdout=subprocess.DEVNULL)
+        prompts(options, jobs)
+        print(f"{'':6}{'':9}{'tok/s':>8}{'seconds':>9}  share of the time that each lane was busy (planned)", flush=True)
+        for name in options.machines:
+            machine = Path(folder) / f"{name}.json"
+            machine.write_text(json.dumps(hardware(name)))
+            answers = set()
+            for schedule in options.schedules:
+                out = Path(folder) / f"{name}.{schedule}.jsonl"
+                command = [sluice, "batch", model, "-i", jobs, "-o", out, "--json", "--no-probe", "--device", f"emulated:{machine}",
+                           "--schedule", schedule, "--max-batch-size", options.batch, "--micro-batch-size", options.micro_batch,
+                           "--max-num-tokens", max(512, options.micro_batch * 16), "--max-seq-len", 512, "--threads", 1,
+                           "--resident-weights", options.resident_weights]
+                if options.trace:
+                    options.trace.mkdir(parents=True, exist_ok=True)
+                    command += ["--trace", options.trace / f"{name}.{schedule}.json"]
+                done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                if done.returncode:
+                    sys.exit(done.stderr)
+                report = json.loads(done.stdout)
+                device, seconds = report["emulated_device"], report["seconds"]["whole"]
+                shares = "  ".join(f"{lane.replace('_', ' ')} {100 * device[lane]['busy_seconds'] / seconds:.0f} %"
+                                   for lane in ("device", "host", "host_to_device", "device_to_host"))
+                valid = "" if device["valid"] else f"  INVALID: {device['crowded_tasks']} tasks too long, work {device['work_share']:.2f}"
+                print(f"{name:6}{schedule:9}{report['generated_tokens_per_second']:8.2f}{seconds:9.1f}  {shares}{valid}",
+                      flush=True)
+                lines = [json.loads(line) for line in out.read_text().splitlines()]
+                answers.add(json.dumps(sorted((line["custom_id"], line["response"]["body"]["choices"][0]["logprobs"]["token_logprobs"]) for line in lines)))
+            if len(answers) > 1:
+                sys.exit(f"{name}: the schedules gave different answers")
+
+
+main()

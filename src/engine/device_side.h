@@ -1,0 +1,41 @@
+// What lies and runs on an emulated device: its weights, its experts' slots, its activations, and
+// the lanes to and from it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "device/emulated.h"
+#include "device/pace.h"
+#include "engine/expert_paging.h"
+#include "models/activations.h"
+#include "models/forward.h"
+#include "plan/plan.h"
+
+namespace sluice::engine {
+
+// Not movable: `forward` points into it.
+struct DeviceSide {
+  device::EmulatedDevice machine;
+  memory::Arena weight_arena, activation_arena;
+  models::ModelWeights weights;
+  std::unique_ptr<ExpertPaging> paging;
+  std::vector<models::Activations> activations;  // one set per micro-batch
+  base::ThreadTeam team{1};                      // real work takes a core of the host's
+  models::ForwardContext forward;
+  device::Pace compute_pace, host_pace, up_pace, down_pace;
+
+  // Of all lanes: whether real work left the emulation room.
+  device::PaceStats pace() const;
+};
+
+// Fills the device from `source`, as `plan` says; pages will come from `host`, which like the rest
+// is borrowed. kNoRoom when the system refuses the memory.
+Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
+                                                     const models::ForwardContext& host,
+                                                     models::WeightSource& source,
+                                                     const models::ActivationLimits& limits,
+                                                     const plan::Plan& plan);
+
+}  // namespace sluice::engine

@@ -1,0 +1,178 @@
+#include "engine/disk_runner.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace sluice::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Pages on their way: enough for any disk's queue, few beside the slots they take.
+constexpr int kCapacity = 64;
+// A read that failed may succeed the next time; a page that is wrong twice is wrong on the disk.
+constexpr int kTries = 3;
+
+}  // namespace
+
+DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source)
+    : paging_(paging), source_(source) {
+  loads_.resize(kCapacity);
+  waiters_.reserve(kCapacity);
+  ended_.reserve(kCapacity);
+  completions_.resize(kCapacity);
+}
+
+Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
+                                                       models::WeightSource& source) {
+  std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source));
+  if (source.files().empty()) return runner;
+  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity}));
+  for (const std::filesystem::path& file : source.files()) {
+    SLUICE_ASSIGN(const io::FileId id, runner->reader_->open(file));
+    runner->files_.push_back(id);
+  }
+  SLUICE_TRY(runner->reader_->register_memory(paging.pages().memory()));
+  return runner;
+}
+
+int DiskRunner::capacity() const { return kCapacity; }
+
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task& task,
+                                                           const pipeline::TaskContext&,
+                                                           uint64_t token) {
+  const schedule::Transfer* read = task.transfer();
+  SLUICE_CHECK(read != nullptr && read->payload == schedule::Payload::kWeights &&
+                   read->to == schedule::Level::kHost && read->pages.count == 1,
+               "the disk lane reads one page of weights at a time");
+  const memory::WeightPageId page = read->pages.first;
+  switch (paging_.pages().claim(page, read->ahead)) {
+    case memory::WeightPages::Claim::kResident:
+      return Start::kDone;
+    case memory::WeightPages::Claim::kLoading:
+      waiters_.push_back({page, token});
+      return Start::kStarted;
+    case memory::WeightPages::Claim::kNoRoom:
+      return Start::kNoRoom;
+    case memory::WeightPages::Claim::kLoad:
+      return load(page, token);
+  }
+  base::check_failed("known claim", "a Claim outside its enum", __FILE__, __LINE__);
+}
+
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId page,
+                                                          uint64_t token) {
+  if (reader_ == nullptr) {
+    SLUICE_TRY(make(page));
+    return Start::kDone;
+  }
+  const auto free = std::ranges::find_if(loads_, [](const Load& load) { return !load.used; });
+  SLUICE_CHECK(free != loads_.end(), "no more loads than tasks are started");
+  *free = {.page = page, .tries = 0, .used = true};
+  if (const Status status = submit(static_cast<size_t>(free - loads_.begin())); !status.ok()) {
+    free->used = false;
+    paging_.pages().failed(page);
+    return status.error();
+  }
+  waiters_.push_back({page, token});
+  if (reading_++ == 0) busy_since_ = Clock::now();
+  return Start::kStarted;
+}
+
+// On this thread, from the checkpoint's tensors.
+Status DiskRunner::make(memory::WeightPageId page) {
+  const Clock::time_point begin = Clock::now();
+  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
+  const Status status = source_.read_page(layer, expert, paging_.pages().at(page), nullptr);
+  busy_ns_ += (Clock::now() - begin).count();
+  if (!status.ok()) {
+    paging_.pages().failed(page);
+    return status;
+  }
+  ++pages_;
+  bytes_ += paging_.page_of_layer(layer).bytes;
+  paging_.bind(page);
+  paging_.pages().loaded(page);
+  return {};
+}
+
+Status DiskRunner::submit(size_t load) {
+  const memory::WeightPageId page = loads_[load].page;
+  const auto at = source_.page_at(paging_.layer_of(page), paging_.expert_of(page));
+  SLUICE_CHECK(at.has_value(), "a source with files says where its pages lie");
+  ++loads_[load].tries;
+  return reader_->submit({.file = files_[static_cast<size_t>(at->file)],
+                          .offset = at->offset,
+                          .bytes = at->bytes,
+                          .into = paging_.pages().at(page),
+                          .user = load});
+}
+
+size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
+  if (ended_.empty() && reader_ != nullptr) {
+    const size_t count = reader_->wait(completions_, timeout_ms);
+    for (size_t i = 0; i < count; ++i) {
+      finish(static_cast<size_t>(completions_[i].user), completions_[i].status);
+    }
+  }
+  const size_t count = std::min(ended.size(), ended_.size());
+  std::copy_n(ended_.begin(), count, ended.begin());
+  ended_.erase(ended_.begin(), ended_.begin() + static_cast<ptrdiff_t>(count));
+  return count;
+}
+
+void DiskRunner::finish(size_t index, const Status& read) {
+  Load& load = loads_[index];
+  const memory::WeightPageId page = load.page;
+  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
+  Status status = read;
+  if (status.ok()) {
+    status = models::check_page(
+        source_, layer, expert,
+        {paging_.pages().at(page), static_cast<size_t>(paging_.page_of_layer(layer).bytes)});
+  }
+  if (!status.ok() && load.tries < kTries && submit(index).ok()) {
+    ++retries_;
+    return;
+  }
+  load.used = false;
+  note_busy();
+  if (status.ok()) {
+    ++pages_;
+    bytes_ += paging_.page_of_layer(layer).bytes;
+    paging_.bind(page);
+    paging_.pages().loaded(page);
+  } else {
+    paging_.pages().failed(page);
+  }
+  end_waiters(page, status);
+}
+
+void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {
+  std::erase_if(waiters_, [&](const Waiter& waiter) {
+    if (waiter.page != page) return false;
+    ended_.push_back({waiter.token, status});
+    return true;
+  });
+}
+
+void DiskRunner::note_busy() {
+  const Clock::time_point now = Clock::now();
+  busy_ns_ += (now - busy_since_).count();
+  busy_since_ = now;
+  --reading_;
+}
+
+void DiskRunner::wake() {
+  if (reader_ != nullptr) reader_->wake();
+}
+
+DiskStats DiskRunner::stats() const {
+  return {.pages = pages_,
+          .bytes = bytes_,
+          .retries = retries_,
+          .busy_seconds = static_cast<double>(busy_ns_) * 1e-9};
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,157 @@
+#include "engine/fit_memory.h"
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "memory/kv_cache.h"
+#include "memory/weight_pages.h"
+
+namespace sluice::engine {
+namespace {
+
+// Blocks beyond what a full batch needs, for prefixes of finished requests.
+constexpr int64_t kCacheShare = 2;
+// Beside arenas: threads' stacks, queues, what tokenizers and requests grow by.
+constexpr int64_t kProcessGrowth = int64_t{64} << 20;
+// Experts on their way or waiting for their turn; with fewer the disk would wait for the host.
+constexpr int64_t kMovingSlots = 48;
+// With fewer slots than this a model is refused: hardly anything could be moved ahead.
+constexpr int64_t kLeastSlots = 4;
+
+std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(bytes)); }
+
+int64_t block_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
+  return memory::KvCache::bytes_per_block(
+      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
+}
+
+int64_t blocks_for(int64_t tokens, int64_t block_tokens) {
+  return (tokens + block_tokens - 1) / block_tokens;
+}
+
+Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
+  std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
+                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
+                        " of KV cache in " + kernels::name(plan.kv_dtype) +
+                        " for one sequence of " + std::to_string(plan.max_seq_len) +
+                        " tokens, but " + show(available) + " of memory are available";
+  const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
+  const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
+  if (fitting > 0) {
+    message += "; --max-seq-len " + std::to_string(fitting) + " would fit";
+  } else if (plan.weight_bytes + plan.activation_bytes > available &&
+             plan.weight_bytes < available) {
+    message += "; a smaller --max-num-tokens or --max-batch-size would make room";
+  } else {
+    message += "; a smaller model or a machine with more memory is needed";
+  }
+  return {ErrorCode::kNoRoom, message};
+}
+
+// What memory is left to this run.
+int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
+  if (wishes.host_memory == 0) return machine.available_memory;
+  return std::min(machine.available_memory,
+                  wishes.host_memory - machine.process_memory - kProcessGrowth);
+}
+
+// Gives the cache its blocks and, of what then is left, slots to the experts that find room.
+void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t block,
+               int64_t per_sequence, plan::Plan& plan) {
+  const int64_t base = model.weight_bytes - model.expert_bytes;
+  const int64_t least =
+      memory::WeightPages::bytes(std::min(model.pages, kLeastSlots), model.page_bytes);
+  const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
+  const int64_t kv_room =
+      wishes.kv_cache_memory > 0
+          ? wishes.kv_cache_memory
+          : static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
+  plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * per_sequence);
+  plan.kv_bytes = plan.kv_blocks * block;
+  const int64_t slots = (left + least - plan.kv_bytes - memory::WeightPages::bytes(0, 0)) /
+                        std::max<int64_t>(model.page_bytes, 1);
+  const auto share =
+      static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);
+  plan.expert_slots =
+      std::clamp<int64_t>(std::min(slots, share), std::min(model.pages, kLeastSlots), model.pages);
+  plan.moving_slots =
+      std::min({kMovingSlots, std::max(plan.expert_slots / 2, kLeastSlots), plan.expert_slots});
+  plan.weight_bytes = base + memory::WeightPages::bytes(plan.expert_slots, model.page_bytes);
+  plan.policy.resident_weights =
+      static_cast<double>(plan.expert_slots) / static_cast<double>(model.pages);
+}
+
+}  // namespace
+
+Result<plan::Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
+                                const FitMachine& machine, plan::Plan plan) {
+  const int64_t room = room_for(wishes, machine);
+  const int64_t bytes = block_bytes(config, plan);
+  const int64_t left = room - plan.weight_bytes - plan.activation_bytes;
+  const int64_t kv_room =
+      wishes.kv_cache_memory > 0
+          ? wishes.kv_cache_memory
+          : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
+                                 wishes.kv_cache_free_mem_fraction);
+  int64_t per_sequence = blocks_for(plan.max_seq_len, plan.kv_block_tokens);
+  plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence);
+  // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
+  // refused.
+  if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
+    plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
+    per_sequence = plan.kv_blocks;
+  }
+  plan.kv_bytes = plan.kv_blocks * bytes;
+  if (left < plan.kv_bytes || plan.kv_blocks < per_sequence) {
+    return no_room(plan, per_sequence * bytes, std::min(kv_room, std::max<int64_t>(left, 0)), room);
+  }
+  return plan;
+}
+
+Result<plan::Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
+                             const FitWishes& wishes, const FitMachine& machine, plan::Plan plan) {
+  if (wishes.schedule == "auto") plan.policy.schedule = "layer_stream";
+  const int64_t room = room_for(wishes, machine);
+  const int64_t block = block_bytes(config, plan);
+  int64_t per_sequence = blocks_for(plan.max_seq_len, plan.kv_block_tokens);
+  share_out(model, wishes, room, block, per_sequence, plan);
+  if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
+    plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
+    per_sequence = plan.kv_blocks;
+  }
+  if (plan.total_bytes() > room || plan.kv_blocks < per_sequence) {
+    return no_room(plan, per_sequence * block, plan.kv_bytes, room);
+  }
+  return plan;
+}
+
+Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
+                              const FitWishes& wishes, const FitMachine& machine, plan::Plan plan) {
+  if (wishes.schedule == "auto") plan.policy.schedule = "cgopipe";
+  plan.policy.experts_on = plan::Place::kDevice;
+  SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
+  const int64_t room = wishes.device_memory > 0
+                           ? std::min(wishes.device_memory, machine.device_memory)
+                           : machine.device_memory;
+  // The same activations as on the host, and the weights that are not experts'.
+  const int64_t base = model.weight_bytes - model.expert_bytes + plan.activation_bytes;
+  const int64_t least = std::min(model.pages, kLeastSlots);
+  const int64_t slots = (room - base - memory::WeightPages::bytes(0, 0)) / model.page_bytes;
+  if (room < base || slots < least) {
+    return Error{ErrorCode::kNoRoom,
+                 "the device has " + show(room) + ", but " + show(base) +
+                     " of weights and activations must lie there, and at least " +
+                     std::to_string(least) + " experts of " + show(model.page_bytes) +
+                     "; a smaller --micro-batch-size or --max-num-tokens would make room"};
+  }
+  const auto share =
+      static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);
+  plan.expert_slots = std::clamp(std::min(slots, share), least, model.pages);
+  plan.moving_slots = plan.expert_slots;
+  plan.policy.resident_weights =
+      static_cast<double>(plan.expert_slots) / static_cast<double>(model.pages);
+  plan.device_bytes = base + memory::WeightPages::bytes(plan.expert_slots, model.page_bytes);
+  return plan;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,22 @@
+// The parts of fit_plan(): what goes where, once batch, lengths and types are chosen. Pure
+// functions; `plan` comes with weight_bytes and activation_bytes set. Errors as in fit.h.
+#pragma once
+
+#include "engine/fit.h"
+
+namespace sluice::engine {
+
+// Everything in host memory.
+Result<plan::Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
+                                const FitMachine& machine, plan::Plan plan);
+
+// The weights that are not experts' stay in host memory, and so do as many experts as find room.
+Result<plan::Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
+                             const FitWishes& wishes, const FitMachine& machine, plan::Plan plan);
+
+// All weights and the cache in host memory; on the device a copy of the weights that are not
+// experts', activations, and as many experts as find room.
+Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
+                              const FitWishes& wishes, const FitMachine& machine, plan::Plan plan);
+
+}  // namespace sluice::engine

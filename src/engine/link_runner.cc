@@ -1,0 +1,119 @@
+#include "engine/link_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace sluice::engine {
+
+using Claim = memory::WeightPages::Claim;
+using schedule::Payload;
+
+namespace {
+
+void copy_floats(const float* from, float* to, int64_t count) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+
+void copy_matrix(const kernels::PackedMatrix& from, std::byte* to) {
+  std::memcpy(to, from.data,
+              static_cast<size_t>(kernels::packed_bytes(from.dtype, from.rows, from.cols)));
+}
+
+}  // namespace
+
+Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task& task,
+                                                           const pipeline::TaskContext& context,
+                                                           uint64_t token) {
+  const schedule::Transfer* transfer = task.transfer();
+  SLUICE_CHECK(transfer != nullptr && !moving_, "a link makes one transfer at a time");
+  Moving next{.token = token};
+  if (transfer->payload == Payload::kWeights) {
+    next.page = transfer->pages.first;
+    switch (options_.paging->pages().claim(*next.page, transfer->ahead)) {
+      case Claim::kResident:
+        return Start::kDone;
+      case Claim::kNoRoom:
+        return Start::kNoRoom;
+      case Claim::kLoading:
+        base::check_failed("no page is on its way", "a link makes one transfer at a time", __FILE__,
+                           __LINE__);
+      case Claim::kLoad:
+        break;
+    }
+    options_.pace->begin();
+    copy_page(*next.page);
+  } else {
+    options_.pace->begin();
+    copy(task, (*options_.flights)[context.user]);
+  }
+  next.end = options_.pace->end_of(task.predicted_ns);
+  bytes_ += transfer->bytes;
+  moving_ = next;
+  return Start::kStarted;
+}
+
+// Rows of one micro-batch, between its activations here and there.
+void LinkRunner::copy(const schedule::Task& task, Flight& flight) const {
+  const models::Activations& host = flight.activations;
+  const models::Activations& device = flight.device_activations;
+  const schedule::Transfer& transfer = *task.transfer();
+  if (transfer.payload == Payload::kLogits) {
+    std::memcpy(host.logits, device.logits, static_cast<size_t>(transfer.bytes));
+    return;
+  }
+  const int64_t rows = flight.batch.view().rows();
+  const models::AttentionConfig& a =
+      options_.config->layers[static_cast<size_t>(task.layer)].attention;
+  const int64_t q = rows * a.q_heads * a.head_dim, kv = rows * a.kv_heads * a.head_dim;
+  if (transfer.payload == Payload::kQkv) {
+    copy_floats(device.q, host.q, q);
+    copy_floats(device.k, host.k, kv);
+    copy_floats(device.v, host.v, kv);
+    return;
+  }
+  SLUICE_CHECK(transfer.payload == Payload::kHidden, "a payload that links carry");
+  copy_floats(host.attended, device.attended, q);
+}
+
+void LinkRunner::copy_page(memory::WeightPageId page) const {
+  ExpertPaging& paging = *options_.paging;
+  const auto layer = static_cast<size_t>(paging.layer_of(page));
+  const models::FfnWeights& from =
+      options_.host_weights->layers[layer].experts[static_cast<size_t>(paging.expert_of(page))];
+  const models::ExpertPage& layout = paging.page_of_layer(static_cast<int>(layer));
+  std::byte* const to = paging.pages().at(page);
+  copy_matrix(from.gate, to);
+  copy_matrix(from.up, to + layout.up_offset);
+  copy_matrix(from.down, to + layout.down_offset);
+}
+
+size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
+  using device::Pace;
+  const Pace::Clock::time_point patience =
+      Pace::Clock::now() + std::chrono::milliseconds(timeout_ms);
+  {
+    std::unique_lock lock(mutex_);
+    const auto until = moving_ ? std::min(moving_->end, patience) : patience;
+    woken_.wait_until(lock, until, [&] { return wake_; });
+    wake_ = false;
+  }
+  if (!moving_ || Pace::Clock::now() < moving_->end) return 0;
+  if (moving_->page) {
+    options_.paging->bind(*moving_->page);
+    options_.paging->pages().loaded(*moving_->page);
+  }
+  ended[0] = {moving_->token, {}};
+  moving_.reset();
+  return 1;
+}
+
+void LinkRunner::wake() {
+  const std::lock_guard lock(mutex_);
+  wake_ = true;
+  woken_.notify_one();
+}
+
+}  // namespace sluice::engine

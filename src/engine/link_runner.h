@@ -1,0 +1,54 @@
+// A lane between host and emulated device: copies what a transfer names, in the time that the link
+// of the emulated machine takes for it.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "device/pace.h"
+#include "engine/expert_paging.h"
+#include "engine/stage_runner.h"
+#include "pipeline/task_runner.h"
+
+namespace sluice::engine {
+
+class LinkRunner final : public pipeline::AsyncTaskRunner {
+ public:
+  // Everything is borrowed. Pages come from `host_weights`, into the slots of `paging`.
+  struct Options {
+    const models::ModelConfig* config = nullptr;
+    const models::ModelWeights* host_weights = nullptr;
+    ExpertPaging* paging = nullptr;
+    std::vector<Flight>* flights = nullptr;
+    device::Pace* pace = nullptr;
+  };
+  explicit LinkRunner(const Options& options) : options_(options) {}
+
+  // One transfer at a time has the link.
+  int capacity() const override { return 1; }
+  Result<Start> start(const schedule::Task& task, const pipeline::TaskContext& context,
+                      uint64_t token) override;
+  size_t poll(std::span<Ended> ended, int64_t timeout_ms) override;
+  void wake() override;
+
+  int64_t bytes() const { return bytes_; }  // moved so far; from any thread
+
+ private:
+  struct Moving {
+    uint64_t token = 0;
+    device::Pace::Clock::time_point end;
+    std::optional<memory::WeightPageId> page;
+  };
+  void copy(const schedule::Task& task, Flight& flight) const;
+  void copy_page(memory::WeightPageId page) const;
+
+  const Options options_;
+  std::optional<Moving> moving_;  // the lane's thread alone
+  std::mutex mutex_;
+  std::condition_variable woken_;
+  bool wake_ = false;
+  std::atomic<int64_t> bytes_{0};
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,100 @@
+// Lanes beside the host's: the disk, and those of a device.
+#include "engine/running.h"
+
+namespace sluice::engine {
+
+using schedule::Lane;
+
+namespace {
+
+schedule::Rates rates_of(const device::LaneSpeed& speed) {
+  return {.flops_per_second = speed.flops_per_second,
+          .bytes_per_second = speed.bytes_per_second,
+          .latency_s = speed.latency_s};
+}
+
+PacedLane paced(const device::Pace& pace, const LinkRunner* link) {
+  const device::PaceStats stats = pace.stats();
+  return {.busy_seconds = stats.slot_seconds,
+          .work_seconds = stats.work_seconds,
+          .crowded = stats.crowded,
+          .valid = stats.valid(),
+          .bytes = link != nullptr ? link->bytes() : 0};
+}
+
+}  // namespace
+
+ExpertPaging* Running::paging() const {
+  return model_->device != nullptr ? model_->device->paging.get() : model_->paging.get();
+}
+
+Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
+  if (model_->device != nullptr) add_device_lanes(executor);
+  if (model_->paging == nullptr) return {};
+  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source));
+  executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
+  return {};
+}
+
+void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
+  DeviceSide& side = *model_->device;
+  device_stats_.expert_tokens = stats_.expert_tokens;
+  device_ = std::make_unique<StageRunner>(
+      StageRunner::Options{.forward = &side.forward,
+                           .weight_bytes = costs_.weights,
+                           .flights = &flights_,
+                           .activations = &Flight::device_activations,
+                           .stats = &device_stats_,
+                           .count_per_request = options_.per_request_experts,
+                           .max_rows = model_->plan.max_num_tokens,
+                           .paging = side.paging.get(),
+                           .other_lanes = true,
+                           .pace = &side.compute_pace});
+  LinkRunner::Options link{.config = &model_->files.config,
+                           .host_weights = &model_->weights,
+                           .paging = side.paging.get(),
+                           .flights = &flights_,
+                           .pace = &side.up_pace};
+  to_device_ = std::make_unique<LinkRunner>(link);
+  link.pace = &side.down_pace;
+  to_host_ = std::make_unique<LinkRunner>(link);
+  executor.runners[static_cast<size_t>(Lane::kDeviceCompute)] = device_.get();
+  executor.async_runners[static_cast<size_t>(Lane::kHostToDevice)] = to_device_.get();
+  executor.async_runners[static_cast<size_t>(Lane::kDeviceToHost)] = to_host_.get();
+  // Tasks of an emulated machine take the time that is predicted for that machine.
+  const auto set = [&](Lane lane, const device::LaneSpeed& speed) {
+    costs_.rates[static_cast<size_t>(lane)] = rates_of(speed);
+  };
+  set(Lane::kDeviceCompute, side.machine.device);
+  set(Lane::kHostCompute, side.machine.host);
+  set(Lane::kHostToDevice, side.machine.host_to_device);
+  set(Lane::kDeviceToHost, side.machine.device_to_host);
+}
+
+void Running::refresh_lane_stats() {
+  if (disk_ != nullptr) {
+    stats_.disk = disk_->stats();
+    stats_.disk.resident_pages = model_->paging->pages().resident_pages();
+    stats_.disk.all_pages = model_->paging->all_pages();
+  }
+  if (device_ != nullptr) {
+    const DeviceSide& side = *model_->device;
+    DeviceStats& device = stats_.device;
+    device.present = true;
+    device.compute = paced(side.compute_pace, nullptr);
+    device.host = paced(side.host_pace, nullptr);
+    device.to_device = paced(side.up_pace, to_device_.get());
+    device.to_host = paced(side.down_pace, to_host_.get());
+    device.resident_pages = side.paging->pages().resident_pages();
+    device.all_pages = side.paging->all_pages();
+    const std::lock_guard lock(device_->stats_lock());
+    device.stages = device_stats_.stages;
+    stats_.expert_tokens = device_stats_.expert_tokens;
+  }
+  if (disk_ == nullptr && device_ == nullptr) return;
+  // Waiting for another lane is not work.
+  stats_.busy_seconds = 0;
+  for (const StageStats& stage : stats_.stages) stats_.busy_seconds += stage.busy_seconds;
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,61 @@
+// What schedules share whose experts lie on a farther level but for those that are kept: a compute
+// lane does the kept ones at once and each other one as soon as its page is there, while pages move
+// on. They differ in the lanes, and in which pages move before the router has asked for them.
+//
+// Every page that is not kept is claimed by a transfer (which moves nothing if it is there) and
+// released when its expert's group has run, so that as much is moved ahead as there are slots.
+#pragma once
+
+#include "schedule/builder.h"
+
+namespace sluice::schedule {
+
+// Who computes a micro-batch's layers, and what brings experts there.
+struct PagedLanes {
+  Lane compute = Lane::kHostCompute;
+  Lane pages = Lane::kDisk;
+  Level from = Level::kDisk;
+  Level to = Level::kHost;
+};
+inline constexpr PagedLanes kDeviceLanes = {.compute = Lane::kDeviceCompute,
+                                            .pages = Lane::kHostToDevice,
+                                            .from = Level::kHost,
+                                            .to = Level::kDevice};
+
+// The order of a lane's ready transfers: first what needs no room and a micro-batch waits for
+// (hidden states), then pages that a router has asked for, then pages ahead; each kind by layer. A
+// page ahead that finds no room holds up those behind it, and nothing else: so of the pages that a
+// micro-batch has claimed none is of a higher layer than one that it still lacks, and it can always
+// go on.
+constexpr int64_t load_rank(int layer) { return layer; }
+constexpr int64_t asked_rank(int layer) { return models::kMaxLayers + layer; }
+constexpr int64_t ahead_rank(int layer) { return 2 * models::kMaxLayers + layer; }
+
+class PagedExperts : public Builder {
+ public:
+  explicit PagedExperts(const PagedLanes& lanes = {}) : lanes_(lanes) {}
+
+  void iteration(const Context& context, Subgraph& out) const override;
+  void expand(const Context& context, const ExpansionPoint& point, const RoutingOutcome& outcome,
+              Subgraph& out) const override;
+  BuilderBounds bounds(const Context& context) const override;
+
+ protected:
+  Bounds expansion_bounds(const Context& context) const;
+  // The transfers ahead of routing, of all layers.
+  void add_ahead(const Context& context, Subgraph& out) const;
+  Bounds ahead_bounds(const Context& context) const;
+
+ private:
+  // Whether this expert, which is not kept, is moved before its layer is routed.
+  virtual bool ahead(const Context& context, int layer, int expert) const = 0;
+  // Whether pages move while experts are computed; else each waits for the one before.
+  virtual bool overlaps() const { return true; }
+
+  PagedLanes lanes_;
+};
+
+// Whether at least one row of the batch will choose this expert, with 90 % probability.
+bool likely(const Context& context, int layer, int expert);
+
+}  // namespace sluice::schedule
