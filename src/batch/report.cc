@@ -143,13 +143,12 @@ Json report_json(const ReportInput& input) {
         {"preemptions", stats.preemptions}}},
       {"stages", stages_json(stats)},
       {"expert_tokens", stats.expert_tokens},
+      {"peak_memory_bytes", input.peak_memory_bytes},
       {"plan", plan::to_json(input.plan)}};
   if (const engine::DiskStats& disk = stats.disk; disk.all_pages > 0) {
-    json["disk"] = {{"experts_read", disk.pages},
-                    {"bytes_read", disk.bytes},
-                    {"reads_repeated", disk.retries},
-                    {"busy_seconds", disk.busy_seconds},
-                    {"experts_in_memory", disk.resident_pages},
+    json["disk"] = {{"experts_read", disk.pages},        {"bytes_read", disk.bytes},
+                    {"reads_repeated", disk.retries},    {"busy_seconds", disk.busy_seconds},
+                    {"made_from_checkpoint", disk.made}, {"experts_in_memory", disk.resident_pages},
                     {"experts", disk.all_pages}};
   }
   if (stats.device.present) json["emulated_device"] = device_json(stats.device);

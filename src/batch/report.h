@@ -32,6 +32,7 @@ struct ReportInput {
   engine::EngineStats stats;
   plan::Plan plan;
   double load_seconds = 0;
+  int64_t peak_memory_bytes = 0;  // of the process; 0: not known
   std::optional<MachineLimits> limits;
   std::optional<Scores> scores;
 };

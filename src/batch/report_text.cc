@@ -203,6 +203,10 @@ std::string report_text(const ReportInput& input, int columns) {
                             kernels::name(input.plan.kv_dtype) + ", " +
                             format_bytes(static_cast<double>(input.plan.activation_bytes)) +
                             " activations; loaded in " + format_seconds(input.load_seconds));
+  if (input.peak_memory_bytes > 0) {
+    text += row("", format_bytes(static_cast<double>(input.peak_memory_bytes)) +
+                        " at most, of the whole process");
+  }
   text += nodes_row(input.plan);
   text += time_text(input, columns);
   text += experts_text(stats);

@@ -16,6 +16,7 @@
 #include "cli/quiet_check.h"
 #include "cli/sampling_flags.h"
 #include "cli/terminal.h"
+#include "engine/host_memory.h"
 #include "pipeline/trace.h"
 
 namespace sluice::cli {
@@ -193,6 +194,7 @@ int batch_command(const BatchFlags& flags) {
     if (const Status written = trace->write(flags.engine.trace_path); !written)
       return fail(written.error());
   }
+  report.peak_memory_bytes = engine::peak_process_memory();
   return run.conclude(report);
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/units.h"
+#include "cli/machine.h"
 #include "cli/quiet_check.h"
 #include "cli/terminal.h"
 
@@ -155,6 +156,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
 Result<engine::EngineOptions> engine_options(const EngineFlags& flags) {
   engine::EngineOptions options = flags.options;
   options.prefix_sharing = !flags.no_prefix_sharing;
+  options.expert_use_directory = expert_use_directory();
   SLUICE_TRY(parse_memory("--kv-cache-memory", flags.kv_cache_memory, options.kv_cache_memory));
   SLUICE_TRY(parse_memory("--host-memory", flags.host_memory, options.host_memory));
   SLUICE_TRY(parse_memory("--device-memory", flags.device_memory, options.device_memory));

@@ -7,20 +7,33 @@
 
 namespace sluice::cli {
 
-std::string hardware_cache_path(int threads) {
-  std::string directory;
+namespace {
+
+// sluice's folder in the user's cache; empty without a home.
+std::string cache_directory() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
-  if (cache != nullptr && *cache == '/') {
-    directory = cache;
-  } else if (home != nullptr && *home != '\0') {
-    directory = std::string(home) + "/.cache";
-  } else {
-    return "";
-  }
+  if (cache != nullptr && *cache == '/') return std::string(cache) + "/sluice";
+  if (home != nullptr && *home != '\0') return std::string(home) + "/.cache/sluice";
+  return "";
+}
+
+}  // namespace
+
+std::string hardware_cache_path(int threads) {
+  const std::string directory = cache_directory();
+  if (directory.empty()) return "";
   const bool usual = threads == 0 || threads == engine::available_cores();
-  return directory + "/sluice/hardware" +
-         (usual ? "" : "-" + std::to_string(threads) + "-threads") + ".json";
+  return directory + "/hardware" + (usual ? "" : "-" + std::to_string(threads) + "-threads") +
+         ".json";
+}
+
+std::string expert_use_directory() {
+  const std::string directory = cache_directory();
+  if (directory.empty()) return "";
+  std::error_code ignored;  // what cannot be kept is learned again
+  std::filesystem::create_directories(directory + "/experts", ignored);
+  return directory + "/experts";
 }
 
 Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads) {

@@ -15,6 +15,10 @@ namespace sluice::cli {
 // threads other than the cores this process may use (0) has a file of its own.
 std::string hardware_cache_path(int threads);
 
+// Where what is learned of the use of experts is kept between runs; made if it is not there, empty
+// without a home.
+std::string expert_use_directory();
+
 // Measured now, or when the file at `cache_path` was written. `threads`: as above.
 Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads);
 

@@ -38,7 +38,10 @@ struct EngineOptions {
   int64_t device_memory = 0;     // bytes of it that may be used; 0: all
   int64_t host_memory = 0;       // bytes that this process may hold in all; 0: what is available
   double resident_weights = 1.0;  // share of the experts that may lie in memory, or on the device
-  int64_t kv_cache_memory = 0;    // bytes; 0: kv_cache_free_mem_fraction of what is free
+  // The folder in which what is learned of experts' use is kept between runs, if experts move, by
+  // the model's fingerprint; empty: nowhere.
+  std::string expert_use_directory;
+  int64_t kv_cache_memory = 0;  // bytes; 0: kv_cache_free_mem_fraction of what is free
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;
   std::string kv_dtype = "auto";  // f32, f16, bf16, q8; auto: as wide as the weights are stored

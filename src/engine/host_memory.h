@@ -10,6 +10,8 @@ int64_t available_host_memory();
 
 // Bytes that this process holds for itself: what it shares with files does not count.
 int64_t process_memory();
+// The most that this process has held so far, files that it maps included. 0 if nothing says.
+int64_t peak_process_memory();
 
 // Cores that this process may run on.
 int available_cores();

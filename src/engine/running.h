@@ -25,6 +25,7 @@ class Running : public Engine {
   Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,
           const schedule::Builder& builder);
   Status start();
+  ~Running() override;
 
   Status check(const Request& request) const override;
   Status submit(Request request) override;
@@ -46,6 +47,7 @@ class Running : public Engine {
   // running.cc: requests come and go
   std::unique_ptr<RequestRun> make_run(Request request);
   Status add_choice(RequestRun& owner, int index);
+  std::string expert_use_path() const;
   ExpertPaging* paging() const;  // null where nothing moves
   Status add_lanes(pipeline::ExecutorOptions& executor);
   void add_device_lanes(pipeline::ExecutorOptions& executor);

@@ -1,4 +1,5 @@
 // Lanes beside the host's: the disk, and those of a device.
+#include "engine/expert_use_file.h"
 #include "engine/running.h"
 
 namespace sluice::engine {
@@ -24,11 +25,26 @@ PacedLane paced(const device::Pace& pace, const LinkRunner* link) {
 
 }  // namespace
 
+// A cache: what cannot be written is learned again.
+Running::~Running() {
+  executor_.reset();
+  if (paging() != nullptr && !options_.expert_use_directory.empty()) {
+    (void)write_expert_use(expert_use_path(), paging()->use());
+  }
+}
+
+std::string Running::expert_use_path() const {
+  return options_.expert_use_directory + "/" + model_->fingerprint + ".json";
+}
+
 ExpertPaging* Running::paging() const {
   return model_->device != nullptr ? model_->device->paging.get() : model_->paging.get();
 }
 
 Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
+  if (paging() != nullptr && !options_.expert_use_directory.empty()) {
+    (void)read_expert_use(expert_use_path(), paging()->use());
+  }
   if (model_->device != nullptr) add_device_lanes(executor);
   if (model_->paging == nullptr) return {};
   SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source));
@@ -76,6 +92,7 @@ void Running::refresh_lane_stats() {
     stats_.disk = disk_->stats();
     stats_.disk.resident_pages = model_->paging->pages().resident_pages();
     stats_.disk.all_pages = model_->paging->all_pages();
+    stats_.disk.made = model_->source->files().empty();
   }
   if (device_ != nullptr) {
     const DeviceSide& side = *model_->device;

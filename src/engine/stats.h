@@ -22,6 +22,8 @@ struct DiskStats {
   int64_t retries = 0;                        // reads done again after a fault
   double busy_seconds = 0;                    // with at least one read under way
   int64_t resident_pages = 0, all_pages = 0;  // now
+  bool made =
+      false;  // pages are made from a checkpoint's tensors; an engine directory has them ready
 };
 
 // A lane of an emulated machine: the time that it plays, and the real work in it.
