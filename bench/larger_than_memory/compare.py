@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "llama_cpp"))
+sys.path[:0] = [str(HERE.parent / "llama_cpp"), str(ROOT / "tests/memory")]
 
 import geometry as shapes  # noqa: E402
 import llama_build  # noqa: E402

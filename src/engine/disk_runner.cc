@@ -25,10 +25,11 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source)
 }
 
 Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
-                                                       models::WeightSource& source) {
+                                                       models::WeightSource& source,
+                                                       io::Faults* faults) {
   std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source));
   if (source.files().empty()) return runner;
-  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity}));
+  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity, .faults = faults}));
   for (const std::filesystem::path& file : source.files()) {
     SLUICE_ASSIGN(const io::FileId id, runner->reader_->open(file));
     runner->files_.push_back(id);

@@ -17,9 +17,10 @@ namespace sluice::engine {
 // checkpoint are made by the lane's own thread from the file's tensors.
 class DiskRunner final : public pipeline::AsyncTaskRunner {
  public:
-  // What is given is borrowed. Errors: a file of pages that cannot be opened.
+  // What is given is borrowed; `faults` may be null. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
-                                                    models::WeightSource& source);
+                                                    models::WeightSource& source,
+                                                    io::Faults* faults);
 
   int capacity() const override;
   Result<Start> start(const schedule::Task& task, const pipeline::TaskContext& context,

@@ -22,6 +22,9 @@
 namespace sluice::pipeline {
 class Trace;
 }
+namespace sluice::io {
+class Faults;
+}
 
 namespace sluice::engine {
 
@@ -52,10 +55,11 @@ struct EngineOptions {
   double kv_reserve_fraction = 1.0;
   int64_t max_queued_requests = 1024;
   uint64_t seed = 0;
-  bool per_request_experts = false;  // fill RequestOutput::expert_tokens
-  schedule::Rates host_rates;        // of this machine, for predicted times in the trace; 0: none
-  std::optional<kernels::Isa> isa;   // tests: run with this one
-  pipeline::Trace* trace = nullptr;  // records every task if given; outlives the engine
+  bool per_request_experts = false;   // fill RequestOutput::expert_tokens
+  schedule::Rates host_rates;         // of this machine, for predicted times in the trace; 0: none
+  std::optional<kernels::Isa> isa;    // tests: run with this one
+  io::Faults* disk_faults = nullptr;  // tests: what befalls reads of experts; outlives the engine
+  pipeline::Trace* trace = nullptr;   // records every task if given; outlives the engine
 };
 
 // Called from step(), in the order things happen.

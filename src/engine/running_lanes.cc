@@ -47,7 +47,7 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
   }
   if (model_->device != nullptr) add_device_lanes(executor);
   if (model_->paging == nullptr) return {};
-  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source));
+  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source, options_.disk_faults));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }
