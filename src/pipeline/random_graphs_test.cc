@@ -161,11 +161,52 @@ Iteration truth_of(const RandomBuilder& builder, uint64_t seed, int64_t number,
   return truth;
 }
 
+// A lane of several tasks at once, that end in an order drawn from the seed. Where none fails, a
+// task may find no room as long as another is under way.
+class Shuffled final : public AsyncTaskRunner {
+ public:
+  Shuffled(TaskRunner& runner, uint64_t seed, bool may_refuse)
+      : runner_(runner), seed_(seed), may_refuse_(may_refuse) {}
+
+  int capacity() const override { return 4; }
+  Result<Start> start(const schedule::Task& task, const TaskContext& context,
+                      uint64_t token) override {
+    const uint64_t draw = mix(seed_, ++draws_);
+    if (may_refuse_ && !under_way_.empty() && draw % 3 == 0) return Start::kNoRoom;
+    const Result<TaskResult> result = runner_.run(task, context);
+    if (draw % 5 == 1) {
+      if (!result.ok()) return result.error();
+      return Start::kDone;
+    }
+    under_way_.push_back({token, result.ok() ? Status() : Status(result.error())});
+    return Start::kStarted;
+  }
+  size_t poll(std::span<Ended> ended, int64_t) override {
+    if (under_way_.empty()) {
+      std::this_thread::yield();
+      return 0;
+    }
+    const size_t i = mix(seed_, ++draws_) % under_way_.size();
+    ended[0] = under_way_[i];
+    under_way_.erase(under_way_.begin() + static_cast<ptrdiff_t>(i));
+    return 1;
+  }
+  void wake() override {}
+
+ private:
+  TaskRunner& runner_;
+  uint64_t seed_;
+  bool may_refuse_;
+  uint64_t draws_ = 0;
+  std::vector<Ended> under_way_;
+};
+
 struct Case {
   uint64_t seed;
   uint32_t lanes;
   uint64_t one_in;  // tasks fail; 0: none
   int in_flight;
+  bool async = false;  // lanes other than the host's are asynchronous
 };
 
 class RandomGraphs : public ::testing::TestWithParam<Case> {};
@@ -196,8 +237,15 @@ TEST_P(RandomGraphs, RunEveryTaskOnceAfterWhatItNeeds) {
   ExecutorOptions options = with_room(p.in_flight);
   options.limits.max_iteration = builder.bounds({}).total();
   options.limits.max_expansion = builder.bounds({}).expansion;
+  std::vector<std::unique_ptr<Shuffled>> shuffled;  // outlive the executor
   for (unsigned i = 0; i < schedule::kLanes; ++i) {
-    if ((p.lanes >> i & 1) != 0) options.runners[i] = &runner;
+    if ((p.lanes >> i & 1) == 0) continue;
+    if (p.async && static_cast<Lane>(i) != Lane::kHostCompute) {
+      shuffled.push_back(std::make_unique<Shuffled>(runner, p.seed + i, p.one_in == 0));
+      options.async_runners[i] = shuffled.back().get();
+    } else {
+      options.runners[i] = &runner;
+    }
   }
   auto executor = *Executor::create(options);
   std::vector<Ticket> tickets;
@@ -230,7 +278,10 @@ INSTANTIATE_TEST_SUITE_P(Executor, RandomGraphs,
                                            Case{5, kHostOnly, 30, 4}, Case{6, kHostOnly, 0, 2},
                                            Case{7, kAll & ~kHostOnly, 30, 4},
                                            Case{8, 0b010010, 100, 3}, Case{9, kAll, 200, 6},
-                                           Case{10, kAll, 3, 2}));
+                                           Case{10, kAll, 3, 2}, Case{11, kAll, 0, 1, true},
+                                           Case{12, kAll, 0, 5, true}, Case{13, kAll, 30, 4, true},
+                                           Case{14, kAll & ~kHostOnly, 0, 3, true},
+                                           Case{15, kAll & ~kHostOnly, 10, 4, true}));
 
 }  // namespace
 }  // namespace sluice::pipeline
