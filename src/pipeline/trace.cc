@@ -80,8 +80,10 @@ int64_t Trace::dropped() const {
 std::vector<int> Trace::tracks() const {
   std::vector<size_t> order(records_.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return records_[a].start_ns < records_[b].start_ns; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const int64_t start_a = records_[a].start_ns, start_b = records_[b].start_ns;
+    return start_a != start_b ? start_a < start_b : a < b;
+  });
   std::vector<int> tracks(records_.size());
   std::array<std::vector<int64_t>, schedule::kLanes> ends;
   for (const size_t i : order) {

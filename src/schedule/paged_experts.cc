@@ -41,7 +41,7 @@ Event page_event(const Context& context, int layer, int expert) {
 }
 
 TaskIndex add_page(const PagedLanes& lanes, const Context& context, int layer, int expert,
-                   bool ahead, Subgraph& out) {
+                   bool ahead, int64_t rank, Subgraph& out) {
   const Transfer page{.payload = Payload::kWeights,
                       .from = lanes.from,
                       .to = lanes.to,
@@ -52,7 +52,7 @@ TaskIndex add_page(const PagedLanes& lanes, const Context& context, int layer, i
                                    .lane = lanes.pages,
                                    .layer = static_cast<int16_t>(layer),
                                    .micro_batch = static_cast<uint16_t>(context.micro_batch),
-                                   .rank = ahead ? ahead_rank(layer) : asked_rank(layer)});
+                                   .rank = rank});
   if (context.costs != nullptr) {
     out.tasks[index].predicted_ns = transfer_ns(*context.costs, lanes.pages, page);
   }
@@ -91,7 +91,8 @@ class Expansion {
   void add_moving(const Needed& needed, bool ahead, bool at_once) {
     const auto before = static_cast<TaskIndex>(out_.tasks.size() - 1);
     const TaskIndex page =
-        ahead ? kNone : add_page(lanes_, context_, layer_, needed.expert, false, out_);
+        ahead ? kNone
+              : add_page(lanes_, context_, layer_, needed.expert, false, asked_rank(layer_), out_);
     if (page != kNone && !at_once) out_.after(Dependency::task(before));
     group(needed.position, 1);
     if (ahead) {
@@ -177,7 +178,7 @@ void PagedExperts::add_ahead(const Context& context, Subgraph& out) const {
     for (int position = 0; position < experts; ++position) {
       const int expert = context.residency.expert_at(layer, position);
       if (!moves(lanes_, context, layer, expert) || !ahead(context, layer, expert)) continue;
-      add_page(lanes_, context, layer, expert, true, out);
+      add_page(lanes_, context, layer, expert, true, ahead_rank(layer, position), out);
       out.signal({page_event(context, layer, expert), 1});
     }
   }

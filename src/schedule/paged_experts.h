@@ -23,13 +23,15 @@ inline constexpr PagedLanes kDeviceLanes = {.compute = Lane::kDeviceCompute,
                                             .to = Level::kDevice};
 
 // The order of a lane's ready transfers: first what needs no room and a micro-batch waits for
-// (hidden states), then pages that a router has asked for, then pages ahead; each kind by layer. A
-// page ahead that finds no room holds up those behind it, and nothing else: so of the pages that a
-// micro-batch has claimed none is of a higher layer than one that it still lacks, and it can always
-// go on.
+// (hidden states), then pages that a router has asked for, then pages ahead, by layer and expert,
+// so that all micro-batches claim a page one after the other. A page ahead that finds no room holds
+// up those behind it, and nothing else: so of the pages that a micro-batch has claimed none is of a
+// higher layer than one that it still lacks, and it can always go on.
 constexpr int64_t load_rank(int layer) { return layer; }
 constexpr int64_t asked_rank(int layer) { return models::kMaxLayers + layer; }
-constexpr int64_t ahead_rank(int layer) { return 2 * models::kMaxLayers + layer; }
+constexpr int64_t ahead_rank(int layer, int position) {
+  return 2 * models::kMaxLayers + layer * models::kMaxExperts + position;
+}
 
 class PagedExperts : public Builder {
  public:

@@ -113,7 +113,8 @@ TEST_F(PagedSchedules, StreamReadsAheadInTheOrderOfTheLayers) {
   EXPECT_THAT(reads(g), ElementsAre(0, 2, 8, 9, 10, 11));
   for (const Task& task : g.tasks) {
     if (task.lane != Lane::kDisk) continue;
-    EXPECT_EQ(task.rank, ahead_rank(task.layer));
+    EXPECT_GE(task.rank, ahead_rank(task.layer, 0));
+    EXPECT_LT(task.rank, ahead_rank(task.layer, 4));
     EXPECT_EQ(task.transfer()->bytes, page_bytes_[static_cast<size_t>(task.layer)]);
     EXPECT_EQ(g.signals_of(task).size(), 1u);
   }
