@@ -98,7 +98,7 @@ class Sluice:
 
     def command(self, job: str) -> list:
         batch, prompt, _, generate = JOBS[job]
-        tokens = 4096 if job == "job256" else 512
+        tokens = 2048 if job == "job256" else 512
         return [self.options.bin / "bench/engine_bench", self.directory, "--threads", self.options.threads, "--batch", batch,
                 "--prompt", prompt, "--generate", generate, "--max-num-tokens", tokens, "--phases",
                 "whole" if job == "job256" else "decode", "--host-memory", int(self.options.memory * 1e9), "--max-seq-len",

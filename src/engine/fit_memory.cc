@@ -55,25 +55,32 @@ int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
                   wishes.host_memory - machine.process_memory - kProcessGrowth);
 }
 
+// What the cache may take of `left`, which it shares with experts. A sequence less in flight costs
+// its share of the throughput, an expert less in memory one read of many; so where the length of
+// sequences is known, all of the batch come first, but for the slots that pages pass through.
+int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, int64_t left) {
+  if (wishes.kv_cache_memory > 0) return wishes.kv_cache_memory;
+  if (wishes.max_seq_len > 0) {
+    return left - std::min(left / 2, std::min(kMovingSlots, model.pages) * model.page_bytes);
+  }
+  return static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
+}
+
 // Gives the cache its blocks and, of what then is left, slots to the experts that find room.
 void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t block,
                int64_t per_sequence, plan::Plan& plan) {
   const int64_t base = model.weight_bytes - model.expert_bytes;
-  const int64_t least =
-      memory::WeightPages::bytes(std::min(model.pages, kLeastSlots), model.page_bytes);
+  const int64_t fewest = std::min(model.pages, kLeastSlots);
+  const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
-  const int64_t kv_room =
-      wishes.kv_cache_memory > 0
-          ? wishes.kv_cache_memory
-          : static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
+  const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
   plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * per_sequence);
   plan.kv_bytes = plan.kv_blocks * block;
-  const int64_t slots = (left + least - plan.kv_bytes - memory::WeightPages::bytes(0, 0)) /
-                        std::max<int64_t>(model.page_bytes, 1);
+  const int64_t slots =
+      (left + least - plan.kv_bytes - memory::WeightPages::bytes(0, 0)) / model.page_bytes;
   const auto share =
       static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);
-  plan.expert_slots =
-      std::clamp<int64_t>(std::min(slots, share), std::min(model.pages, kLeastSlots), model.pages);
+  plan.expert_slots = std::clamp<int64_t>(std::min(slots, share), fewest, model.pages);
   plan.moving_slots =
       std::min({kMovingSlots, std::max(plan.expert_slots / 2, kLeastSlots), plan.expert_slots});
   plan.weight_bytes = base + memory::WeightPages::bytes(plan.expert_slots, model.page_bytes);

@@ -137,6 +137,21 @@ TEST(Fit, ExpertsStayOnDiskOnlyIfTheyMust) {
   EXPECT_GE(some->kv_blocks, 4 * 256 / 32);
 }
 
+TEST(Fit, SequencesComeBeforeExpertsWhereTheirLengthIsKnown) {
+  const FitMachine machine{.available_memory = 150 * kMiB};
+  const auto known =
+      fit_plan(small(), with_experts(), {.max_batch_size = 24, .max_seq_len = 1024}, machine);
+  ASSERT_TRUE(known.ok()) << known.error().message;
+  EXPECT_EQ(known->kv_blocks, 24 * 1024 / 32);
+  EXPECT_LE(known->total_bytes(), 150 * kMiB);
+  // Else by the fraction.
+  const auto open = fit_plan(small(), with_experts(),
+                             {.max_batch_size = 24, .kv_cache_free_mem_fraction = 0.25}, machine);
+  ASSERT_TRUE(open.ok()) << open.error().message;
+  EXPECT_LT(open->kv_bytes, known->kv_bytes);
+  EXPECT_GT(open->expert_slots, known->expert_slots);
+}
+
 TEST(Fit, HostMemoryIsAPromiseOfTheWholeProcess) {
   const FitWishes wishes{.max_batch_size = 4, .max_seq_len = 256, .host_memory = 260 * kMiB};
   const FitMachine machine{.available_memory = kGiB, .process_memory = 60 * kMiB};
