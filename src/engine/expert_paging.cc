@@ -95,10 +95,14 @@ int64_t ExpertPaging::all_pages() const {
   return pages;
 }
 
+// Types and shapes stay as they are: other lanes read those of experts that are not there.
 void ExpertPaging::bind(memory::WeightPageId page) {
   const auto layer = static_cast<size_t>(layer_of(page));
-  weights_.layers[layer].experts[static_cast<size_t>(expert_of(page))] =
-      models::expert_at(options_.layouts[layer], pages_->at(page));
+  models::FfnWeights& expert = weights_.layers[layer].experts[static_cast<size_t>(expert_of(page))];
+  const models::FfnWeights there = models::expert_at(options_.layouts[layer], pages_->at(page));
+  expert.gate.data = there.gate.data;
+  expert.up.data = there.up.data;
+  expert.down.data = there.down.data;
 }
 
 std::vector<models::ExpertPage> page_layouts(const models::ModelConfig& config,
