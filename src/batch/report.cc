@@ -76,13 +76,16 @@ Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimi
 }
 
 EmulationCheck check_emulation(const engine::DeviceStats& device) {
-  EmulationCheck check{.valid = true};
+  EmulationCheck check;
+  double played = 0, crowded = 0;
   for (const engine::PacedLane* lane :
        {&device.compute, &device.host, &device.to_device, &device.to_host}) {
     check.work_share = std::max(check.work_share, over(lane->work_seconds, lane->busy_seconds));
     check.crowded += lane->crowded;
-    check.valid = check.valid && lane->valid;
+    played = std::max(played, lane->busy_seconds);
+    crowded += lane->crowded_seconds;
   }
+  check.valid = crowded * 100 <= played;
   return check;
 }
 
@@ -92,6 +95,7 @@ Json lane_json(const engine::PacedLane& lane) {
   return {{"busy_seconds", lane.busy_seconds},
           {"work_seconds", lane.work_seconds},
           {"crowded_tasks", lane.crowded},
+          {"crowded_seconds", lane.crowded_seconds},
           {"bytes", lane.bytes}};
 }
 

@@ -47,8 +47,9 @@ struct Bound {
 };
 Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimits>& limits);
 
-// An emulation says something only if the real work leaves room in the time that is played, on
-// every lane: device::PaceStats::valid().
+// An emulation says something only if real work leaves room in the time that is played: half of
+// each task's. Tasks that play microseconds (sorting a few tokens) cannot keep to that; the work of
+// all that do not may take a hundredth of the time that the busiest lane plays.
 struct EmulationCheck {
   bool valid = false;
   double work_share = 0;  // of the lane where it is largest

@@ -241,5 +241,18 @@ TEST(Score, RefusesABrokenFile) {
   EXPECT_EQ(Scorer::open("/nonexistent/expected.jsonl").error().code, ErrorCode::kNotFound);
 }
 
+TEST(Emulation, IsValidWhileRealWorkLeavesRoom) {
+  engine::DeviceStats device;
+  device.to_device = {.busy_seconds = 10, .work_seconds = 1};
+  device.host = {.busy_seconds = 0.1, .work_seconds = 0.08, .crowded = 40, .crowded_seconds = 0.08};
+  EmulationCheck check = check_emulation(device);
+  EXPECT_TRUE(check.valid);
+  EXPECT_EQ(check.crowded, 40);
+  EXPECT_DOUBLE_EQ(check.work_share, 0.8);
+  device.compute = {.busy_seconds = 5, .work_seconds = 0.2, .crowded = 1, .crowded_seconds = 0.03};
+  check = check_emulation(device);
+  EXPECT_FALSE(check.valid);
+}
+
 }  // namespace
 }  // namespace sluice::batch

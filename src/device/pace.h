@@ -8,7 +8,7 @@
 
 namespace sluice::device {
 
-// What a lane's slots were like. The emulation says something only if the real work left room.
+// What a lane's slots were like. An emulation says something only if real work leaves room in them.
 struct PaceStats {
   int64_t slots = 0;
   double slot_seconds = 0;
@@ -17,9 +17,6 @@ struct PaceStats {
   int64_t crowded = 0;
   double crowded_seconds = 0;  // their work
 
-  // Real work may take half of each slot. What plays microseconds (sorting a few tokens) cannot
-  // keep to that; all such tasks together may take a hundredth of the time played.
-  bool valid() const { return crowded_seconds * 100 <= slot_seconds; }
   PaceStats& operator+=(const PaceStats& other);
 };
 

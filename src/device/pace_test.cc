@@ -49,26 +49,16 @@ TEST(Pace, SaysWhenTheRealWorkLeavesNoRoom) {
   Pace idle, busy;
   idle.begin();
   idle.end(2'000'000);
-  EXPECT_TRUE(idle.stats().valid());
+  EXPECT_EQ(idle.stats().crowded, 0);
   busy.begin();
   std::this_thread::sleep_for(milliseconds(4));
   busy.end(2'000'000);
   EXPECT_EQ(busy.stats().crowded, 1);
-  EXPECT_FALSE(busy.stats().valid());
+  EXPECT_GE(busy.stats().crowded_seconds, 0.004);
   busy.begin();
   std::this_thread::sleep_for(milliseconds(2));
   busy.end(3'000'000);
   EXPECT_EQ(busy.stats().crowded, 2);
-}
-
-TEST(Pace, PassesOverTasksTooShortToMatter) {
-  Pace pace;
-  pace.begin();
-  pace.end(0);  // plays no time at all
-  pace.begin();
-  pace.end(100'000'000);
-  EXPECT_EQ(pace.stats().crowded, 1);
-  EXPECT_TRUE(pace.stats().valid());
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ PacedLane paced(const device::Pace& pace, const LinkRunner* link) {
   return {.busy_seconds = stats.slot_seconds,
           .work_seconds = stats.work_seconds,
           .crowded = stats.crowded,
-          .valid = stats.valid(),
+          .crowded_seconds = stats.crowded_seconds,
           .bytes = link != nullptr ? link->bytes() : 0};
 }
 

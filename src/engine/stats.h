@@ -28,11 +28,11 @@ struct DiskStats {
 
 // A lane of an emulated machine: the time that it plays, and the real work in it.
 struct PacedLane {
-  double busy_seconds = 0;  // of slots: what the lane would have taken there
-  double work_seconds = 0;  // of real work in them
-  int64_t crowded = 0;      // slots of which real work took more than half
-  bool valid = true;        // these together took little: device::PaceStats
-  int64_t bytes = 0;        // of links: moved
+  double busy_seconds = 0;     // of slots: what the lane would have taken there
+  double work_seconds = 0;     // of real work in them
+  int64_t crowded = 0;         // slots of which real work took more than half
+  double crowded_seconds = 0;  // the work in these
+  int64_t bytes = 0;           // of links: moved
 };
 
 struct DeviceStats {
