@@ -1,27 +1,10 @@
 // Counts the allocations of this program: once a reader has its files, requests make none.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "base/counted_allocations.h"
 #include "io/faults.h"
 #include "io/reader.h"
 #include "io/test_file.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-// Not inlined: g++ would take malloc's counterpart for a mismatch with new.
-[[gnu::noinline]] void* operator new(size_t bytes) {
-  ++allocations;
-  void* memory = std::malloc(bytes);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace sluice::io {
 namespace {
@@ -38,7 +21,7 @@ TEST_P(ReaderAllocation, RequestsMakeNone) {
   ASSERT_TRUE(reader->open(file.path()).ok());
   ASSERT_TRUE(reader->register_memory(memory.all()).ok());
   std::vector<Completion> some(5);
-  const int64_t before = allocations;
+  const int64_t before = base::allocations;
   for (int round = 0; round < 20; ++round) {
     for (uint64_t i = 0; i < 32; ++i) {
       const auto at = static_cast<int64_t>(i) << 15;
@@ -47,7 +30,7 @@ TEST_P(ReaderAllocation, RequestsMakeNone) {
     reader->wake();
     for (size_t finished = 0; finished < 32;) finished += reader->wait(some, 1000);
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(base::allocations, before);
   EXPECT_EQ(first_wrong(memory.data(), 0, 1 << 20), -1);
 }
 
@@ -55,9 +38,9 @@ INSTANTIATE_TEST_SUITE_P(Each, ReaderAllocation,
                          ::testing::Values(Backend::kUring, Backend::kThreads), backend_name);
 
 TEST(Allocation, IsCounted) {
-  const int64_t before = allocations;
+  const int64_t before = base::allocations;
   const std::vector<int> one(1);
-  EXPECT_GE(allocations, before + static_cast<int64_t>(one.size()));
+  EXPECT_GE(base::allocations, before + static_cast<int64_t>(one.size()));
 }
 
 }  // namespace

@@ -1,26 +1,10 @@
 // Steady state allocates nothing: every operator new of this program is counted.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "base/counted_allocations.h"
 #include "pipeline/executor.h"
 #include "pipeline/trace.h"
 #include "schedule/builder.h"
-
-namespace {
-std::atomic<int64_t> allocations = 0;
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace sluice::pipeline {
 namespace {
@@ -60,14 +44,14 @@ TEST(Allocation, DoesNotHappenOnceTheExecutorIsMade) {
     options.limits.max_expansion = bounds.expansion;
     options.trace = &trace;
     auto executor = *Executor::create(options);
-    const int64_t before = allocations;
+    const int64_t before = base::allocations;
     ASSERT_GT(before, 0);
     for (int64_t i = 0; i < 50; ++i) {
       std::array<Ticket, 3> tickets;
       for (Ticket& ticket : tickets) ticket = *executor->submit(context, *builder, 0);
       for (const Ticket& ticket : tickets) ASSERT_TRUE(executor->wait(ticket).ok());
     }
-    EXPECT_EQ(allocations, before) << builder->name();
+    EXPECT_EQ(base::allocations, before) << builder->name();
   }
 }
 

@@ -2,24 +2,8 @@
 // whatever it admits, shares, evicts, sets back and finishes.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
+#include "base/counted_allocations.h"
 #include "scheduler/scheduler.h"
-
-namespace {
-int64_t allocations = 0;
-}  // namespace
-
-// Not inlined: g++ would take malloc's counterpart for a mismatch with new.
-[[gnu::noinline]] void* operator new(size_t bytes) {
-  ++allocations;
-  void* memory = std::malloc(bytes);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace sluice::scheduler {
 namespace {
@@ -41,7 +25,7 @@ void run_without_allocating(const SchedulerLimits& limits, int64_t block_count) 
     ASSERT_TRUE(scheduler.add(std::move(request)).ok());
   }
 
-  const int64_t before = allocations;
+  const int64_t before = base::allocations;
   while (!scheduler.idle()) {
     size_t out = 0;
     while (out < batches.size() && scheduler.form(batches[out])) ++out;
@@ -54,7 +38,7 @@ void run_without_allocating(const SchedulerLimits& limits, int64_t block_count) 
       scheduler.complete(batches[i], outcomes);
     }
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(base::allocations, before);
   EXPECT_EQ(scheduler.counters().finished, 60);
   EXPECT_GT(scheduler.counters().cached_prompt_tokens, 0);
   EXPECT_GT(blocks.counters().evicted, 0);
@@ -74,9 +58,9 @@ TEST(Allocation, SteadyStateMakesNone) {
 }
 
 TEST(Allocation, IsCounted) {
-  const int64_t before = allocations;
+  const int64_t before = base::allocations;
   const std::vector<int> one(1);
-  EXPECT_GE(allocations, before + static_cast<int64_t>(one.size()));
+  EXPECT_GE(base::allocations, before + static_cast<int64_t>(one.size()));
 }
 
 }  // namespace
