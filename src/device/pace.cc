@@ -10,15 +10,6 @@ constexpr auto kWakeUp = std::chrono::microseconds(500);
 
 }  // namespace
 
-PaceStats& PaceStats::operator+=(const PaceStats& other) {
-  slots += other.slots;
-  slot_seconds += other.slot_seconds;
-  work_seconds += other.work_seconds;
-  crowded += other.crowded;
-  crowded_seconds += other.crowded_seconds;
-  return *this;
-}
-
 void Pace::begin() {
   work_begin_ = Clock::now();
   begin_ = work_begin_ - last_end_ < kWakeUp ? last_end_ : work_begin_;

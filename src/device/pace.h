@@ -16,8 +16,6 @@ struct PaceStats {
   // Of the slots whose work took more than half of their time.
   int64_t crowded = 0;
   double crowded_seconds = 0;  // their work
-
-  PaceStats& operator+=(const PaceStats& other);
 };
 
 // One lane's. begin() and end() by one thread at a time, in turns.

@@ -2,14 +2,6 @@
 
 namespace sluice::engine {
 
-device::PaceStats DeviceSide::pace() const {
-  device::PaceStats all;
-  for (const device::Pace* pace : {&compute_pace, &host_pace, &up_pace, &down_pace}) {
-    all += pace->stats();
-  }
-  return all;
-}
-
 Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
                                                      const models::ForwardContext& host,
                                                      models::WeightSource& source,

@@ -25,9 +25,6 @@ struct DeviceSide {
   base::ThreadTeam team{1};                      // real work takes a core of the host's
   models::ForwardContext forward;
   device::Pace compute_pace, host_pace, up_pace, down_pace;
-
-  // Of all lanes: whether real work left the emulation room.
-  device::PaceStats pace() const;
 };
 
 // Fills the device from `source`, as `plan` says; pages will come from `host`, which like the rest

@@ -170,10 +170,4 @@ WeightPagesCounts WeightPages::counts() const {
   return counts_;
 }
 
-void WeightPages::release_all() {
-  const std::lock_guard lock(mutex_);
-  for (Page& p : pages_) p.claims = 0;
-  count_available();
-}
-
 }  // namespace sluice::memory

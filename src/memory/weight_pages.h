@@ -80,9 +80,6 @@ class WeightPages {
   int64_t resident_pages() const;
   WeightPagesCounts counts() const;
 
-  // No claim is left: after a failed iteration, when nothing is in flight.
-  void release_all();
-
  private:
   enum class State : uint8_t { kAbsent, kLoading, kResident };
   static constexpr int32_t kNoSlot = -1;

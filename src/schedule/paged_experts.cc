@@ -65,6 +65,7 @@ struct Needed {
   int position = 0;
   int expert = 0;
   int32_t tokens = 0;
+  bool ahead = false;  // its page has been moved, or is on its way
 };
 
 // One MoE layer behind its router, while it is built.
@@ -88,14 +89,14 @@ class Expansion {
 
   // An expert whose page has been moved ahead, or is asked for now: at once, or after the task
   // before.
-  void add_moving(const Needed& needed, bool ahead, bool at_once) {
+  void add_moving(const Needed& needed, bool at_once) {
     const auto before = static_cast<TaskIndex>(out_.tasks.size() - 1);
-    const TaskIndex page =
-        ahead ? kNone
-              : add_page(lanes_, context_, layer_, needed.expert, false, asked_rank(layer_), out_);
+    const TaskIndex page = needed.ahead ? kNone
+                                        : add_page(lanes_, context_, layer_, needed.expert, false,
+                                                   asked_rank(layer_), out_);
     if (page != kNone && !at_once) out_.after(Dependency::task(before));
     group(needed.position, 1);
-    if (ahead) {
+    if (needed.ahead) {
       out_.wait(page_event(context_, layer_, needed.expert));
     } else {
       out_.after(Dependency::task(page));
@@ -214,17 +215,17 @@ void PagedExperts::expand(const Context& context, const ExpansionPoint& point,
   for (int position = kept; position < ffn.experts; ++position) {
     const int expert = context.residency.expert_at(point.layer, position);
     const int32_t tokens = outcome.expert_tokens[static_cast<size_t>(expert)];
-    // What was read ahead is released by its group, even if nobody needs it.
-    if (tokens > 0 || ahead(context, point.layer, expert)) {
-      needed[static_cast<size_t>(count++)] = {position, expert, tokens};
+    const bool moved = ahead(context, point.layer, expert);
+    // What was moved ahead is released by its group, even if nobody needs it.
+    if (tokens > 0 || moved) {
+      needed[static_cast<size_t>(count++)] = {position, expert, tokens, moved};
     }
   }
   std::sort(needed.begin(), needed.begin() + count, [](const Needed& a, const Needed& b) {
     return a.tokens != b.tokens ? a.tokens > b.tokens : a.position < b.position;
   });
   for (int i = 0; i < count; ++i) {
-    const Needed& next = needed[static_cast<size_t>(i)];
-    expansion.add_moving(next, ahead(context, point.layer, next.expert), overlaps());
+    expansion.add_moving(needed[static_cast<size_t>(i)], overlaps());
   }
   expansion.finish(ffn.shared_inter > 0);
 }
