@@ -29,7 +29,7 @@ def hardware(name: str) -> dict:
                        "compute": {"model": f"{name}, a {SCALE}th", "isa": "emulated", "threads": 1,
                                    "peak_flops": {"f16": flops / SCALE}}})
     link = {"bytes_per_second": machine["link"] / SCALE, "latency_us": 10.0}
-    return {"hardware_version": 1, "name": f"{name}, a {SCALE}th", "source": "stated", "levels": levels,
+    return {"hardware_version": 2, "name": f"{name}, a {SCALE}th", "source": "stated", "levels": levels,
             "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}
 
 

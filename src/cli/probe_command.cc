@@ -22,11 +22,11 @@ struct ProbeFlags {
   bool json = false, again = false, disk = false;
 };
 
-void print_disk(const hardware::DiskReads& reads) {
+void print_disk(const hardware::DiskReads& reads, hardware::Source source) {
   std::printf("  with        %s x %lld under way (%s, %s)\n",
               base::format_bytes(static_cast<double>(reads.request_bytes)).c_str(),
               static_cast<long long>(reads.queue_depth), reads.method.c_str(),
-              hardware::name(reads.source));
+              hardware::name(source));
   std::printf("  in          %s\n", reads.directory.c_str());
 }
 
@@ -35,7 +35,8 @@ void print(const probe::Probed& probed, bool disk_now, const std::string& kept_a
     std::printf("%s: %s\n", level.name.c_str(),
                 base::format_bytes(static_cast<double>(level.capacity_bytes)).c_str());
     std::printf("  reads       %s GB/s\n", batch::rate(level.read_bytes_per_second / 1e9).c_str());
-    if (level.disk_reads) print_disk(*level.disk_reads);
+    if (level.disk_reads)
+      print_disk(*level.disk_reads, probed.hardware.source_of(level, "disk_reads"));
     if (level.memory_nodes > 1)
       std::printf("  memory      of %d nodes, interleaved\n", level.memory_nodes);
     if (!level.compute) continue;

@@ -22,6 +22,8 @@ const char* name(Source source) {
       return "measured";
     case Source::kStated:
       return "stated";
+    case Source::kAssumed:
+      return "assumed";
   }
   base::check_failed("known source", "a Source outside its enum", __FILE__, __LINE__);
 }

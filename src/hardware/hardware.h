@@ -16,10 +16,26 @@
 namespace sluice::hardware {
 
 enum class LevelKind : uint8_t { kDevice, kHost, kDisk };
-enum class Source : uint8_t { kMeasured, kStated };
+// Measured here; stated by whoever made or described the machine; assumed for want of either, and
+// said to be.
+enum class Source : uint8_t { kMeasured, kStated, kAssumed };
 
 const char* name(LevelKind kind);  // "device", "host", "disk"
-const char* name(Source source);   // "measured", "stated"
+const char* name(Source source);   // "measured", "stated", "assumed"
+
+// By field, as it is called here: the source of those whose source is not the machine's.
+using Sources = std::map<std::string, Source>;
+
+// What the project's kernels for experts reach with this many tokens for each, all threads at work
+// and the experts' weights far beyond the caches: one point of a curve.
+struct KernelRate {
+  std::string format;  // of the weights, as tensor::info() names it: "bf16", "q8_0"
+  int64_t tokens_per_expert = 0;
+  double flops_per_second = 0.0;  // two for each weight and token
+  double bytes_per_second = 0.0;  // of weights that were read
+
+  bool operator==(const KernelRate&) const = default;
+};
 
 // What computes on the data of a level.
 struct Compute {
@@ -27,17 +43,46 @@ struct Compute {
   std::string isa;    // kernels::name() of the ISA, or the device's architecture
   int threads = 0;
   std::map<std::string, double> peak_flops;  // per second, by dtype: "f32", "bf16", "int8"
+  std::vector<KernelRate> kernel_rates;      // sorted by format, then tokens; one for each pair
 
   bool operator==(const Compute&) const = default;
 };
 
+// Bandwidth of a host's memory by threads. A copy counts each byte once, though it is read and
+// written.
+struct ThreadRate {
+  int threads = 0;
+  double read_bytes_per_second = 0.0;
+  double write_bytes_per_second = 0.0;
+  double copy_bytes_per_second = 0.0;
+
+  bool operator==(const ThreadRate&) const = default;
+};
+
+// What all threads read of the memory of one node.
+struct NodeRate {
+  int node = 0;
+  double read_bytes_per_second = 0.0;
+
+  bool operator==(const NodeRate&) const = default;
+};
+
+// What a disk gives with so many reads of one size under way.
+struct DiskRate {
+  int64_t request_bytes = 0;
+  int64_t queue_depth = 0;
+  double bytes_per_second = 0.0;
+
+  bool operator==(const DiskRate&) const = default;
+};
+
 // How a disk is read at its level's read_bytes_per_second, and how that is known.
 struct DiskReads {
-  int64_t request_bytes = 0;  // the smallest reads, and the fewest of them,
-  int64_t queue_depth = 0;    // under way at once, that reach it
-  std::string method;         // who read: "io_uring, direct"; "threads, page cache"
-  std::string directory;      // of the file system
-  Source source = Source::kStated;
+  int64_t request_bytes = 0;    // the smallest reads, and the fewest of them,
+  int64_t queue_depth = 0;      // under way at once, that reach it
+  std::string method;           // who read: "io_uring, direct"; "threads, page cache"
+  std::string directory;        // of the file system
+  std::vector<DiskRate> rates;  // of all sizes and depths that were tried, if any is known
 
   bool operator==(const DiskReads&) const = default;
 };
@@ -48,19 +93,27 @@ struct Level {
   int64_t capacity_bytes = 0;
   double read_bytes_per_second = 0.0;  // with all threads, far beyond the caches; of a disk, as
                                        // disk_reads says
-  std::optional<double> write_bytes_per_second;
-  std::optional<double> power_watts;
+  std::optional<double> write_bytes_per_second, copy_bytes_per_second;  // as of ThreadRate
+  std::optional<double> idle_watts, busy_watts;
   int memory_nodes = 1;  // of a host, over which its memory was interleaved for the figures above
+  std::vector<ThreadRate> thread_rates;  // by threads, growing; of a host alone
+  std::vector<NodeRate> node_rates;      // by node, growing; of a host alone
   std::optional<Compute> compute;
   std::optional<DiskReads> disk_reads;  // of disks alone
+  Sources sources;
+  std::string origin;  // of what is stated: a datasheet, a paper. Empty: nobody said
 
   bool operator==(const Level&) const = default;
 };
 
 struct Link {
-  std::string from, to;  // names of levels; one direction
-  double bytes_per_second = 0.0;
-  double latency_us = 0.0;
+  std::string from, to;           // names of levels; one direction
+  double bytes_per_second = 0.0;  // of a large transfer, the other direction idle
+  double latency_us = 0.0;        // of a transfer of next to nothing
+  // The same of a large transfer while one goes the other way.
+  std::optional<double> together_bytes_per_second;
+  Sources sources;
+  std::string origin;
 
   bool operator==(const Link&) const = default;
 };
@@ -73,13 +126,21 @@ struct Hardware {
 
   const Level* find(std::string_view level) const;
   const Level* find(LevelKind kind) const;  // the first of its kind
+  // Where that field of the level or link came from.
+  template <class Part>
+  Source source_of(const Part& part, const std::string& field) const {
+    const auto differs = part.sources.find(field);
+    return differs == part.sources.end() ? source : differs->second;
+  }
   bool operator==(const Hardware&) const = default;
 };
 
-// The schema of hardware.json. A file of another version is refused.
-constexpr int64_t kFormatVersion = 1;
+// The schema of hardware.json, which docs/hardware.md describes. A file of another version is
+// refused.
+constexpr int64_t kFormatVersion = 2;
 constexpr size_t kMaxLevels = 64;
 constexpr size_t kMaxLinks = 1024;
+constexpr size_t kMaxRates = 4096;  // in each list of them
 
 Json to_json(const Hardware& hardware);
 

@@ -20,17 +20,30 @@ Hardware workstation() {
   host.capacity_bytes = int64_t{64} << 30;
   host.read_bytes_per_second = 80e9;
   host.write_bytes_per_second = 40e9;
+  host.copy_bytes_per_second = 30e9;
+  host.idle_watts = 20.0;
+  host.busy_watts = 125.0;
   host.memory_nodes = 2;
-  host.compute = Compute{"Some CPU", "avx2", 16, {{"f32", 1.2e12}, {"int8", 4.8e12}}};
+  host.thread_rates = {{1, 20e9, 10e9, 8e9}, {16, 80e9, 40e9, 30e9}};
+  host.node_rates = {{0, 41e9}, {1, 40e9}};
+  host.compute =
+      Compute{"Some CPU",
+              "avx2",
+              16,
+              {{"f32", 1.2e12}, {"int8", 4.8e12}},
+              {{"bf16", 1, 70e9, 70e9}, {"q8_0", 1, 1e11, 6e10}, {"q8_0", 8, 5e11, 4e10}}};
+  host.sources = {{"busy_watts", Source::kStated}, {"peak_flops", Source::kAssumed}};
+  host.origin = "the maker's datasheet";
   Level disk;
   disk.name = "nvme0";
   disk.kind = LevelKind::kDisk;
   disk.capacity_bytes = int64_t{1} << 40;
   disk.read_bytes_per_second = 6.5e9;
-  disk.power_watts = 8.0;
-  disk.disk_reads = DiskReads{1 << 20, 8, "io_uring, direct", "/data", Source::kMeasured};
+  disk.busy_watts = 8.0;
+  disk.disk_reads =
+      DiskReads{1 << 20, 8, "io_uring, direct", "/data", {{1 << 20, 1, 2e9}, {1 << 20, 8, 6.5e9}}};
   hardware.levels = {host, disk};
-  hardware.links = {{"nvme0", "host", 6.1e9, 80.0}};
+  hardware.links = {{"nvme0", "host", 6.1e9, 80.0, 5e9, {{"latency_us", Source::kAssumed}}, "-"}};
   return hardware;
 }
 
@@ -86,18 +99,51 @@ TEST(HardwareJson, RefusesWhatItDoesNotKnowByName) {
   json["levels"][1]["disk_reads"]["request_bytes"] = -4096;
   EXPECT_THAT(error_of(json), HasSubstr("'request_bytes' must be positive"));
   json = good;
-  json["levels"][1]["disk_reads"]["source"] = "hearsay";
-  EXPECT_THAT(error_of(json), HasSubstr("must be measured or stated, not 'hearsay'"));
+  json["source"] = "hearsay";
+  EXPECT_THAT(error_of(json), HasSubstr("must be measured, stated or assumed, not 'hearsay'"));
   json = good;
   json["levels"][1]["disk_reads"].erase("method");
   EXPECT_THAT(error_of(json), HasSubstr("method"));
   json = good;
-  json["hardware_version"] = 2;
-  EXPECT_THAT(error_of(json), HasSubstr("hardware_version 2"));
+  json["hardware_version"] = 1;
+  EXPECT_THAT(error_of(json), HasSubstr("hardware_version 1"));
   json = good;
   json["levels"] = 3;
   EXPECT_THAT(error_of(json), HasSubstr("'levels' must be an array"));
   EXPECT_NE(error_of(Json(7)), "no error");
+}
+
+TEST(HardwareJson, RefusesRatesOutOfOrderAndSourcesOfNothing) {
+  const Json good = to_json(workstation());
+  Json json = good;
+  json["levels"][0]["compute"]["kernel_rates"][2]["tokens_per_expert"] = 1;
+  EXPECT_THAT(error_of(json), HasSubstr("kernel_rates[2]: it must stand in order"));
+  json = good;
+  json["levels"][0]["compute"]["kernel_rates"][0]["tokens_per_expert"] = 0;
+  EXPECT_THAT(error_of(json), HasSubstr("'tokens_per_expert' must be positive"));
+  json = good;
+  json["levels"][0]["thread_rates"][0]["copy_bytes_per_second"] = 0.0;
+  EXPECT_THAT(error_of(json), HasSubstr("levels[0].thread_rates[0]: 'copy_bytes_per_second'"));
+  json = good;
+  json["levels"][0]["node_rates"][1]["node"] = 0;
+  EXPECT_THAT(error_of(json), HasSubstr("node_rates[1]: it must stand in order"));
+  json = good;
+  json["levels"][1]["node_rates"] = json["levels"][0]["node_rates"];
+  EXPECT_THAT(error_of(json), HasSubstr("levels[1]: only a host has 'node_rates'"));
+  json = good;
+  json["levels"][1]["sources"] = Json{{"write_bytes_per_second", "stated"}};
+  EXPECT_THAT(error_of(json),
+              HasSubstr("levels[1].sources: there is no field 'write_bytes_per_second'"));
+  json = good;
+  json["links"][0]["sources"]["latency_us"] = "felt";
+  EXPECT_THAT(error_of(json), HasSubstr("not 'felt'"));
+}
+
+TEST(HardwareJson, SaysWhereEachFigureCameFrom) {
+  const Hardware machine = workstation();
+  EXPECT_EQ(machine.source_of(machine.levels[0], "read_bytes_per_second"), Source::kMeasured);
+  EXPECT_EQ(machine.source_of(machine.levels[0], "busy_watts"), Source::kStated);
+  EXPECT_EQ(machine.source_of(machine.links[0], "latency_us"), Source::kAssumed);
 }
 
 TEST(HardwareFile, IsWrittenWholeAndReadBack) {

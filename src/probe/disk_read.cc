@@ -14,6 +14,7 @@ namespace sluice::probe {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using hardware::DiskRate;
 
 constexpr int64_t kRequestBytes[] = {64 << 10, 256 << 10, 1 << 20, 4 << 20};
 constexpr int kDepths[] = {1, 2, 4, 8, 16, 32};
@@ -34,7 +35,7 @@ class Rounds {
 
   // For so long, but at least once each; of a file that is not direct at most one pass, because
   // the second would read memory.
-  Result<DiskReadRate> measure(int64_t request_bytes, int depth, double seconds) {
+  Result<DiskRate> measure(int64_t request_bytes, int depth, double seconds) {
     request_bytes = std::min(request_bytes, scratch_.bytes());
     scratch_.drop_from_page_cache();
     at_ = 0;
@@ -57,7 +58,7 @@ class Rounds {
       }
     }
     const double bytes = static_cast<double>(finished) * static_cast<double>(request_bytes);
-    return DiskReadRate{request_bytes, depth, bytes / seconds_since(start)};
+    return DiskRate{request_bytes, depth, bytes / seconds_since(start)};
   }
 
  private:
@@ -83,15 +84,15 @@ class Rounds {
 };
 
 // Sizes and depths are tried until the time is up; the first in any case.
-Result<std::vector<DiskReadRate>> measure_grid(Rounds& rounds, Clock::time_point end) {
-  std::vector<DiskReadRate> rates;
+Result<std::vector<DiskRate>> measure_grid(Rounds& rounds, Clock::time_point end) {
+  std::vector<DiskRate> rates;
   // Large reads first: where time is short, the best is found all the same.
   for (size_t size = std::size(kRequestBytes); size-- > 0;) {
     for (int depth : kDepths) {
       const double left = -seconds_since(end);
       if (left <= 0.0 && !rates.empty()) return rates;
       const double slice = left / static_cast<double>(kPoints - static_cast<int64_t>(rates.size()));
-      SLUICE_ASSIGN(const DiskReadRate rate, rounds.measure(kRequestBytes[size], depth, slice));
+      SLUICE_ASSIGN(const DiskRate rate, rounds.measure(kRequestBytes[size], depth, slice));
       rates.push_back(rate);
     }
   }
@@ -100,10 +101,10 @@ Result<std::vector<DiskReadRate>> measure_grid(Rounds& rounds, Clock::time_point
 
 }  // namespace
 
-DiskReadRate choose(std::span<const DiskReadRate> rates) {
+DiskRate choose(std::span<const DiskRate> rates) {
   SLUICE_CHECK(!rates.empty(), "there is a rate to choose");
-  const double best = std::ranges::max(rates, {}, &DiskReadRate::bytes_per_second).bytes_per_second;
-  const auto worth = [&](const DiskReadRate& rate) {
+  const double best = std::ranges::max(rates, {}, &DiskRate::bytes_per_second).bytes_per_second;
+  const auto worth = [&](const DiskRate& rate) {
     const bool far = rate.bytes_per_second < kNearBest * best;
     return std::tuple(far, rate.request_bytes * rate.queue_depth, rate.queue_depth);
   };
@@ -138,6 +139,9 @@ Result<DiskReadRates> measure_disk_read(const DiskReadOptions& options) {
   Rounds rounds(*reader, file, scratch, memory.get());
   DiskReadRates measured;
   SLUICE_ASSIGN(measured.rates, measure_grid(rounds, end));
+  std::ranges::sort(measured.rates, {}, [](const DiskRate& rate) {
+    return std::tuple(rate.request_bytes, rate.queue_depth);
+  });
   measured.chosen = choose(measured.rates);
   measured.directory = directory.string();
   measured.notes = reader->notes();
@@ -157,7 +161,11 @@ void set_disk(hardware::Hardware& hardware, const DiskReadRates& rates) {
   disk.capacity_bytes = rates.capacity_bytes;
   disk.read_bytes_per_second = rates.chosen.bytes_per_second;
   disk.disk_reads = hardware::DiskReads{rates.chosen.request_bytes, rates.chosen.queue_depth,
-                                        rates.method, rates.directory, hardware::Source::kMeasured};
+                                        rates.method, rates.directory, rates.rates};
+  if (hardware.source != hardware::Source::kMeasured) {
+    for (const char* field : {"capacity_bytes", "read_bytes_per_second", "disk_reads"})
+      disk.sources[field] = hardware::Source::kMeasured;
+  }
   for (hardware::Level& level : hardware.levels) {
     if (level.name != disk.name) continue;
     level = disk;

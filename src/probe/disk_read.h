@@ -22,17 +22,10 @@ struct DiskReadOptions {
   std::optional<io::Backend> backend;  // none: the better one that works here
 };
 
-struct DiskReadRate {
-  int64_t request_bytes = 0;
-  int queue_depth = 0;
-  double bytes_per_second = 0.0;
-
-  bool operator==(const DiskReadRate&) const = default;
-};
-
 struct DiskReadRates {
-  std::vector<DiskReadRate> rates;  // of 64 KiB to 4 MiB and depths of 1 to 32, as time allowed
-  DiskReadRate chosen;
+  std::vector<hardware::DiskRate> rates;  // of 64 KiB to 4 MiB and depths of 1 to 32, as time
+                                          // allowed; by size, then depth
+  hardware::DiskRate chosen;
   int64_t capacity_bytes = 0;  // of the file system
   std::string method;          // "io_uring, direct"
   std::string directory;       // absolute
@@ -41,7 +34,7 @@ struct DiskReadRates {
 
 // Of the rates within 3 % of the best the one with the fewest bytes under way, and of those the one
 // with the fewest reads. `rates` is not empty.
-DiskReadRate choose(std::span<const DiskReadRate> rates);
+hardware::DiskRate choose(std::span<const hardware::DiskRate> rates);
 
 // Errors: kInvalid, not a directory; kNoRoom, the file does not fit; kIo, it cannot be written or
 // read. The file is gone in either case.

@@ -31,8 +31,8 @@ TEST_F(DiskRead, MeasuresEverySizeAndDepthAndLeavesNothing) {
                                           .backend = backend});
     ASSERT_TRUE(rates.ok()) << rates.error().message;
     EXPECT_TRUE(std::filesystem::is_empty(directory_));
-    std::set<std::pair<int64_t, int>> seen;
-    for (const DiskReadRate& rate : rates->rates) {
+    std::set<std::pair<int64_t, int64_t>> seen;
+    for (const hardware::DiskRate& rate : rates->rates) {
       EXPECT_GT(rate.bytes_per_second, 1e5);
       EXPECT_LT(rate.bytes_per_second, 1e12);
       seen.insert({rate.request_bytes, rate.queue_depth});
@@ -49,6 +49,7 @@ TEST_F(DiskRead, MeasuresEverySizeAndDepthAndLeavesNothing) {
 TEST_F(DiskRead, BecomesTheDiskOfTheMachine) {
   DiskReadRates rates;
   rates.chosen = {1 << 20, 8, 2e9};
+  rates.rates = {{1 << 20, 4, 1e9}, {1 << 20, 8, 2e9}};
   rates.capacity_bytes = 1000;
   rates.method = "io_uring, direct";
   rates.directory = "/data";
@@ -61,9 +62,9 @@ TEST_F(DiskRead, BecomesTheDiskOfTheMachine) {
   const hardware::Level* disk = hardware.find(hardware::LevelKind::kDisk);
   ASSERT_NE(disk, nullptr);
   EXPECT_EQ(disk->read_bytes_per_second, 3e9);
-  const hardware::DiskReads reads{1 << 20, 8, "io_uring, direct", "/data",
-                                  hardware::Source::kMeasured};
+  const hardware::DiskReads reads{1 << 20, 8, "io_uring, direct", "/data", rates.rates};
   EXPECT_EQ(disk->disk_reads, reads);
+  EXPECT_EQ(hardware.source_of(*disk, "disk_reads"), hardware::Source::kMeasured);
   const auto back = hardware::from_json(hardware::to_json(hardware));
   ASSERT_TRUE(back.ok()) << back.error().message;
   EXPECT_EQ(*back, hardware);
@@ -80,11 +81,11 @@ TEST_F(DiskRead, RefusesWhatItCannotMeasure) {
 }
 
 TEST_F(DiskRead, ChoosesTheFewestBytesUnderWayThatAreNearTheBest) {
-  const std::vector<DiskReadRate> rates = {{1 << 16, 32, 0.96e9},
-                                           {1 << 20, 8, 0.98e9},
-                                           {1 << 18, 32, 0.975e9},
-                                           {4 << 20, 32, 1.0e9},
-                                           {4 << 20, 1, 0.5e9}};
+  const std::vector<hardware::DiskRate> rates = {{1 << 16, 32, 0.96e9},
+                                                 {1 << 20, 8, 0.98e9},
+                                                 {1 << 18, 32, 0.975e9},
+                                                 {4 << 20, 32, 1.0e9},
+                                                 {4 << 20, 1, 0.5e9}};
   EXPECT_EQ(choose(rates), rates[1]);
   EXPECT_EQ(choose({rates.data(), 1}), rates[0]);
 }

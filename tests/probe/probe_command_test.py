@@ -35,7 +35,7 @@ class ProbeCommand(unittest.TestCase):
         self.assertEqual(set(levels()), {"host"})
         disk = levels("--disk")["disk"]
         self.assertEqual(disk["disk_reads"]["directory"], str(DIRECTORY.resolve() / "sluice"))
-        self.assertEqual(disk["disk_reads"]["source"], "measured")
+        self.assertGreater(len(disk["disk_reads"]["rates"]), 0)
         self.assertGreater(disk["read_bytes_per_second"], 1e6)
         self.assertEqual([path.name for path in (DIRECTORY / "sluice").iterdir()], ["hardware.json"])
         self.assertEqual(levels()["disk"], disk)
