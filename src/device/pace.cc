@@ -1,7 +1,5 @@
 #include "device/pace.h"
 
-#include <thread>
-
 namespace sluice::device {
 namespace {
 
@@ -11,12 +9,12 @@ constexpr auto kWakeUp = std::chrono::microseconds(500);
 }  // namespace
 
 void Pace::begin() {
-  work_begin_ = Clock::now();
+  work_begin_ = clock_.now();
   begin_ = work_begin_ - last_end_ < kWakeUp ? last_end_ : work_begin_;
 }
 
 Pace::Clock::time_point Pace::end_of(int64_t slot_ns) {
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point now = clock_.now();
   const auto slot = std::chrono::nanoseconds(slot_ns);
   const int64_t work_ns = (now - work_begin_).count();
   ++slots_;
@@ -30,7 +28,7 @@ Pace::Clock::time_point Pace::end_of(int64_t slot_ns) {
   return last_end_;
 }
 
-void Pace::end(int64_t slot_ns) { std::this_thread::sleep_until(end_of(slot_ns)); }
+void Pace::end(int64_t slot_ns) { clock_.sleep_until(end_of(slot_ns)); }
 
 PaceStats Pace::stats() const {
   return {.slots = slots_,

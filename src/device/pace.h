@@ -3,8 +3,9 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
+
+#include "base/clock.h"
 
 namespace sluice::device {
 
@@ -21,7 +22,9 @@ struct PaceStats {
 // One lane's. begin() and end() by one thread at a time, in turns.
 class Pace {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = base::Clock;
+
+  explicit Pace(const Clock& clock = base::steady_clock()) : clock_(clock) {}
 
   // A piece of work begins: now, or when the slot before it ended, if that was a moment ago. The
   // time by which the system wakes a thread too late so does not add up.
@@ -34,6 +37,7 @@ class Pace {
   PaceStats stats() const;  // from any thread
 
  private:
+  const Clock& clock_;
   Clock::time_point begin_{};       // of the slot
   Clock::time_point work_begin_{};  // of the real work
   Clock::time_point last_end_{};

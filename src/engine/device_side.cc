@@ -6,8 +6,9 @@ Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevic
                                                      const models::ForwardContext& host,
                                                      models::WeightSource& source,
                                                      const models::ActivationLimits& limits,
-                                                     const plan::Plan& plan) {
-  auto side = std::make_unique<DeviceSide>();
+                                                     const plan::Plan& plan,
+                                                     const base::Clock& clock) {
+  auto side = std::make_unique<DeviceSide>(clock);
   const models::ModelConfig& config = *host.config;
   side->machine = machine;
   const models::WeightNeeds needs = models::weight_needs(source);

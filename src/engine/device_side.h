@@ -17,6 +17,9 @@ namespace sluice::engine {
 
 // Not movable: `forward` points into it.
 struct DeviceSide {
+  explicit DeviceSide(const base::Clock& clock)
+      : compute_pace(clock), host_pace(clock), up_pace(clock), down_pace(clock) {}
+
   device::EmulatedDevice machine;
   memory::Arena weight_arena, activation_arena;
   models::ModelWeights weights;
@@ -27,12 +30,13 @@ struct DeviceSide {
   device::Pace compute_pace, host_pace, up_pace, down_pace;
 };
 
-// Fills the device from `source`, as `plan` says; pages will come from `host`, which like the rest
-// is borrowed. kNoRoom when the system refuses the memory.
+// Fills the device from `source`, as `plan` says, to go by `clock`; pages will come from `host`,
+// which like the rest is borrowed. kNoRoom when the system refuses the memory.
 Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
                                                      const models::ForwardContext& host,
                                                      models::WeightSource& source,
                                                      const models::ActivationLimits& limits,
-                                                     const plan::Plan& plan);
+                                                     const plan::Plan& plan,
+                                                     const base::Clock& clock);
 
 }  // namespace sluice::engine

@@ -7,7 +7,7 @@
 namespace sluice::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = base::Clock;
 
 // Pages on their way: enough for any disk's queue, few beside the slots they take.
 constexpr int kCapacity = 64;
@@ -16,8 +16,8 @@ constexpr int kTries = 3;
 
 }  // namespace
 
-DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source)
-    : paging_(paging), source_(source) {
+DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Clock& clock)
+    : paging_(paging), source_(source), clock_(clock) {
   loads_.resize(kCapacity);
   waiters_.reserve(kCapacity);
   ended_.reserve(kCapacity);
@@ -26,10 +26,14 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source)
 
 Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
                                                        models::WeightSource& source,
-                                                       io::Faults* faults) {
-  std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source));
+                                                       io::Faults* faults,
+                                                       const Environment& environment) {
+  std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, *environment.clock));
   if (source.files().empty()) return runner;
-  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity, .faults = faults}));
+  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity,
+                                                     .faults = faults,
+                                                     .make_queue = environment.make_device_queue,
+                                                     .clock = environment.clock}));
   for (const std::filesystem::path& file : source.files()) {
     SLUICE_ASSIGN(const io::FileId id, runner->reader_->open(file));
     runner->files_.push_back(id);
@@ -77,16 +81,16 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId p
     return status.error();
   }
   waiters_.push_back({page, token});
-  if (reading_++ == 0) busy_since_ = Clock::now();
+  if (reading_++ == 0) busy_since_ = clock_.now();
   return Start::kStarted;
 }
 
 // On this thread, from the checkpoint's tensors.
 Status DiskRunner::make(memory::WeightPageId page) {
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = clock_.now();
   const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
   const Status status = source_.read_page(layer, expert, paging_.pages().at(page), nullptr);
-  busy_ns_ += (Clock::now() - begin).count();
+  busy_ns_ += (clock_.now() - begin).count();
   if (!status.ok()) {
     paging_.pages().failed(page);
     return status;
@@ -159,7 +163,7 @@ void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {
 }
 
 void DiskRunner::note_busy() {
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point now = clock_.now();
   busy_ns_ += (now - busy_since_).count();
   busy_since_ = now;
   --reading_;

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <vector>
 
+#include "engine/environment.h"
 #include "engine/expert_paging.h"
 #include "engine/stats.h"
 #include "io/reader.h"
@@ -20,7 +20,8 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   // What is given is borrowed; `faults` may be null. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
                                                     models::WeightSource& source,
-                                                    io::Faults* faults);
+                                                    io::Faults* faults,
+                                                    const Environment& environment);
 
   int capacity() const override;
   Result<Start> start(const schedule::Task& task, const pipeline::TaskContext& context,
@@ -45,7 +46,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     bool used = false;
   };
 
-  DiskRunner(ExpertPaging& paging, models::WeightSource& source);
+  DiskRunner(ExpertPaging& paging, models::WeightSource& source, const base::Clock& clock);
   Result<Start> load(memory::WeightPageId page, uint64_t token);
   Status make(memory::WeightPageId page);
   Status submit(size_t load);
@@ -55,6 +56,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
 
   ExpertPaging& paging_;
   models::WeightSource& source_;
+  const base::Clock& clock_;
   std::unique_ptr<io::Reader> reader_;  // null: pages are made
   std::vector<io::FileId> files_;
   std::vector<Load> loads_;
@@ -62,7 +64,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   std::vector<Ended> ended_;
   std::vector<io::Completion> completions_;
   int reading_ = 0;
-  std::chrono::steady_clock::time_point busy_since_;
+  base::Clock::time_point busy_since_;
   std::atomic<int64_t> pages_{0}, bytes_{0}, busy_ns_{0}, retries_{0};
 };
 

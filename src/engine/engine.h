@@ -28,6 +28,8 @@ class Faults;
 
 namespace sluice::engine {
 
+struct Environment;
+
 struct EngineOptions {
   // auto: resident if everything fits into memory, else layer_stream; with a device cgopipe.
   std::string schedule = "auto";
@@ -59,7 +61,8 @@ struct EngineOptions {
   schedule::Rates host_rates;         // of this machine, for predicted times in the trace; 0: none
   std::optional<kernels::Isa> isa;    // tests: run with this one
   io::Faults* disk_faults = nullptr;  // tests: what befalls reads of experts; outlives the engine
-  pipeline::Trace* trace = nullptr;   // records every task if given; outlives the engine
+  const Environment* environment = nullptr;  // null: this machine; outlives the engine
+  pipeline::Trace* trace = nullptr;          // records every task if given; outlives the engine
 };
 
 // Called from step(), in the order things happen.

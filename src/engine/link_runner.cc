@@ -1,7 +1,6 @@
 #include "engine/link_runner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "base/check.h"
@@ -91,16 +90,15 @@ void LinkRunner::copy_page(memory::WeightPageId page) const {
 }
 
 size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
-  using device::Pace;
-  const Pace::Clock::time_point patience =
-      Pace::Clock::now() + std::chrono::milliseconds(timeout_ms);
+  const base::Clock& clock = *options_.clock;
+  const base::Clock::time_point patience = clock.now() + std::chrono::milliseconds(timeout_ms);
   {
     std::unique_lock lock(mutex_);
     const auto until = moving_ ? std::min(moving_->end, patience) : patience;
-    woken_.wait_until(lock, until, [&] { return wake_; });
+    clock.wait_until(lock, woken_, until, [this] { return wake_; });
     wake_ = false;
   }
-  if (!moving_ || Pace::Clock::now() < moving_->end) return 0;
+  if (!moving_ || clock.now() < moving_->end) return 0;
   if (moving_->page) {
     options_.paging->bind(*moving_->page);
     options_.paging->pages().loaded(*moving_->page);

@@ -22,6 +22,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     ExpertPaging* paging = nullptr;
     std::vector<Flight>* flights = nullptr;
     device::Pace* pace = nullptr;
+    const base::Clock* clock = &base::steady_clock();  // the pace's
   };
   explicit LinkRunner(const Options& options) : options_(options) {}
 
@@ -37,7 +38,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
  private:
   struct Moving {
     uint64_t token = 0;
-    device::Pace::Clock::time_point end;
+    base::Clock::time_point end;
     std::optional<memory::WeightPageId> page;
   };
   void copy(const schedule::Task& task, Flight& flight) const;

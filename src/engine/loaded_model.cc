@@ -4,6 +4,7 @@
 
 #include "base/affinity.h"
 #include "base/numa.h"
+#include "engine/environment.h"
 #include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "models/rope_config.h"
@@ -140,7 +141,8 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                          model->team.get()};
   if (machine) {
     SLUICE_ASSIGN(model->device, make_device_side(*machine, model->forward, *model->source,
-                                                  activation_limits(*model), model->plan));
+                                                  activation_limits(*model), model->plan,
+                                                  *environment_of(options).clock));
   }
   if (model->paging == nullptr) {
     model->source.reset();

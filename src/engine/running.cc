@@ -1,6 +1,5 @@
 #include "engine/running.h"
 
-#include "engine/clock.h"
 #include "engine/request_check.h"
 
 namespace sluice::engine {
@@ -25,6 +24,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
                  const schedule::Builder& builder)
     : model_(std::move(model)),
       options_(options),
+      environment_(environment_of(options)),
       builder_(builder),
       blocks_(model_->plan.kv_blocks, model_->plan.kv_block_tokens),
       scheduler_(scheduler_limits(model_->plan, options), blocks_),
@@ -39,7 +39,8 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
                .max_rows = model_->plan.max_num_tokens,
                .paging = model_->paging.get(),
                .other_lanes = model_->paging != nullptr || model_->device != nullptr,
-               .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr}) {
+               .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr,
+               .clock = environment_.clock}) {
   for (size_t i = 0; i < flights_.size(); ++i) {
     flights_[i].batch = scheduler_.make_micro_batch();
     flights_[i].activations = std::move(model_->activations[i]);  // a copy loses capacity
@@ -77,7 +78,7 @@ Status Running::start() {
                                    (bounds.total().waits + bounds.total().signals)};
   SLUICE_TRY(add_lanes(executor));
   executor.trace = options_.trace;
-  SLUICE_ASSIGN(executor_, pipeline::Executor::create(executor));
+  SLUICE_ASSIGN(executor_, environment_.make_executor(executor));
   return {};
 }
 

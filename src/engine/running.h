@@ -8,6 +8,7 @@
 #include "engine/choice_run.h"
 #include "engine/disk_runner.h"
 #include "engine/engine.h"
+#include "engine/environment.h"
 #include "engine/guides.h"
 #include "engine/link_runner.h"
 #include "engine/loaded_model.h"
@@ -21,6 +22,11 @@ namespace sluice::engine {
 
 class Running : public Engine {
  public:
+  // As Engine::load().
+  static Result<std::unique_ptr<Running>> load(const std::string& path,
+                                               const EngineOptions& options,
+                                               const std::function<void(double)>& progress = {});
+
   // `builder` is borrowed. start() must follow.
   Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,
           const schedule::Builder& builder);
@@ -43,15 +49,18 @@ class Running : public Engine {
   bool block_weights() const override { return model_->block_weights; }
   const EngineStats& stats() const override { return stats_; }
 
+  const memory::KvBlocks& kv_blocks() const { return blocks_; }
+  ExpertPaging* paging() const;  // null where nothing moves
+
  private:
   // running.cc: requests come and go
   std::unique_ptr<RequestRun> make_run(Request request);
   Status add_choice(RequestRun& owner, int index);
   std::string expert_use_path() const;
-  ExpertPaging* paging() const;  // null where nothing moves
   Status add_lanes(pipeline::ExecutorOptions& executor);
   void add_device_lanes(pipeline::ExecutorOptions& executor);
   void refresh_lane_stats();
+  double now_s() const { return base::seconds(environment_.clock->now().time_since_epoch()); }
 
   // running_step.cc: one iteration
   Status launch();
@@ -63,6 +72,7 @@ class Running : public Engine {
   // In the order in which they depend on each other.
   std::unique_ptr<LoadedModel> model_;
   EngineOptions options_;
+  const Environment& environment_;
   const schedule::Builder& builder_;
   memory::KvBlocks blocks_;
   scheduler::Scheduler scheduler_;

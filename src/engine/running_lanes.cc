@@ -47,7 +47,8 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
   }
   if (model_->device != nullptr) add_device_lanes(executor);
   if (model_->paging == nullptr) return {};
-  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source, options_.disk_faults));
+  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source, options_.disk_faults,
+                                          environment_));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }
@@ -65,12 +66,14 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .max_rows = model_->plan.max_num_tokens,
                            .paging = side.paging.get(),
                            .other_lanes = true,
-                           .pace = &side.compute_pace});
+                           .pace = &side.compute_pace,
+                           .clock = environment_.clock});
   LinkRunner::Options link{.config = &model_->files.config,
                            .host_weights = &model_->weights,
                            .paging = side.paging.get(),
                            .flights = &flights_,
-                           .pace = &side.up_pace};
+                           .pace = &side.up_pace,
+                           .clock = environment_.clock};
   to_device_ = std::make_unique<LinkRunner>(link);
   link.pace = &side.down_pace;
   to_host_ = std::make_unique<LinkRunner>(link);

@@ -1,16 +1,16 @@
-#include "engine/clock.h"
 #include "engine/running.h"
 
 namespace sluice::engine {
 namespace {
 
-void note_start(RequestRun& request, const ChoiceRun& choice, const scheduler::Slice& slice) {
+void note_start(RequestRun& request, const ChoiceRun& choice, const scheduler::Slice& slice,
+                double now) {
   if (request.started_s >= 0) return;
-  request.started_s = now_s();
+  request.started_s = now;
   if (choice.index() == 0) request.cached_prompt_tokens = slice.first_position;
 }
 
-RequestOutput output_of(RequestRun& run) {
+RequestOutput output_of(RequestRun& run, double now) {
   RequestOutput output;
   output.id = run.request.id;
   output.error = run.error;
@@ -20,7 +20,6 @@ RequestOutput output_of(RequestRun& run) {
   output.cached_prompt_tokens = run.cached_prompt_tokens;
   output.completion_tokens = run.completion_tokens;
   output.expert_tokens = std::move(run.expert_tokens);
-  const double now = now_s();
   output.queue_seconds = (run.started_s < 0 ? now : run.started_s) - run.submitted_s;
   output.first_token_seconds = run.first_token_s < 0 ? 0 : run.first_token_s - run.submitted_s;
   output.total_seconds = now - run.submitted_s;
@@ -42,7 +41,7 @@ Status Running::launch() {
       ChoiceRun* choice = choices_.at(slice.sequence).get();
       flight.choices.push_back(choice);
       ++choice->in_flight;
-      note_start(choice->request(), *choice, slice);
+      note_start(choice->request(), *choice, slice, now_s());
     }
     flight.context = {
         .model = &model_->files.config,
@@ -114,7 +113,7 @@ void Running::finish_choice(scheduler::SequenceId sequence, EventSink& sink) {
   request.results[static_cast<size_t>(choice.index())] = choice.take_result();
   choices_.erase(found);
   if (--request.choices_left > 0) return;
-  RequestOutput output = output_of(request);
+  RequestOutput output = output_of(request, now_s());
   ++stats_.requests_finished;
   requests_.erase(request.request.id);
   if (sink.on_finished) sink.on_finished(std::move(output));

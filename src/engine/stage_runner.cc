@@ -20,7 +20,7 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   SLUICE_CHECK(stage != nullptr, "a compute lane runs stages");
   Flight& flight = (*options_.flights)[context.user];
   forward_.exec.team->keep_caller();
-  if (options_.other_lanes) last_ = Clock::now();
+  if (options_.other_lanes) last_ = options_.clock->now();
   if (options_.pace != nullptr) options_.pace->begin();
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
@@ -57,8 +57,8 @@ void StageRunner::account(const models::Stage& stage, Flight& flight,
   const std::lock_guard lock(stats_mutex_);
   StageStats& stats = stats_.stages[static_cast<size_t>(stage.kind)];
   // One reading of the clock per task: tasks of this lane run back to back.
-  const Clock::time_point now = Clock::now();
-  stats.busy_seconds += std::chrono::duration<double>(now - last_).count();
+  const base::Clock::time_point now = options_.clock->now();
+  stats.busy_seconds += base::seconds(now - last_);
   last_ = now;
   ++stats.tasks;
   stats.cost += cost;

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "base/clock.h"
 #include "device/pace.h"
 #include "engine/choice_run.h"
 #include "engine/expert_paging.h"
@@ -43,6 +43,7 @@ class StageRunner : public pipeline::TaskRunner {
     ExpertPaging* paging = nullptr;  // null: all experts are in this lane's memory
     bool other_lanes = false;        // time between two tasks is not all work
     device::Pace* pace = nullptr;    // of an emulated machine: tasks take their predicted time
+    const base::Clock* clock = &base::steady_clock();
   };
   explicit StageRunner(const Options& options);
 
@@ -50,13 +51,12 @@ class StageRunner : public pipeline::TaskRunner {
                                    const pipeline::TaskContext& context) override;
 
   // Time is counted to stages from here on; call before each wait.
-  void mark() { last_ = Clock::now(); }
+  void mark() { last_ = options_.clock->now(); }
 
   // Held while a lane's own thread writes stats that another one reads.
   std::mutex& stats_lock() { return stats_mutex_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   // A worker's own, so that rows are sampled side by side.
   struct Worker {
     explicit Worker(int vocab) : sampler(vocab), raw(static_cast<size_t>(vocab)) {}
@@ -78,7 +78,7 @@ class StageRunner : public pipeline::TaskRunner {
   std::mutex stats_mutex_;
   std::vector<Worker> workers_;  // by team member
   std::vector<int32_t> slice_of_logit_;
-  Clock::time_point last_{};
+  base::Clock::time_point last_{};
 };
 
 }  // namespace sluice::engine

@@ -128,7 +128,7 @@ bool QueueReader::meet_fault(int slot, RequestTable::Ask& ask) {
   Held& held = held_[slot];
   held = Held{};
   held.flipped_bit = fault.flipped_bit;
-  held.until = Clock::now() + std::chrono::milliseconds(fault.stall_ms);
+  held.until = options_.clock->now() + std::chrono::milliseconds(fault.stall_ms);
   held.stalled = fault.stall_ms > 0 || fault.error != 0;
   if (held.stalled) ++stalled_;
   if (fault.most_bytes) {
@@ -163,7 +163,7 @@ void QueueReader::settle(int slot, int64_t result) {
 
 void QueueReader::release_stalled() {
   if (stalled_ == 0) return;
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point now = options_.clock->now();
   for (size_t slot = 0; slot < held_.size(); ++slot) {
     Held& held = held_[slot];
     if (!held.stalled || !held.answered || held.until > now) continue;
@@ -176,7 +176,7 @@ void QueueReader::release_stalled() {
 // How long the queue may block: to the caller's timeout, or the end of a stall before that.
 int64_t QueueReader::block_ms(Clock::time_point start, int64_t timeout_ms) const {
   using std::chrono::ceil, std::chrono::milliseconds;
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point now = options_.clock->now();
   int64_t most = kMaxBlockMs;
   if (timeout_ms >= 0) {
     const int64_t passed = std::chrono::floor<milliseconds>(now - start).count();
@@ -192,7 +192,7 @@ int64_t QueueReader::block_ms(Clock::time_point start, int64_t timeout_ms) const
 
 size_t QueueReader::wait(std::span<Completion> out, int64_t timeout_ms) {
   if (out.empty()) return 0;
-  const Clock::time_point start = Clock::now();
+  const Clock::time_point start = options_.clock->now();
   int64_t block = 0;  // first what is there already
   while (true) {
     bool woken = false;
@@ -203,7 +203,8 @@ size_t QueueReader::wait(std::span<Completion> out, int64_t timeout_ms) {
     if (const size_t taken = take(out); taken > 0) return taken;
     if (woken) return 0;
     block = block_ms(start, timeout_ms);
-    const auto passed = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - start).count();
+    const auto passed =
+        std::chrono::floor<std::chrono::milliseconds>(options_.clock->now() - start).count();
     if (timeout_ms >= 0 && passed >= timeout_ms) return 0;
   }
 }

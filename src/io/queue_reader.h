@@ -2,7 +2,6 @@
 // what comes back.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,7 +31,7 @@ class QueueReader : public Reader {
   std::string notes() const override;
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = base::Clock;
 
   // A result that a fault withholds, or puts in a read's place.
   struct Held {

@@ -37,7 +37,9 @@ Result<std::unique_ptr<Reader>> Reader::create(const ReaderOptions& options) {
   }
   std::vector<std::string> notes;
   std::unique_ptr<DeviceQueue> queue;
-  if (options.backend != Backend::kThreads) {
+  if (options.make_queue) {
+    queue = options.make_queue(options.queue_depth);
+  } else if (options.backend != Backend::kThreads) {
     auto uring = make_uring_queue(options.queue_depth);
     if (uring.ok()) {
       queue = std::move(*uring);

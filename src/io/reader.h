@@ -5,16 +5,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace sluice::io {
 
 class Faults;
+class DeviceQueue;
 
 inline constexpr int64_t kDirectAlignment = 4096;  // of a direct read's offset, size and address
 inline constexpr int64_t kMaxFiles = 512;          // open in one reader
@@ -36,6 +39,9 @@ struct ReaderOptions {
   bool direct = true;              // O_DIRECT where the file system allows it
   int64_t max_requests = 256;      // submitted and not yet reported: bounded
   Faults* faults = nullptr;        // faults.h; borrowed, outlives the reader
+  // What reads in the system's place (device_queue.h), given the depth: for simulators.
+  std::function<std::unique_ptr<DeviceQueue>(int)> make_queue;
+  const base::Clock* clock = &base::steady_clock();  // stalls and timeouts go by it
 };
 
 // `bytes` bytes from `offset` of the file go to `into`, which the caller owns and leaves alone

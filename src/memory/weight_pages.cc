@@ -103,9 +103,8 @@ int32_t WeightPages::take_slot(int layer) {
 WeightPages::Claim WeightPages::claim(WeightPageId page, bool ahead) {
   const std::lock_guard lock(mutex_);
   Page& p = pages_[page];
-  const bool takes_room = p.state == State::kAbsent || makes_room(p);
-  if (takes_room && available_ <= (ahead ? shape_.reserved : 0)) return Claim::kNoRoom;
-  available_ -= takes_room;
+  if (!finds_room(p, ahead)) return Claim::kNoRoom;
+  available_ -= takes_room(p);
   switch (p.state) {
     case State::kResident:
       ++p.claims;
@@ -163,6 +162,37 @@ bool WeightPages::resident(WeightPageId page) const {
 int64_t WeightPages::resident_pages() const {
   const std::lock_guard lock(mutex_);
   return std::ranges::count_if(pages_, [](const Page& p) { return p.state == State::kResident; });
+}
+
+bool WeightPages::has_room(WeightPageId page, bool ahead) const {
+  const std::lock_guard lock(mutex_);
+  return finds_room(pages_[page], ahead);
+}
+
+int64_t WeightPages::claimed_pages() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::count_if(pages_, [](const Page& p) { return p.claims > 0; });
+}
+
+void WeightPages::check_consistency() const {
+  const std::lock_guard lock(mutex_);
+  int64_t available = static_cast<int64_t>(free_.size()), placed = 0;
+  for (size_t page = 0; page < pages_.size(); ++page) {
+    const Page& p = pages_[page];
+    SLUICE_CHECK((p.slot == kNoSlot) == (p.state == State::kAbsent),
+                 "a page has a slot while it is loading or resident");
+    SLUICE_CHECK(p.claims >= 0 && (p.state != State::kAbsent || p.claims == 0),
+                 "an absent page is claimed by nobody");
+    SLUICE_CHECK(p.state != State::kLoading || p.claims > 0 || p.kept,
+                 "a page that is loading is claimed");
+    if (p.slot == kNoSlot) continue;
+    SLUICE_CHECK(page_of_[static_cast<size_t>(p.slot)] == page, "no two pages share a slot");
+    ++placed;
+    available += makes_room(p);
+  }
+  SLUICE_CHECK(placed + static_cast<int64_t>(free_.size()) == shape_.slots,
+               "every slot is free or holds a page");
+  SLUICE_CHECK(available == available_, "the slots that are available are counted right");
 }
 
 WeightPagesCounts WeightPages::counts() const {

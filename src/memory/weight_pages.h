@@ -79,6 +79,11 @@ class WeightPages {
   bool resident(WeightPageId page) const;
   int64_t resident_pages() const;
   WeightPagesCounts counts() const;
+  // Whether claim() would not say kNoRoom now.
+  bool has_room(WeightPageId page, bool ahead) const;
+  int64_t claimed_pages() const;
+  // Aborts unless pages, slots and counts agree. Walks everything: for tests and simulators.
+  void check_consistency() const;
 
  private:
   enum class State : uint8_t { kAbsent, kLoading, kResident };
@@ -96,6 +101,12 @@ class WeightPages {
   double wait(WeightPageId page, int layer) const;
   bool makes_room(const Page& page) const {
     return page.state == State::kResident && !page.kept && page.claims == 0;
+  }
+  bool takes_room(const Page& page) const {
+    return page.state == State::kAbsent || makes_room(page);
+  }
+  bool finds_room(const Page& page, bool ahead) const {
+    return !takes_room(page) || available_ > (ahead ? shape_.reserved : 0);
   }
   void count_available();
   int32_t take_slot(int layer);

@@ -17,7 +17,7 @@ constexpr size_t kEndsAtOnce = 16;
 }  // namespace
 
 // False if nothing was ready, or what was ready found no room.
-bool Executor::State::start_next(Lock& lock, Lane which, uint64_t token) {
+bool ThreadExecutor::State::start_next(Lock& lock, Lane which, uint64_t token) {
   LaneThread& self = lane[static_cast<size_t>(which)];
   TaskRef ref;
   self.blocked = false;
@@ -46,7 +46,7 @@ bool Executor::State::start_next(Lock& lock, Lane which, uint64_t token) {
   return true;
 }
 
-void Executor::State::end_started(Lane which, const AsyncTaskRunner::Ended& ended) {
+void ThreadExecutor::State::end_started(Lane which, const AsyncTaskRunner::Ended& ended) {
   LaneThread& self = lane[static_cast<size_t>(which)];
   const auto found = std::find_if(self.running.begin(), self.running.end(),
                                   [&](const Running& r) { return r.token == ended.token; });
@@ -68,8 +68,8 @@ void Executor::State::end_started(Lane which, const AsyncTaskRunner::Ended& ende
   }
 }
 
-void Executor::State::poll_started(Lock& lock, Lane which,
-                                   std::span<AsyncTaskRunner::Ended> ended) {
+void ThreadExecutor::State::poll_started(Lock& lock, Lane which,
+                                         std::span<AsyncTaskRunner::Ended> ended) {
   LaneThread& self = lane[static_cast<size_t>(which)];
   self.polls = true;
   lock.unlock();
@@ -80,7 +80,7 @@ void Executor::State::poll_started(Lock& lock, Lane which,
   if (count > 0 && !stop) wake();
 }
 
-void Executor::State::async_lane_loop(const std::shared_ptr<State>& state, Lane which) {
+void ThreadExecutor::State::async_lane_loop(const std::shared_ptr<State>& state, Lane which) {
   State& s = *state;
   LaneThread& self = s.lane[static_cast<size_t>(which)];
   const auto capacity =

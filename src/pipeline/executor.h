@@ -1,9 +1,4 @@
-// Runs rolling task graphs on real lanes. README.md beside this file states who owns what and what
-// always holds.
-//
-// The host-compute lane has no thread: wait() runs its ready tasks on the calling thread, which is
-// member 0 of the compute team, so that a token on a CPU pays no hand-over. Every other lane with a
-// runner has one thread.
+// Runs rolling task graphs. README.md beside this file states who owns what and what always holds.
 #pragma once
 
 #include <array>
@@ -33,43 +28,37 @@ struct ExecutorOptions {
 
 class Executor {
  public:
-  // kInvalid for options without a lane or with a limit below 1.
+  // Of threads (thread_executor.h). kInvalid for options without a lane or with a limit below 1.
   static Result<std::unique_ptr<Executor>> create(const ExecutorOptions& options);
+
   // Drops what is in flight: tasks not started fail, running ones are waited for up to
   // lane_timeout_ms. Runners must live until then, the runner of a task that hangs as long as it.
-  ~Executor();
-  Executor(const Executor&) = delete;
-  Executor& operator=(const Executor&) = delete;
+  virtual ~Executor() = default;
 
   // Builds an iteration and hands its ready tasks to the lanes. From any thread. The builder and
   // what `context` points to must live until wait() has returned. kNoRoom names the limit that is
   // in the way, kInvalid a lane that is not there.
-  Result<Ticket> submit(const schedule::Context& context, const schedule::Builder& builder,
-                        uint64_t user);
+  virtual Result<Ticket> submit(const schedule::Context& context, const schedule::Builder& builder,
+                                uint64_t user) = 0;
 
   // Runs ready host-compute tasks, of this and other iterations, until this one has ended, and
   // gives its first error. Then none of its tasks is running, except after kTimeout of a lane: the
   // task it names may still be, and its buffers must stay. One thread at a time. Ends the ticket.
-  Status wait(Ticket ticket);
+  virtual Status wait(Ticket ticket) = 0;
 
   // Whether wait() would return at once. From any thread, until wait() is called.
-  bool ended(Ticket ticket) const;
+  virtual bool ended(Ticket ticket) const = 0;
 
   // Tasks not started fail with kCancelled; wait() must still be called. From any thread.
-  void cancel(Ticket ticket);
+  virtual void cancel(Ticket ticket) = 0;
 
   // An event from outside the graph, for tasks that wait for it; with an error it fails them. From
   // any thread.
-  Status signal(const schedule::Signal& signal, const Error* error = nullptr);
+  virtual Status signal(const schedule::Signal& signal, const Error* error = nullptr) = 0;
 
   // Forgets what earlier iterations signalled, after a failure: with nothing in flight, and the
   // next iteration built cold.
-  void clear_events();
-
- private:
-  struct State;
-  explicit Executor(std::shared_ptr<State> state);
-  std::shared_ptr<State> state_;  // shared with lane threads: a hung one outlives the executor
+  virtual void clear_events() = 0;
 };
 
 }  // namespace sluice::pipeline

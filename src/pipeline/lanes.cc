@@ -6,7 +6,7 @@ namespace sluice::pipeline {
 
 using schedule::TaskRef;
 
-void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
+void ThreadExecutor::State::run(Lock& lock, Lane which, TaskRef ref) {
   const schedule::Task& task = graph.task(ref);
   const TaskContext context = context_of(ref);
   TaskRunner& runner = *options.runners[static_cast<size_t>(which)];
@@ -26,11 +26,11 @@ void Executor::State::run(Lock& lock, Lane which, TaskRef ref) {
   if (task.pages.count > 0 || !result.ok()) wake_blocked();
 }
 
-TaskContext Executor::State::context_of(TaskRef ref) const {
+TaskContext ThreadExecutor::State::context_of(TaskRef ref) const {
   return {graph.user(ref), graph.ticket(ref), graph.graph(ref).pages_of(graph.task(ref))};
 }
 
-void Executor::State::wake_blocked() {
+void ThreadExecutor::State::wake_blocked() {
   progress.fetch_add(1, std::memory_order_release);
   for (size_t i = 0; i < lane.size(); ++i) {
     if (!lane[i].blocked) continue;
@@ -39,7 +39,7 @@ void Executor::State::wake_blocked() {
   }
 }
 
-void Executor::State::wake() {
+void ThreadExecutor::State::wake() {
   progress.fetch_add(1, std::memory_order_release);
   const uint32_t woken = graph.take_woken();
   for (size_t i = 0; i < lane.size(); ++i) {
@@ -50,7 +50,7 @@ void Executor::State::wake() {
   if (host_sleeps) host_wake.notify_one();
 }
 
-void Executor::State::lane_loop(const std::shared_ptr<State>& state, Lane which) {
+void ThreadExecutor::State::lane_loop(const std::shared_ptr<State>& state, Lane which) {
   State& s = *state;
   LaneThread& self = s.lane[static_cast<size_t>(which)];
   Lock lock(s.mutex);
@@ -68,7 +68,8 @@ void Executor::State::lane_loop(const std::shared_ptr<State>& state, Lane which)
   s.host_wake.notify_all();
 }
 
-const Executor::State::Running* Executor::State::overdue(Clock::time_point now, Lane& which) const {
+const ThreadExecutor::State::Running* ThreadExecutor::State::overdue(Clock::time_point now,
+                                                                     Lane& which) const {
   for (size_t i = 0; i < lane.size(); ++i) {
     for (const Running& running : lane[i].running) {
       if (now - running.started < timeout) continue;
@@ -79,7 +80,7 @@ const Executor::State::Running* Executor::State::overdue(Clock::time_point now, 
   return nullptr;
 }
 
-Error Executor::State::timed_out(Ticket ticket) const {
+Error ThreadExecutor::State::timed_out(Ticket ticket) const {
   const std::string limit = std::to_string(timeout.count()) + " ms (lane_timeout_ms)";
   Lane which{};
   if (const Running* hung = overdue(Clock::now(), which)) {
@@ -89,7 +90,7 @@ Error Executor::State::timed_out(Ticket ticket) const {
   return {ErrorCode::kTimeout, "nothing has run for " + limit + ": " + graph.stalled(ticket)};
 }
 
-Status Executor::State::wait_for_progress(Lock& lock, Ticket ticket) {
+Status ThreadExecutor::State::wait_for_progress(Lock& lock, Ticket ticket) {
   const uint64_t seen = progress.load(std::memory_order_relaxed);
   const Clock::time_point start = Clock::now();
   lock.unlock();

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "pipeline/executor.h"
+#include "pipeline/thread_executor.h"
 #include "pipeline/trace.h"
 
 namespace sluice::pipeline {
@@ -18,7 +18,7 @@ namespace sluice::pipeline {
 using Clock = std::chrono::steady_clock;
 using Lock = std::unique_lock<std::mutex>;
 
-struct Executor::State {
+struct ThreadExecutor::State {
   explicit State(const ExecutorOptions& given)
       : options(given), timeout(given.lane_timeout_ms), graph(given.limits) {}
 

@@ -1,4 +1,4 @@
-#include "pipeline/executor.h"
+#include "pipeline/thread_executor.h"
 
 #include "base/check.h"
 #include "pipeline/lanes.h"
@@ -7,9 +7,13 @@ namespace sluice::pipeline {
 
 using schedule::TaskRef;
 
-Executor::Executor(std::shared_ptr<State> state) : state_(std::move(state)) {}
+ThreadExecutor::ThreadExecutor(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& options) {
+  return ThreadExecutor::create(options);
+}
+
+Result<std::unique_ptr<Executor>> ThreadExecutor::create(const ExecutorOptions& options) {
   const schedule::GraphLimits& limits = options.limits;
   if (limits.max_iterations_in_flight < 1 || limits.max_iteration.tasks < 1 ||
       limits.max_events < 0 || options.lane_timeout_ms < 1 || options.host_spin_us < 0) {
@@ -33,7 +37,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& option
   if (state->lanes == 0) return Error{ErrorCode::kInvalid, "an executor needs at least one lane"};
   const uint32_t host = 1u << static_cast<unsigned>(Lane::kHostCompute);
   state->threaded = (state->lanes & ~host) != 0;
-  std::unique_ptr<Executor> executor(new Executor(state));
+  std::unique_ptr<Executor> executor(new ThreadExecutor(state));
   for (size_t i = 0; i < schedule::kLanes; ++i) {
     const auto lane = static_cast<Lane>(i);
     const bool async = options.async_runners[i] != nullptr;
@@ -47,7 +51,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const ExecutorOptions& option
   return executor;
 }
 
-Executor::~Executor() {
+ThreadExecutor::~ThreadExecutor() {
   State& s = *state_;
   Lock lock(s.mutex);
   s.stop = true;
@@ -76,15 +80,15 @@ Executor::~Executor() {
   }
 }
 
-Result<Ticket> Executor::submit(const schedule::Context& context, const schedule::Builder& builder,
-                                uint64_t user) {
+Result<Ticket> ThreadExecutor::submit(const schedule::Context& context,
+                                      const schedule::Builder& builder, uint64_t user) {
   Lock lock(state_->mutex);
   Result<Ticket> ticket = state_->graph.submit(context, builder, user, state_->lanes);
   state_->wake();
   return ticket;
 }
 
-Status Executor::wait(Ticket ticket) {
+Status ThreadExecutor::wait(Ticket ticket) {
   State& s = *state_;
   Lock lock(s.mutex);
   SLUICE_CHECK(!s.driven, "one thread at a time waits");
@@ -109,26 +113,26 @@ Status Executor::wait(Ticket ticket) {
   return hung.ok() ? status : hung;
 }
 
-bool Executor::ended(Ticket ticket) const {
+bool ThreadExecutor::ended(Ticket ticket) const {
   Lock lock(state_->mutex);
   return state_->graph.ended(ticket);
 }
 
-void Executor::cancel(Ticket ticket) {
+void ThreadExecutor::cancel(Ticket ticket) {
   Lock lock(state_->mutex);
   state_->graph.cancel(ticket, {ErrorCode::kCancelled, "the iteration was cancelled"});
   state_->wake();
   state_->wake_blocked();
 }
 
-Status Executor::signal(const schedule::Signal& signal, const Error* error) {
+Status ThreadExecutor::signal(const schedule::Signal& signal, const Error* error) {
   Lock lock(state_->mutex);
   const Status status = state_->graph.signal(signal, error);
   state_->wake();
   return status;
 }
 
-void Executor::clear_events() {
+void ThreadExecutor::clear_events() {
   Lock lock(state_->mutex);
   state_->graph.clear_events();
 }
