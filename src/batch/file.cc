@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "batch/file_faults.h"
+
 namespace sluice::batch {
 namespace {
 
@@ -33,6 +35,7 @@ File& File::operator=(File&& other) noexcept {
     if (fd_ >= 0) ::close(fd_);
     fd_ = other.fd_;
     path_ = std::move(other.path_);
+    faults_ = other.faults_;
     other.fd_ = -1;
   }
   return *this;
@@ -42,10 +45,14 @@ File::~File() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<File> File::open(const std::string& path, int flags) {
+Result<File> File::open(const std::string& path, int flags, FileFaults* faults) {
+  if (faults != nullptr) {
+    if (const int fault = faults->before_open(path); fault != 0)
+      return system_error_at("open", path, fault);
+  }
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
   if (fd < 0) return system_error_at("open", path, errno);
-  return File(fd, path);
+  return File(fd, path, faults);
 }
 
 Result<File> File::scratch(const std::string& beside) {
@@ -78,28 +85,46 @@ Result<size_t> File::read_at(int64_t offset, char* data, size_t bytes) const {
 }
 
 Status File::write(std::string_view bytes) const {
+  int fault = 0;
+  if (faults_ != nullptr) {
+    size_t allowed = bytes.size();
+    fault = faults_->before_write(path_, allowed);
+    bytes = bytes.substr(0, allowed);
+  }
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return system_error("write");
     bytes.remove_prefix(static_cast<size_t>(put));
   }
-  return {};
+  return fault == 0 ? Status() : system_error_at("write", path_, fault);
 }
 
 Status File::truncate(int64_t bytes) const {
+  if (faults_ != nullptr) {
+    if (const int fault = faults_->before_truncate(path_, bytes); fault != 0)
+      return system_error_at("truncate", path_, fault);
+  }
   if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return system_error("truncate");
   return {};
 }
 
 Status File::sync() const {
+  if (faults_ != nullptr) {
+    if (const int fault = faults_->before_sync(path_); fault != 0)
+      return system_error_at("sync", path_, fault);
+  }
   if (::fdatasync(fd_) != 0) return system_error("sync");
   return {};
 }
 
 Error File::system_error(const char* what) const { return system_error_at(what, path_, errno); }
 
-Status sync_directory_of(const std::string& path) {
+Status sync_directory_of(const std::string& path, FileFaults* faults) {
+  if (faults != nullptr) {
+    if (const int fault = faults->before_sync_directory(path); fault != 0)
+      return system_error_at("sync the directory of", path, fault);
+  }
   SLUICE_ASSIGN(File directory, File::open(directory_of(path), O_RDONLY | O_DIRECTORY));
   // Some file systems cannot sync a directory; there is nothing better to do then.
   if (::fsync(directory.fd()) != 0 && errno != EINVAL) return directory.system_error("sync");

@@ -9,18 +9,25 @@
 
 namespace sluice::batch {
 
+class FileFaults;
+
 class File {
  public:
   File() = default;
-  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  File(File&& other) noexcept : fd_(other.fd_), path_(std::move(other.path_)) { other.fd_ = -1; }
+  File(int fd, std::string path, FileFaults* faults = nullptr)
+      : fd_(fd), path_(std::move(path)), faults_(faults) {}
+  File(File&& other) noexcept
+      : fd_(other.fd_), path_(std::move(other.path_)), faults_(other.faults_) {
+    other.fd_ = -1;
+  }
   File& operator=(File&& other) noexcept;
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File();
 
-  // `flags` as open(2) takes them; close-on-exec is added, new files get mode 0644.
-  static Result<File> open(const std::string& path, int flags);
+  // `flags` as open(2) takes them; close-on-exec is added, new files get mode 0644. `faults`
+  // (file_faults.h) may be null, and outlives the file.
+  static Result<File> open(const std::string& path, int flags, FileFaults* faults = nullptr);
   // A nameless file in the directory of `beside`, gone with its descriptor.
   static Result<File> scratch(const std::string& beside);
 
@@ -36,15 +43,18 @@ class File {
   Status truncate(int64_t bytes) const;
   Status sync() const;  // the data, and what is needed to read it back
 
+  FileFaults* faults() const { return faults_; }
+
   // The sentence for the last system call's errno: "cannot write x: No space left on device".
   Error system_error(const char* what) const;
 
  private:
   int fd_ = -1;
   std::string path_;
+  FileFaults* faults_ = nullptr;
 };
 
 // Makes a name just created in the directory of `path` survive a loss of power.
-Status sync_directory_of(const std::string& path);
+Status sync_directory_of(const std::string& path, FileFaults* faults = nullptr);
 
 }  // namespace sluice::batch

@@ -28,7 +28,7 @@ Result<std::unique_ptr<Job>> Job::open(const JobOptions& options) {
     return Error{ErrorCode::kInvalid, "input and output are the same file; name another output"};
   std::unique_ptr<Job> job(new Job);
   job->options_ = options;
-  SLUICE_ASSIGN(Journal journal, Journal::open(options.output_path));
+  SLUICE_ASSIGN(Journal journal, Journal::open(options.output_path, options.place));
   job->journal_.emplace(std::move(journal));
   SLUICE_ASSIGN(job->input_, open_input(options.input_path, options.output_path));
   if (options.force) return job;
@@ -50,7 +50,8 @@ Status Job::prepare(const std::string& model_fingerprint, const Json& settings) 
   const std::string difference = journal_->difference(identity);
   if (!difference.empty() && !options_.force) return refusal(difference);
   const bool goes_on = journal_->identity() && difference.empty();
-  SLUICE_ASSIGN(Output output, Output::open(options_.output_path, *journal_, options_.sync));
+  SLUICE_ASSIGN(Output output,
+                Output::open(options_.output_path, *journal_, options_.sync, *options_.clock));
   output_.emplace(std::move(output));
   int64_t lines = input_.requests;
   if (!goes_on) {
@@ -83,6 +84,7 @@ Status Job::run(engine::Engine& engine, const ModelText& text, FeederOptions fee
   SLUICE_CHECK(index_.has_value(), "prepare() comes before run()");
   feeder_options.max_seq_len = engine.plan().max_seq_len;
   feeder_options.stop_requested = hooks.stop_requested;
+  hooks.clock = options_.clock;
   Feeder feeder(input_, *index_, text, std::move(feeder_options));
   RunState begin;
   begin.requests = input_.requests;

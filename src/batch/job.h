@@ -22,6 +22,8 @@ struct JobOptions {
   bool force = false;       // go on with an output that was begun otherwise
   int64_t now_local_s = 0;  // seconds since 1970 on the local clock
   SyncInterval sync;
+  Journal::Place place;                              // for simulators
+  const base::Clock* clock = &base::steady_clock();  // outlives the job
 };
 
 class Job {

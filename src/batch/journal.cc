@@ -56,11 +56,11 @@ bool still_named(const File& file) {
 
 }  // namespace
 
-Result<Journal> Journal::open(const std::string& output_path) {
+Result<Journal> Journal::open(const std::string& output_path, const Place& place) {
   const std::string path = output_path + ".journal";
   Journal journal;
   do {
-    SLUICE_ASSIGN(journal.file_, File::open(path, O_RDWR | O_CREAT | O_APPEND));
+    SLUICE_ASSIGN(journal.file_, File::open(path, O_RDWR | O_CREAT | O_APPEND, place.faults));
     if (::flock(journal.file_.fd(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return journal.file_.system_error("lock");
       const int64_t pid = holder(journal.file_);
@@ -70,8 +70,9 @@ Result<Journal> Journal::open(const std::string& output_path) {
     }
   } while (!still_named(journal.file_));
   SLUICE_TRY(journal.read());
-  SLUICE_TRY(journal.append({{"sluice_batch_journal", kVersion}, {"pid", ::getpid()}}));
-  SLUICE_TRY(sync_directory_of(path));
+  const int64_t pid = place.process_id != 0 ? place.process_id : ::getpid();
+  SLUICE_TRY(journal.append({{"sluice_batch_journal", kVersion}, {"pid", pid}}));
+  SLUICE_TRY(sync_directory_of(path, place.faults));
   return journal;
 }
 

@@ -24,9 +24,15 @@ struct BatchIdentity {
 
 class Journal {
  public:
+  // What files and processes are elsewhere: for simulators.
+  struct Place {
+    FileFaults* faults = nullptr;  // file_faults.h; outlives the journal
+    int64_t process_id = 0;        // as noted in the file; 0: this process's
+  };
   // Opens or creates `output_path`.journal and locks it until the journal is destroyed. kInvalid:
   // another process holds it, named by its pid. kCorrupt: not a journal.
-  static Result<Journal> open(const std::string& output_path);
+  static Result<Journal> open(const std::string& output_path, const Place& place);
+  static Result<Journal> open(const std::string& output_path) { return open(output_path, {}); }
 
   // What the output was begun with, if it was.
   const std::optional<BatchIdentity>& identity() const { return identity_; }
@@ -45,6 +51,7 @@ class Journal {
   Status synced(int64_t output_bytes);
 
   const std::string& path() const { return file_.path(); }
+  FileFaults* faults() const { return file_.faults(); }
 
  private:
   Journal() = default;

@@ -31,17 +31,18 @@ bool is_answer(const Line& line, bool was_synced) {
 
 }  // namespace
 
-Result<Output> Output::open(const std::string& path, Journal& journal, SyncInterval interval) {
-  SLUICE_ASSIGN(File file, File::open(path, O_RDWR | O_CREAT | O_APPEND));
+Result<Output> Output::open(const std::string& path, Journal& journal, SyncInterval interval,
+                            const base::Clock& clock) {
+  SLUICE_ASSIGN(File file, File::open(path, O_RDWR | O_CREAT | O_APPEND, journal.faults()));
   struct stat info = {};
   if (::fstat(file.fd(), &info) != 0) return file.system_error("read");
   if (!S_ISREG(info.st_mode)) {
     return Error{ErrorCode::kInvalid,
                  "the output '" + path + "' is not a regular file, and could not be resumed"};
   }
-  Output output(std::move(file), journal, interval);
+  Output output(std::move(file), journal, interval, clock);
   output.bytes_ = output.synced_ = info.st_size;
-  SLUICE_TRY(sync_directory_of(path));
+  SLUICE_TRY(sync_directory_of(path, journal.faults()));
   return output;
 }
 
@@ -80,7 +81,7 @@ Status Output::append(std::string_view line) {
     (void)file_.truncate(bytes_);
     return written;
   }
-  if (bytes_ == synced_) first_unsynced_ = Clock::now();
+  if (bytes_ == synced_) first_unsynced_ = clock_->now();
   bytes_ += static_cast<int64_t>(text.size());
   return {};
 }
@@ -88,7 +89,7 @@ Status Output::append(std::string_view line) {
 Status Output::sync_if_due() {
   if (bytes_ == synced_) return {};
   const bool due =
-      bytes_ - synced_ >= interval_.bytes || Clock::now() - first_unsynced_ >= interval_.time;
+      bytes_ - synced_ >= interval_.bytes || clock_->now() - first_unsynced_ >= interval_.time;
   return due ? sync() : Status();
 }
 

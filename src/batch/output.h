@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "batch/answer.h"
 #include "batch/file.h"
@@ -22,8 +23,10 @@ struct SyncInterval {
 
 class Output {
  public:
-  // Opens or creates `path` for a journal that is locked. kInvalid: not a regular file.
-  static Result<Output> open(const std::string& path, Journal& journal, SyncInterval interval = {});
+  // Opens or creates `path` for a journal that is locked, whose faults it shares; intervals go by
+  // `clock`. kInvalid: not a regular file.
+  static Result<Output> open(const std::string& path, Journal& journal, SyncInterval interval = {},
+                             const base::Clock& clock = base::steady_clock());
 
   // Reads what is there, from front to back, and cuts off a torn end: a last line without its
   // newline, or anything broken past what the journal knows to be synced (without a journal, all of
@@ -45,15 +48,15 @@ class Output {
   const File& file() const { return file_; }
 
  private:
-  Output(File file, Journal& journal, SyncInterval interval)
-      : file_(std::move(file)), journal_(&journal), interval_(interval) {}
+  Output(File file, Journal& journal, SyncInterval interval, const base::Clock& clock)
+      : file_(std::move(file)), journal_(&journal), interval_(interval), clock_(&clock) {}
 
-  using Clock = std::chrono::steady_clock;
   File file_;
   Journal* journal_;
   SyncInterval interval_;
+  const base::Clock* clock_;
   int64_t bytes_ = 0, synced_ = 0;
-  Clock::time_point first_unsynced_{};
+  base::Clock::time_point first_unsynced_{};
 };
 
 }  // namespace sluice::batch

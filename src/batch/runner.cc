@@ -1,7 +1,5 @@
 #include "batch/runner.h"
 
-#include <chrono>
-
 namespace sluice::batch {
 namespace {
 
@@ -21,16 +19,15 @@ size_t prompt_of(engine::RequestId id) { return id & ((size_t{1} << kPromptBits)
 // Adds the time of its life to a sum.
 class Timed {
  public:
-  explicit Timed(double& sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
-  ~Timed() {
-    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  Timed(const base::Clock& clock, double& sum) : clock_(clock), sum_(sum), start_(clock.now()) {}
+  ~Timed() { sum_ += base::seconds(clock_.now() - start_); }
   Timed(const Timed&) = delete;
   Timed& operator=(const Timed&) = delete;
 
  private:
+  const base::Clock& clock_;
   double& sum_;
-  std::chrono::steady_clock::time_point start_;
+  base::Clock::time_point start_;
 };
 
 bool was_cancelled(const RequestOutput& output) {
@@ -62,10 +59,9 @@ Status Runner::run() {
 }
 
 Status Runner::loop() {
-  const auto start = std::chrono::steady_clock::now();
-  const auto elapsed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+  const base::Clock& clock = *hooks_.clock;
+  const auto start = clock.now();
+  const auto elapsed = [&] { return base::seconds(clock.now() - start); };
   engine::EventSink sink;
   Status finished;
   sink.on_token = [this](engine::RequestId id, int, const std::string&, int32_t) {
@@ -91,12 +87,12 @@ Status Runner::loop() {
       continue;
     }
     {
-      Timed timed(state_.computing_seconds);
+      Timed timed(*hooks_.clock, state_.computing_seconds);
       SLUICE_TRY(engine_.step(sink));
     }
     SLUICE_TRY(finished);
     {
-      Timed timed(state_.writing_seconds);
+      Timed timed(*hooks_.clock, state_.writing_seconds);
       SLUICE_TRY(output_.sync_if_due());
     }
     state_.seconds = elapsed();
@@ -127,7 +123,7 @@ Status Runner::refill() {
     if (input_ended_ || stop_requested() != kGoOn) return {};
     Window window;
     {
-      Timed timed(state_.reading_seconds);
+      Timed timed(*hooks_.clock, state_.reading_seconds);
       SLUICE_ASSIGN(window, feeder_.next());
     }
     input_ended_ = window.at_end;
@@ -198,7 +194,7 @@ Status Runner::finish(RequestOutput&& output) {
 }
 
 Status Runner::write_answer(InFlight& flight) {
-  Timed timed(state_.writing_seconds);
+  Timed timed(*hooks_.clock, state_.writing_seconds);
   const ReadyLine& line = flight.line;
   for (const RequestOutput& output : flight.outputs) {
     if (output.error) return write_error(line.custom_id, line.number, request_error(*output.error));

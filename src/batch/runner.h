@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "batch/answer.h"
 #include "batch/feeder.h"
@@ -43,6 +44,7 @@ struct RunnerHooks {
   std::function<void(const ReadyLine&, const engine::RequestOutput&)> on_output;
   std::function<int64_t()> now_unix_s;               // for `created`
   const std::atomic<int>* stop_requested = nullptr;  // a StopRequest
+  const base::Clock* clock = &base::steady_clock();
 };
 
 class Runner {

@@ -1,0 +1,79 @@
+#include "batch/file_faults.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "batch/output.h"
+
+namespace sluice::batch {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A disk of so many bytes more, whose syncs fail if asked to.
+class SmallDisk final : public FileFaults {
+ public:
+  explicit SmallDisk(size_t room) : room_(room) {}
+  int before_open(const std::string&) override { return 0; }
+  int before_write(const std::string&, size_t& bytes) override {
+    const bool fits = bytes <= room_;
+    if (!fits) bytes = room_;
+    room_ -= bytes;
+    return fits ? 0 : ENOSPC;
+  }
+  int before_truncate(const std::string&, int64_t) override {
+    ++truncated;
+    return 0;
+  }
+  int before_sync(const std::string&) override { return sync_error; }
+  int before_sync_directory(const std::string&) override { return 0; }
+
+  int truncated = 0, sync_error = 0;
+
+ private:
+  size_t room_;
+};
+
+class FileFaultsTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    std::filesystem::remove(path_);
+    std::filesystem::remove(path_ + ".journal");
+  }
+  const std::string path_ = testing::TempDir() + "sluice_file_faults";
+};
+
+TEST_F(FileFaultsTest, AWriteIsTornWhereTheDiskIsFull) {
+  SmallDisk disk(5);
+  const auto file = File::open(path_, O_RDWR | O_CREAT | O_APPEND, &disk);
+  ASSERT_TRUE(file.ok());
+  const Status written = file->write("abcdefgh");
+  ASSERT_FALSE(written.ok());
+  EXPECT_EQ(written.error().code, ErrorCode::kNoRoom);
+  EXPECT_EQ(*file->size(), 5);
+  disk.sync_error = EIO;
+  EXPECT_THAT(file->sync().error().message, HasSubstr("cannot sync"));
+}
+
+TEST_F(FileFaultsTest, AnOutputCutsOffWhatItCouldNotWriteAndSharesItsJournalsDisk) {
+  SmallDisk disk(1000);
+  auto journal = Journal::open(path_, {.faults = &disk, .process_id = 7});
+  ASSERT_TRUE(journal.ok());
+  auto output = Output::open(path_, *journal);
+  ASSERT_TRUE(output.ok());
+  ASSERT_TRUE(output->append("{}").ok());
+  EXPECT_FALSE(output->append(std::string(2000, 'x')).ok());
+  EXPECT_EQ(disk.truncated, 1);
+  EXPECT_EQ(*output->file().size(), 3);
+  const auto kept = File::open(journal->path(), O_RDONLY);
+  std::string text(200, '\0');
+  text.resize(*kept->read_at(0, text.data(), text.size()));
+  EXPECT_THAT(text, HasSubstr("\"pid\":7"));
+}
+
+}  // namespace
+}  // namespace sluice::batch
