@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "batch/output.h"
 
@@ -73,6 +75,33 @@ TEST_F(FileFaultsTest, AnOutputCutsOffWhatItCouldNotWriteAndSharesItsJournalsDis
   std::string text(200, '\0');
   text.resize(*kept->read_at(0, text.data(), text.size()));
   EXPECT_THAT(text, HasSubstr("\"pid\":7"));
+}
+
+// Notes what is written and synced.
+class Recorder final : public FileFaults {
+ public:
+  int before_open(const std::string&) override { return 0; }
+  int before_write(const std::string&, size_t&) override { return note("write"); }
+  int before_truncate(const std::string&, int64_t) override { return note("cut"); }
+  int before_sync(const std::string&) override { return note("sync"); }
+  int before_sync_directory(const std::string&) override { return note("sync directory"); }
+
+  std::vector<std::string> calls;
+
+ private:
+  int note(const char* call) {
+    calls.emplace_back(call);
+    return 0;
+  }
+};
+
+// A run that was killed may have left its batch's identity unsynced; an answer that is on the disk
+// without it could not be gone on with.
+TEST_F(FileFaultsTest, AJournalIsOnTheDiskBeforeAnythingElseIsWritten) {
+  Recorder recorder;
+  ASSERT_TRUE(Journal::open(path_)->begin({"i", 5, "m", Json::object()}, 3).ok());
+  ASSERT_TRUE(Journal::open(path_, {.faults = &recorder}).ok());
+  EXPECT_THAT(recorder.calls, testing::ElementsAre("write", "sync", "sync directory"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "batch/line_reader.h"
@@ -47,6 +48,15 @@ int64_t holder(const File& file) {
   }
 }
 
+// The first line of a journal, or what is left of one; bytes that never reached the disk are 0.
+bool may_begin_journal(std::string_view line) {
+  constexpr std::string_view kBegin = "{\"sluice_batch_";
+  for (size_t i = 0; i < std::min(line.size(), kBegin.size()); ++i) {
+    if (line[i] != kBegin[i] && line[i] != '\0') return false;
+  }
+  return true;
+}
+
 // The lock lies on the file, not on its name: another file may have the name by now.
 bool still_named(const File& file) {
   struct stat held = {}, named = {};
@@ -72,6 +82,8 @@ Result<Journal> Journal::open(const std::string& output_path, const Place& place
   SLUICE_TRY(journal.read());
   const int64_t pid = place.process_id != 0 ? place.process_id : ::getpid();
   SLUICE_TRY(journal.append({{"sluice_batch_journal", kVersion}, {"pid", pid}}));
+  // What an earlier run wrote may not have reached the disk either, and answers will rely on it.
+  SLUICE_TRY(journal.file_.sync());
   SLUICE_TRY(sync_directory_of(path, place.faults));
   return journal;
 }
@@ -87,7 +99,9 @@ Status Journal::read() {
     SLUICE_ASSIGN(const std::optional<Line> line, reader.next());
     if (!line || !line->whole) break;
     const auto record = base::parse_json(line->text);
-    if (!record || !record->is_object()) return damaged;
+    // What a loss of power left of records that were not synced. If it is one that was, the output
+    // is found without an owner, and refused.
+    if (!record || !record->is_object()) break;
     if (line->number == 1 && record->value("sluice_batch_journal", Json()) != kVersion)
       return damaged;
     if (record->contains("batch")) {
@@ -105,9 +119,7 @@ Status Journal::read() {
   if (bytes > 0 && whole_bytes == 0) {
     // Torn within its first line, or something else altogether, which is not ours to cut.
     SLUICE_ASSIGN(const std::string first, line_at(file_, 0));
-    if (!first.starts_with("{\"sluice_batch_") &&
-        !std::string_view("{\"sluice_batch_").starts_with(first))
-      return damaged;
+    if (!may_begin_journal(first)) return damaged;
   }
   return bytes > whole_bytes ? file_.truncate(whole_bytes) : Status();
 }

@@ -1,6 +1,6 @@
 // The sidecar OUT.journal: it holds the lock on an output, knows which input, model and settings
 // the output belongs to, and how much of the output was surely on the disk. Appended to, never
-// rewritten, one JSON object a line; a torn last line is dropped.
+// rewritten, one JSON object a line; a torn last line is dropped, and what follows a damaged one.
 #pragma once
 
 #include <cstdint>

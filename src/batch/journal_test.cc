@@ -28,5 +28,43 @@ TEST(Journal, AnOldOneMeansAnF32Cache) {
   std::filesystem::remove(output.string() + ".journal");
 }
 
+class DamagedJournal : public testing::Test {
+ protected:
+  ~DamagedJournal() override { std::filesystem::remove(path_ + ".journal"); }
+  Result<Journal> open_with(const std::string& text) const {
+    std::ofstream(path_ + ".journal", std::ios::binary) << text;
+    return Journal::open(path_);
+  }
+  static std::string zeros(size_t count) { return std::string(count, '\0'); }
+
+  const std::string path_ = std::filesystem::temp_directory_path() /
+                            ("sluice_damaged_journal_" + std::to_string(::getpid()));
+  const std::string first_ = "{\"sluice_batch_journal\":1,\"pid\":1}\n";
+  const std::string batch_ =
+      R"({"batch":{"input":"i","input_bytes":5,"model":"m","settings":{}},"begun_local_s":3})"
+      "\n";
+};
+
+// A loss of power may leave holes in what was not synced.
+TEST_F(DamagedJournal, IsCutOffWhereTheDiskHasHoles) {
+  auto journal = open_with(first_ + batch_ + "{\"synced_bytes\":40}\n{\"sync" + zeros(9) +
+                           "tes\":90}\n" + first_);
+  ASSERT_TRUE(journal.ok()) << journal.error().message;
+  EXPECT_EQ(journal->identity()->input, "i");
+  EXPECT_EQ(journal->synced_bytes(), 40);
+}
+
+TEST_F(DamagedJournal, WithoutItsIdentityIsBegunAnew) {
+  for (const std::string& left : {zeros(37) + batch_, "{\"slui" + zeros(60), zeros(200)}) {
+    auto journal = open_with(left);
+    ASSERT_TRUE(journal.ok()) << journal.error().message;
+    EXPECT_FALSE(journal->identity().has_value());
+  }
+}
+
+TEST_F(DamagedJournal, ThatIsNoneIsLeftAlone) {
+  EXPECT_EQ(open_with("notes\n" + first_).error().code, ErrorCode::kCorrupt);
+}
+
 }  // namespace
 }  // namespace sluice::batch
