@@ -16,6 +16,7 @@ void add_run(CLI::App& program, Action& action);
 void add_build(CLI::App& program, Action& action);
 void add_inspect(CLI::App& program, Action& action);
 void add_probe(CLI::App& program, Action& action);
+void add_simulate(CLI::App& program, Action& action);
 
 // Prints the error's sentence to standard error; the exit code for it.
 int fail(const Error& error);

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   add_build(program, action);
   add_inspect(program, action);
   add_probe(program, action);
+  add_simulate(program, action);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

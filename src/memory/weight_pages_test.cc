@@ -188,5 +188,20 @@ TEST(WeightPages, NeverShareASlotAmongThreads) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(WeightPages, SayWhetherAClaimWouldFindRoom) {
+  auto pages = *WeightPages::create(
+      {.layers = 1, .pages_per_layer = 4, .slot_bytes = 4096, .slots = 2, .reserved = 1});
+  EXPECT_TRUE(pages->has_room(0, true));
+  ASSERT_EQ(pages->claim(0, true), WeightPages::Claim::kLoad);
+  EXPECT_FALSE(pages->has_room(1, true));
+  EXPECT_TRUE(pages->has_room(1, false));
+  EXPECT_TRUE(pages->has_room(0, true));  // on its way already
+  EXPECT_EQ(pages->claimed_pages(), 1);
+  pages->loaded(0);
+  pages->release(0);
+  EXPECT_EQ(pages->claimed_pages(), 0);
+  pages->check_consistency();
+}
+
 }  // namespace
 }  // namespace sluice::memory

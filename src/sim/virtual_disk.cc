@@ -1,0 +1,114 @@
+#include "sim/virtual_disk.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace sluice::sim {
+namespace {
+
+// As a float of any width: not a number.
+constexpr int kPoison = 0xff;
+constexpr int64_t kHangMs = 3'600'000;
+
+class VirtualQueue final : public io::DeviceQueue {
+ public:
+  VirtualQueue(World& world, int64_t read_ns, int depth)
+      : world_(world), read_ns_(read_ns), reads_(static_cast<size_t>(depth)) {}
+
+  io::Backend backend() const override { return io::Backend::kThreads; }
+  int depth() const override { return static_cast<int>(reads_.size()); }
+  std::optional<std::string> register_file(io::FileId, int) override { return std::nullopt; }
+  std::optional<std::string> register_memory(std::span<std::byte>) override { return std::nullopt; }
+
+  void start(int slot, const io::DeviceRead& read) override {
+    const int64_t delay = world_.random.delay_ns(read_ns_);
+    std::memset(read.into, kPoison, static_cast<size_t>(read.bytes));
+    reads_[static_cast<size_t>(slot)] = {read,
+                                         world_.clock.now() + std::chrono::nanoseconds(delay)};
+    world_.clock.set_alarm(reads_[static_cast<size_t>(slot)]->end);
+  }
+  void flush() override {}
+
+  size_t collect(std::span<io::DeviceResult> out, int64_t timeout_ms, bool& woken) override {
+    size_t count = 0;
+    // Those that have ended are reported in a drawn order.
+    const auto first = static_cast<size_t>(world_.random.below(depth()));
+    for (size_t i = 0; i < reads_.size() && count < out.size(); ++i) {
+      const size_t slot = (first + i) % reads_.size();
+      std::optional<Read>& read = reads_[slot];
+      if (!read || read->end > world_.clock.now()) continue;
+      out[count++] = {static_cast<int>(slot), world_.dead() ? -EIO : do_read(read->what)};
+      read.reset();
+    }
+    // It cannot block: who would is woken, and looks again when the time has come.
+    if (count == 0 && timeout_ms != 0) {
+      if (timeout_ms > 0)
+        world_.clock.set_alarm(world_.clock.now() + std::chrono::milliseconds(timeout_ms));
+      woken = true;
+    }
+    return count;
+  }
+  void wake() override {}
+
+ private:
+  struct Read {
+    io::DeviceRead what;
+    base::Clock::time_point end;
+  };
+
+  static int64_t do_read(const io::DeviceRead& read) {
+    const ssize_t got = ::pread(read.fd, read.into, static_cast<size_t>(read.bytes), read.offset);
+    return got < 0 ? -int64_t{errno} : got;
+  }
+
+  World& world_;
+  const int64_t read_ns_;
+  std::vector<std::optional<Read>> reads_;  // by slot
+};
+
+}  // namespace
+
+io::Fault DrawnFaults::of_read(io::FileId file, int64_t offset, int64_t bytes) {
+  const std::pair place{file, offset};
+  if (unreadable_.contains(place)) return {.error = EIO};
+  if (flipped_.contains(place)) return {.flipped_bit = 4711 % (bytes * 8)};
+  const auto drawn = [&](double chance, Happening happening) {
+    if (!world_.random.chance(chance)) return false;
+    ++world_.counts[happening];
+    world_.event(std::string("disk: ") + name(happening) + " at file " + std::to_string(file) +
+                 " offset " + std::to_string(offset));
+    return true;
+  };
+  if (drawn(trouble_.error, Happening::kReadError)) {
+    ++missed_;
+    return {.error = EIO};
+  }
+  if (drawn(trouble_.again, Happening::kReadError)) return {.error = EAGAIN};
+  if (drawn(trouble_.flipped, Happening::kFlippedBit)) {
+    ++missed_;
+    return {.flipped_bit = world_.random.below(bytes * 8)};
+  }
+  if (drawn(trouble_.is_short, Happening::kShortRead))
+    return {.most_bytes = 1 + world_.random.below(bytes)};
+  if (drawn(trouble_.stall, Happening::kStall)) return {.stall_ms = world_.random.between(1, 2000)};
+  if (drawn(trouble_.bad_page, Happening::kBadPage)) {
+    lasting_ = true;
+    const bool unreadable = world_.random.chance(0.5);
+    (unreadable ? unreadable_ : flipped_).insert(place);
+    return of_read(file, offset, bytes);
+  }
+  if (drawn(trouble_.hangs, Happening::kHungDisk)) {
+    lasting_ = true;
+    return {.stall_ms = kHangMs};
+  }
+  return {};
+}
+
+std::unique_ptr<io::DeviceQueue> make_virtual_queue(World& world, int64_t read_ns, int depth) {
+  return std::make_unique<VirtualQueue>(world, read_ns, depth);
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,65 @@
+#include "sim/watch.h"
+
+#include "engine/loaded_model.h"
+
+namespace sluice::sim {
+
+const memory::WeightPages* Watch::pages() const {
+  if (engine_ == nullptr || engine_->paging() == nullptr) return nullptr;
+  return &engine_->paging()->pages();
+}
+
+std::vector<const std::byte*> Watch::need(const schedule::Task& task,
+                                          std::span<const schedule::PageRange> ranges) {
+  std::vector<const std::byte*> places;
+  const memory::WeightPages* there = pages();
+  for (const schedule::PageRange& range : ranges) {
+    for (uint32_t page = range.first; page < range.first + range.count; ++page) {
+      if (there == nullptr || !there->resident(page)) {
+        world_.violated("'" + label(task) + "' begins, and its page " + std::to_string(page) +
+                        " has not come");
+        return places;
+      }
+      places.push_back(there->at(page));
+    }
+  }
+  return places;
+}
+
+void Watch::stay(const schedule::Task& task, std::span<const schedule::PageRange> ranges,
+                 const std::vector<const std::byte*>& places) {
+  if (need(task, ranges) != places)
+    world_.violated("a page of '" + label(task) + "' was taken away while the task ran");
+}
+
+void Watch::still_blocked(const schedule::Task& task) {
+  const schedule::Transfer* transfer = task.transfer();
+  if (transfer == nullptr || pages() == nullptr) return;
+  if (pages()->has_room(transfer->pages.first, transfer->ahead))
+    world_.violated(std::string("the lane ") + name(task.lane) + " is idle, and its next task '" +
+                    label(task) + "' could start");
+}
+
+void Watch::at_rest() {
+  if (const memory::WeightPages* there = pages()) there->check_consistency();
+}
+
+void Watch::between_iterations(const engine::EngineStats& stats) {
+  const plan::Plan& plan = engine_->plan();
+  engine_->kv_blocks().check_consistency();
+  if (stats.kv_blocks_used > plan.kv_blocks || engine_->running() > plan.policy.batch)
+    world_.violated("more sequences or KV blocks are in use than the plan has");
+  if (pages() != nullptr && pages()->resident_pages() > plan.expert_slots)
+    world_.violated("more experts are in memory than the plan has slots");
+}
+
+void Watch::when_idle() {
+  if (engine_->kv_blocks().held() != 0)
+    world_.violated(std::to_string(engine_->kv_blocks().held()) +
+                    " KV blocks are held, and no request is left");
+  if (pages() != nullptr && pages()->claimed_pages() != 0)
+    world_.violated(std::to_string(pages()->claimed_pages()) +
+                    " pages are claimed, and no request is left");
+}
+
+}  // namespace sluice::sim
