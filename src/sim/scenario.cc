@@ -4,14 +4,25 @@
 #include <filesystem>
 
 #include "hardware/hardware.h"
+#include "schedule/builder.h"
 
 namespace sluice::sim {
 namespace {
 
-// Schedules by where they run; `serial` does both.
+// Schedules by where they run; all others, and `serial` too, have a device.
 const std::vector<std::string> kInMemory = {"resident", "serial"};
 const std::vector<std::string> kFromDisk = {"layer_stream", "expert_fetch"};
-const std::vector<std::string> kOnDevice = {"cgopipe", "serial"};
+
+std::vector<std::string> on_device() {
+  std::vector<std::string> names;
+  for (const schedule::Builder* builder : schedule::builders()) {
+    const std::string name = builder->name();
+    const bool elsewhere =
+        name == "resident" || std::ranges::find(kFromDisk, name) != kFromDisk.end();
+    if (!elsewhere) names.push_back(name);
+  }
+  return names;
+}
 
 hardware::Hardware machine(const char* name, double device_flops, double host_bytes,
                            double link_bytes) {
@@ -62,7 +73,8 @@ void draw_schedule(Random& random, const ModelPool& pool, const Machines& machin
     if (kind < 6) {
       o.schedule = random.pick(kFromDisk);
     } else {
-      o.schedule = random.pick(kOnDevice);
+      const std::vector<std::string> names = on_device();
+      o.schedule = random.pick(names);
       const auto which = static_cast<size_t>(random.below(std::ssize(machines.files)));
       o.device = "emulated:" + machines.files[which];
       life.machine = " on " + machines.names[which];
@@ -140,16 +152,6 @@ Life draw_life(Random& random, const ModelPool& pool, const Machines& machines, 
     life.stop_now = random.chance(0.3);
   }
   return life;
-}
-
-std::vector<std::string> drawn_schedules() {
-  std::vector<std::string> all = kInMemory;
-  all.insert(all.end(), kFromDisk.begin(), kFromDisk.end());
-  all.insert(all.end(), kOnDevice.begin(), kOnDevice.end());
-  std::ranges::sort(all);
-  const auto repeated = std::ranges::unique(all);
-  all.erase(repeated.begin(), repeated.end());
-  return all;
 }
 
 }  // namespace sluice::sim

@@ -49,7 +49,4 @@ Scenario draw_scenario(Random& random, const std::vector<ModelPool>& pools);
 // wrong.
 Life draw_life(Random& random, const ModelPool& pool, const Machines& machines, bool troubled);
 
-// The schedules that scenarios draw from; all that there are must be among them.
-std::vector<std::string> drawn_schedules();
-
 }  // namespace sluice::sim

@@ -37,6 +37,7 @@ class Simulation {
   bool live(const Life& life, SeedResult& result);
   batch::JobOptions job_options();
   batch::RunnerHooks hooks(const Life& life);
+  bool explained(ErrorCode code, const DrawnFaults& faults) const;
   void judge(const Life& life, const DrawnFaults& faults, const Status& ran, const BatchRun& run);
   void add_stats(const engine::Running& engine);
 
@@ -134,13 +135,31 @@ bool Simulation::live(const Life& life, SeedResult& result) {
   return at_end;
 }
 
+bool Simulation::explained(ErrorCode code, const DrawnFaults& faults) const {
+  switch (code) {
+    case ErrorCode::kIo:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kTimeout:
+    case ErrorCode::kFault:
+      return faults.lasting() || world_.lane_fault() || (files_.failed() && code == ErrorCode::kIo);
+    case ErrorCode::kNoRoom:
+      return files_.failed();
+    case ErrorCode::kInvalid:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kCancelled:
+      return false;
+  }
+  return false;
+}
+
 // An end is explained by what befell the run, or it is a bug.
 void Simulation::judge(const Life& life, const DrawnFaults& faults, const Status& ran,
                        const BatchRun& run) {
   if (world_.dead()) return;
   if (!ran.ok()) {
     ++world_.counts[Happening::kFailedRun];
-    if (!faults.lasting() && !files_.failed() && !world_.lane_fault())
+    if (!explained(ran.error().code, faults))
       world_.violated("the run ended without a reason: " + ran.error().message);
     return;
   }

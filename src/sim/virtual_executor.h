@@ -20,7 +20,8 @@ namespace sluice::sim {
 // Broken on purpose, by tests: what the invariants must catch.
 enum class Mutation : uint8_t {
   kNone,
-  kReadsEndEarly,  // transfers of pages have ended when they are started
+  kReleasesEarly,  // pages are given back when a task begins, and taken again at its end
+  kReadsEndEarly,  // reads of pages have ended when they are started
   kLosesWakeUps,   // a transfer without room is not told that there is room
   kLosesAnEnd,     // now and then nobody hears that a transfer has ended
   kSyncsLie,       // files are said to be synced and are not (virtual_files.h)

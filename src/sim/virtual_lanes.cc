@@ -69,8 +69,7 @@ void VirtualExecutor::start_async(schedule::Lane which, TaskRef ref) {
   if (!result.ok()) {
     end_async(which, token, result.error());
   } else if (*result == AsyncTaskRunner::Start::kDone ||
-             (pace_.mutation == Mutation::kReadsEndEarly && task.transfer() != nullptr &&
-              task.transfer()->payload == schedule::Payload::kWeights)) {
+             (pace_.mutation == Mutation::kReadsEndEarly && which == schedule::Lane::kDisk)) {
     end_async(which, token, {});
   }
 }
@@ -86,7 +85,12 @@ void VirtualExecutor::start_compute(schedule::Lane which, TaskRef ref) {
       task.predicted_ns > 0 ? task.predicted_ns : world_.random.delay_ns(pace_.task_ns);
   running.end = running.started + std::chrono::nanoseconds(ns);
   running.places = watch_.need(task, context_of(ref).pages);
-  if (world_.random.chance(0.5)) do_work(which, running);
+  if (world_.random.chance(0.5)) {
+    do_work(which, running);
+  } else if (pace_.mutation == Mutation::kReleasesEarly) {
+    watch_.release(context_of(ref).pages);
+    wake_blocked();
+  }
   world_.clock.set_alarm(running.end);
 }
 
@@ -107,6 +111,8 @@ void VirtualExecutor::end_compute(schedule::Lane which) {
   const TaskRef ref = running.task;
   if (!running.done) {
     watch_.stay(graph_.task(ref), context_of(ref).pages, running.places);
+    if (!world_.sound()) return world_.die("stopped: broken");
+    if (pace_.mutation == Mutation::kReleasesEarly) watch_.claim(context_of(ref).pages);
     do_work(which, running);
     if (world_.dead()) return;
     if (running.end > world_.clock.now()) {

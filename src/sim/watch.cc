@@ -1,5 +1,7 @@
 #include "sim/watch.h"
 
+#include <algorithm>
+
 #include "engine/loaded_model.h"
 
 namespace sluice::sim {
@@ -9,27 +11,40 @@ const memory::WeightPages* Watch::pages() const {
   return &engine_->paging()->pages();
 }
 
-std::vector<const std::byte*> Watch::need(const schedule::Task& task,
-                                          std::span<const schedule::PageRange> ranges) {
+// Null for a page that is not there.
+std::vector<const std::byte*> Watch::places(std::span<const schedule::PageRange> ranges) const {
   std::vector<const std::byte*> places;
   const memory::WeightPages* there = pages();
   for (const schedule::PageRange& range : ranges) {
-    for (uint32_t page = range.first; page < range.first + range.count; ++page) {
-      if (there == nullptr || !there->resident(page)) {
-        world_.violated("'" + label(task) + "' begins, and its page " + std::to_string(page) +
-                        " has not come");
-        return places;
-      }
-      places.push_back(there->at(page));
-    }
+    for (uint32_t page = range.first; page < range.first + range.count; ++page)
+      places.push_back(there != nullptr && there->resident(page) ? there->at(page) : nullptr);
   }
   return places;
 }
 
+std::vector<const std::byte*> Watch::need(const schedule::Task& task,
+                                          std::span<const schedule::PageRange> ranges) {
+  std::vector<const std::byte*> found = places(ranges);
+  if (std::ranges::find(found, nullptr) != found.end())
+    world_.violated("'" + label(task) + "' begins, and a page that it needs has not come");
+  return found;
+}
+
 void Watch::stay(const schedule::Task& task, std::span<const schedule::PageRange> ranges,
-                 const std::vector<const std::byte*>& places) {
-  if (need(task, ranges) != places)
+                 const std::vector<const std::byte*>& before) {
+  if (places(ranges) != before)
     world_.violated("a page of '" + label(task) + "' was taken away while the task ran");
+}
+
+void Watch::release(std::span<const schedule::PageRange> ranges) {
+  for (const schedule::PageRange& range : ranges) engine_->paging()->pages().release(range.first);
+}
+
+void Watch::claim(std::span<const schedule::PageRange> ranges) {
+  for (const schedule::PageRange& range : ranges) {
+    if (engine_->paging()->pages().claim(range.first) != memory::WeightPages::Claim::kResident)
+      world_.violated("page " + std::to_string(range.first) + " was taken away");
+  }
 }
 
 void Watch::still_blocked(const schedule::Task& task) {

@@ -23,7 +23,11 @@ class Watch {
                                      std::span<const schedule::PageRange> pages);
   // They lie where they lay, and are there still.
   void stay(const schedule::Task& task, std::span<const schedule::PageRange> pages,
-            const std::vector<const std::byte*>& places);
+            const std::vector<const std::byte*>& before);
+
+  // For tests that break the order of claims: gives pages back, and takes them again.
+  void release(std::span<const schedule::PageRange> pages);
+  void claim(std::span<const schedule::PageRange> pages);
 
   // A transfer of a page that found no room, and that nobody has told to try again, would find
   // none now.
@@ -38,6 +42,7 @@ class Watch {
 
  private:
   const memory::WeightPages* pages() const;
+  std::vector<const std::byte*> places(std::span<const schedule::PageRange> ranges) const;
 
   World& world_;
   const engine::Running* engine_ = nullptr;
