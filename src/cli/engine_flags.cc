@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/units.h"
+#include "cli/byte_progress.h"
 #include "cli/machine.h"
 #include "cli/quiet_check.h"
 #include "cli/terminal.h"
@@ -170,17 +171,13 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const std::string& model,
                                                     const engine::EngineOptions& options,
                                                     double& seconds) {
   const auto start = std::chrono::steady_clock::now();
-  const bool live = is_terminal(2);
-  auto shown = start;
-  const std::string name = model_name(model);
-  auto engine = engine::Engine::load(model, options, [&](double share) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!live || now - shown < std::chrono::milliseconds(100)) return;
-    shown = now;
-    std::fprintf(stderr, "\r\x1b[2Kloading %s: %.0f %%", name.c_str(), 100 * share);
-    std::fflush(stderr);
-  });
-  if (live && shown != start) std::fprintf(stderr, "\r\x1b[2K");
+  std::optional<ByteProgress> progress;
+  const auto show = [&](int64_t done, int64_t total) {
+    if (!progress) progress.emplace("loading " + model_name(model), total, 0);
+    progress->update(done);
+  };
+  auto engine = engine::Engine::load(model, options, show);
+  progress.reset();
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return engine;
 }

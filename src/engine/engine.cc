@@ -36,14 +36,14 @@ const char* name(FinishReason reason) {
 }
 
 Result<std::unique_ptr<Engine>> Engine::load(const std::string& path, const EngineOptions& options,
-                                             const std::function<void(double)>& progress) {
+                                             const LoadProgress& progress) {
   SLUICE_ASSIGN(auto engine, Running::load(path, options, progress));
   return std::unique_ptr<Engine>(std::move(engine));
 }
 
 Result<std::unique_ptr<Running>> Running::load(const std::string& path,
                                                const EngineOptions& options,
-                                               const std::function<void(double)>& progress) {
+                                               const LoadProgress& progress) {
   SLUICE_TRY(check_options(options));
   if (options.schedule != "auto") SLUICE_TRY(schedule::find(options.schedule));
   SLUICE_ASSIGN(auto model, load_model(path, options, progress));

@@ -72,12 +72,14 @@ struct EventSink {
   std::function<void(RequestOutput&&)> on_finished;
 };
 
+using LoadProgress = std::function<void(int64_t done, int64_t total)>;
+
 class Engine {
  public:
-  // `path` is a Hugging Face directory or a GGUF file. `progress` is told the share of the weights
-  // loaded (0..1).
+  // `path` is a Hugging Face directory or a GGUF file. `progress` is told the bytes of the
+  // weights' files that are loaded, and all that will be.
   static Result<std::unique_ptr<Engine>> load(const std::string& path, const EngineOptions& options,
-                                              const std::function<void(double)>& progress = {});
+                                              const LoadProgress& progress = {});
   virtual ~Engine() = default;
 
   // What submit() would refuse, without submitting: prompt too long, token ids or sampling fields

@@ -74,7 +74,7 @@ namespace {
 
 // Weights into memory; of a plan with slots for experts, the others, and where experts will lie.
 Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vector<int>& nodes,
-            const std::function<void(double)>& progress) {
+            const LoadProgress& progress) {
   const models::ModelConfig& config = model.files.config;
   const bool paged = model.plan.expert_slots > 0 && model.plan.device_bytes == 0;
   const int64_t bytes = paged ? needs.bytes - needs.expert_bytes : needs.bytes;
@@ -84,7 +84,7 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
   SLUICE_ASSIGN(model.weights,
                 models::load_weights(config, *model.source,
                                      paged ? models::Experts::kLeave : models::Experts::kLoad,
-                                     model.weight_arena, *model.team, progress));
+                                     model.weight_arena, *model.team, {.progress = progress}));
   if (!paged) return {};
   SLUICE_ASSIGN(model.paging, ExpertPaging::create(config,
                                                    {.layouts = page_layouts(config, *model.source),
@@ -100,7 +100,7 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
 
 Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                                 const EngineOptions& options,
-                                                const std::function<void(double)>& progress) {
+                                                const LoadProgress& progress) {
   auto model = std::make_unique<LoadedModel>();
   std::optional<device::EmulatedDevice> machine;
   if (!options.device.empty()) {

@@ -48,6 +48,6 @@ struct LoadedModel {
 // Reads the files, makes the plan, reserves everything, packs the weights.
 Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
                                                 const EngineOptions& options,
-                                                const std::function<void(double)>& progress);
+                                                const LoadProgress& progress);
 
 }  // namespace sluice::engine

@@ -25,7 +25,7 @@ class Running : public Engine {
   // As Engine::load().
   static Result<std::unique_ptr<Running>> load(const std::string& path,
                                                const EngineOptions& options,
-                                               const std::function<void(double)>& progress = {});
+                                               const LoadProgress& progress = {});
 
   // `builder` is borrowed. start() must follow.
   Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,

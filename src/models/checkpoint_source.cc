@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "models/checkpoint_load.h"
 #include "models/checkpoint_tensors.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
@@ -29,6 +30,9 @@ class CheckpointSource final : public WeightSource {
   tensor::DType dtype(size_t tensor) const override { return dtypes_[tensor]; }
   tensor::DType stored() const override { return stored_; }
   Status read(size_t tensor, std::byte* into, base::ThreadTeam& team) override;
+  int64_t room(size_t tensor) const override;
+  Status load(std::span<const Wanted> wanted, base::ThreadTeam& team,
+              const LoadOptions& options) override;
   Status check_pages() const override;
   ExpertPage page(int layer) const override;
   Status read_page(int layer, int expert, std::byte* into, base::ThreadTeam* team) override;
@@ -115,6 +119,25 @@ Status CheckpointSource::pack(size_t tensor, std::byte* into, base::ThreadTeam* 
 Status CheckpointSource::read(size_t tensor, std::byte* into, base::ThreadTeam& team) {
   ahead_.reach(tensor, [this](size_t next) { prefetch(next); });
   return pack(tensor, into, &team);
+}
+
+int64_t CheckpointSource::room(size_t tensor) const {
+  const int64_t bytes = bytes_in_memory(table_[tensor], dtypes_[tensor]);
+  return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
+}
+
+Status CheckpointSource::load(std::span<const Wanted> wanted, base::ThreadTeam& team,
+                              const LoadOptions& options) {
+  std::vector<CheckpointTensor> tensors;
+  for (const Wanted& one : wanted) {
+    const Part& part = parts_[one.tensor];
+    tensors.push_back(
+        {.at = {&table_[one.tensor], part.entry->file, part.offset, part.view.bytes()},
+         .stored = part.view.dtype,
+         .dtype = dtypes_[one.tensor],
+         .into = one.into});
+  }
+  return load_checkpoint(tensors, checkpoint_.files(), team, options);
 }
 
 Status CheckpointSource::check_pages() const {

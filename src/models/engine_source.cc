@@ -5,6 +5,7 @@
 #include <map>
 
 #include "models/checkpoint_tensors.h"
+#include "models/engine_load.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
 #include "models/weight_source.h"
@@ -41,6 +42,9 @@ class EngineSource final : public WeightSource {
   tensor::DType dtype(size_t tensor) const override;
   tensor::DType stored() const override { return directory_.manifest().stored; }
   Status read(size_t tensor, std::byte* into, base::ThreadTeam& team) override;
+  int64_t room(size_t tensor) const override;
+  Status load(std::span<const Wanted> wanted, base::ThreadTeam& team,
+              const LoadOptions& options) override;
   Status check_pages() const override { return {}; }
   ExpertPage page(int layer) const override { return pages_[static_cast<size_t>(layer)]; }
   Status read_page(int layer, int expert, std::byte* into, base::ThreadTeam* team) override;
@@ -199,6 +203,49 @@ Status EngineSource::read(size_t tensor, std::byte* into, base::ThreadTeam& team
   const weights::PageRun at = weights::page_run_of(experts, slot.expert);
   drop(at.file, at.offset, experts.page_bytes);
   return {};
+}
+
+// An expert's three lie as in their page, other tensors by whole sectors.
+int64_t EngineSource::room(size_t tensor) const {
+  const TensorSlot& slot = table_[tensor];
+  if (tensors_[tensor] != nullptr) {
+    const int64_t align = weights::kEngineAlignment;
+    return (tensors_[tensor]->bytes + align - 1) / align * align;
+  }
+  const ExpertPage& page = pages_[static_cast<size_t>(slot.layer)];
+  if (slot.slot == Slot::kGate) return page.up_offset;
+  return slot.slot == Slot::kUp ? page.down_offset - page.up_offset : page.bytes - page.down_offset;
+}
+
+Status EngineSource::load(std::span<const Wanted> wanted, base::ThreadTeam& team,
+                          const LoadOptions& options) {
+  std::vector<EnginePart> parts;
+  std::vector<size_t> first;  // by part: its tensor, of an expert gate
+  for (const Wanted& one : wanted) {
+    const TensorSlot& slot = table_[one.tensor];
+    if (const EngineTensor* found = tensors_[one.tensor]; found != nullptr) {
+      parts.push_back({found->file, found->offset, found->bytes, found->crc32c, one.into});
+    } else if (slot.slot == Slot::kGate) {
+      const EngineExperts& experts = experts_of(slot.layer);
+      const weights::PageRun at = weights::page_run_of(experts, slot.expert);
+      parts.push_back({at.file, at.offset, experts.page_bytes,
+                       experts.crc32c[static_cast<size_t>(slot.expert)], one.into});
+    } else {
+      SLUICE_CHECK(!first.empty() && table_[first.back()].expert == slot.expert &&
+                       one.into == parts.back().into + offset_in_page(slot),
+                   "an expert's three lie as in their page");
+      continue;
+    }
+    first.push_back(one.tensor);
+  }
+  return load_engine(parts, directory_.files(), team, options, [&](size_t part) {
+    const TensorSlot& slot = table_[first[part]];
+    const std::filesystem::path& file = directory_.file(parts[part].file).path();
+    if (tensors_[first[part]] != nullptr)
+      return weights::damaged_tensor(file, *tensors_[first[part]]);
+    return weights::damaged_page(file, slot.layer, slot.expert, parts[part].offset,
+                                 parts[part].bytes);
+  });
 }
 
 Status EngineSource::read_page(int layer, int expert, std::byte* into, base::ThreadTeam* team) {

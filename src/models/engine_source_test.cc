@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
+
+#include "io/faults.h"
 #include "models/checkpoint_tensors.h"
 #include "models/engine_contents.h"
 #include "models/source_cases.h"
@@ -70,6 +73,7 @@ class EngineSourceTest : public weights::WeightsDirectory {
     WeightSource& engine = **opened;
     EXPECT_EQ(engine.stored(), c.source->stored());
     ASSERT_EQ(engine.table().size(), c.source->table().size());
+    expect_load_gives_what_read_gives(engine);
     base::ThreadTeam team(2);
     for (size_t i = 0; i < engine.table().size(); ++i) {
       const TensorSlot& slot = engine.table()[i];
@@ -141,6 +145,32 @@ TEST_F(EngineSourceTest, ReadingChecksEveryTensor) {
   AlignedBytes into(engine->page(1).bytes);
   EXPECT_FALSE(engine->read_page(1, 2, into.data(), nullptr).ok());
   EXPECT_TRUE(engine->read_page(1, 1, into.data(), nullptr).ok());
+}
+
+TEST_F(EngineSourceTest, LoadingChecksWhatItHasRead) {
+  Case c = open_case("mixtral_top2_of_4", "none");
+  write_engine(c);
+  const auto directory = weights::EngineDirectory::open(out());
+  const auto engine = engine_source(c.model.config, *c.model.family, *directory).value();
+  const weights::EngineTensor& tensor = directory->manifest().tensors[3];
+  const weights::PageRun page = weights::page_run_of(directory->manifest().experts[1], 2);
+  const auto error_of = [&](int file, int64_t offset, const io::Fault& fault) {
+    io::ListedFaults faults;
+    faults.add({.file = file, .offset = offset, .fault = fault});
+    const Loaded loaded(*engine, true, {.from_page_cache = false, .faults = &faults});
+    return loaded.status.ok() ? std::string("no error") : loaded.status.error().message;
+  };
+  const io::Fault flipped{.flipped_bit = 100};
+  EXPECT_THAT(error_of(tensor.file, tensor.offset, flipped),
+              AllOf(HasSubstr("'" + tensor.name + "'"), HasSubstr("not what was written")));
+  EXPECT_THAT(error_of(page.file, page.offset, flipped), HasSubstr("expert 2 of layer 1"));
+  EXPECT_THAT(error_of(page.file, page.offset, {.error = EIO}), HasSubstr("weights-0000"));
+  EXPECT_EQ(error_of(page.file, page.offset, {.most_bytes = 4096}), "no error");
+  // The same in the file, found where it is copied from the page cache.
+  flip(directory->manifest().files[static_cast<size_t>(page.file)].name, page.offset + 100);
+  const Loaded cached(*engine, true, {});
+  ASSERT_FALSE(cached.status.ok());
+  EXPECT_THAT(cached.status.error().message, HasSubstr("expert 2 of layer 1"));
 }
 
 TEST_F(EngineSourceTest, AManifestOfAnotherModelIsRefused) {

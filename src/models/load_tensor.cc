@@ -15,8 +15,8 @@ using kernels::kPanelRows;
 // Converts one row at a time; each thread has its own.
 class RowConverter {
  public:
-  RowConverter(const tensor::TensorView& stored, tensor::DType to)
-      : from_(stored.dtype), to_(to), cols_(stored.shape[1]) {
+  RowConverter(const StoredRows& stored, tensor::DType to)
+      : from_(stored.dtype), to_(to), cols_(stored.cols) {
     if (from_ == to_) return;
     floats_.resize(static_cast<size_t>(cols_));
     converted_.resize(static_cast<size_t>(kPanelRows * tensor::storage_bytes(to_, cols_)));
@@ -38,17 +38,19 @@ class RowConverter {
 };
 
 // False if a value of the panel cannot be held.
-bool load_panel(const tensor::TensorView& stored, const TensorSlot& tensor, tensor::DType dtype,
-                int64_t panel, RowConverter& converter, std::byte* packed) {
-  const int64_t row_bytes = tensor::storage_bytes(stored.dtype, stored.shape[1]);
+bool pack_one(const StoredRows& stored, const TensorSlot& tensor, tensor::DType dtype,
+              int64_t panel, RowConverter& converter, std::byte* packed) {
+  const int64_t row_bytes = tensor::storage_bytes(stored.dtype, stored.cols);
   const std::byte* rows[kPanelRows] = {};
   for (int64_t lane = 0; lane < kPanelRows; ++lane) {
     const int64_t row = panel * kPanelRows + lane;
-    if (row >= stored.shape[0]) break;
-    rows[lane] = converter.convert(stored.data + stored_row(tensor, row) * row_bytes, lane);
+    if (row >= tensor.shape[0]) break;
+    const int64_t at = stored_row(tensor, row) - stored.first;
+    SLUICE_CHECK(at >= 0 && at < stored.count, "a panel's rows are there");
+    rows[lane] = converter.convert(stored.data + at * row_bytes, lane);
     if (rows[lane] == nullptr) return false;
   }
-  kernels::pack_panel(dtype, stored.shape[1], rows, packed);
+  kernels::pack_panel(dtype, stored.cols, rows, packed);
   return true;
 }
 
@@ -59,21 +61,36 @@ int64_t bytes_in_memory(const TensorSlot& tensor, tensor::DType dtype) {
                             : tensor.shape.elements() * int64_t{sizeof(float)};
 }
 
+bool pack_panels(const StoredRows& stored, const TensorSlot& tensor, tensor::DType dtype,
+                 int64_t first_panel, int64_t panels, std::byte* packed) {
+  const int64_t panel_bytes = kernels::panel_bytes(dtype, stored.cols);
+  RowConverter converter(stored, dtype);
+  bool held = true;
+  for (int64_t i = 0; i < panels; ++i) {
+    held &= pack_one(stored, tensor, dtype, first_panel + i, converter, packed + i * panel_bytes);
+  }
+  return held;
+}
+
+Error cannot_hold(const TensorSlot& tensor, tensor::DType dtype) {
+  return {ErrorCode::kInvalid, "tensor '" + tensor.name +
+                                   "' has a value that is not a number, or too large for " +
+                                   tensor::info(dtype).name + "; load the model without --quant"};
+}
+
 Result<kernels::PackedMatrix> load_matrix(const tensor::TensorView& stored,
                                           const TensorSlot& tensor, tensor::DType dtype,
                                           std::byte* data, base::ThreadTeam* team) {
   const kernels::PackedMatrix matrix{
       .dtype = dtype, .rows = stored.shape[0], .cols = stored.shape[1], .data = data};
+  const StoredRows rows{
+      .dtype = stored.dtype, .cols = matrix.cols, .data = stored.data, .count = matrix.rows};
   const int64_t panel_bytes = kernels::panel_bytes(dtype, matrix.cols);
-  constexpr int64_t kPanelsPerTask = 8;
   std::atomic<bool> held = true;
   const auto pack_some = [&](int64_t task) {
-    RowConverter converter(stored, dtype);
-    const int64_t last = std::min((task + 1) * kPanelsPerTask, matrix.panels());
-    for (int64_t panel = task * kPanelsPerTask; panel < last; ++panel) {
-      if (!load_panel(stored, tensor, dtype, panel, converter, data + panel * panel_bytes))
-        held = false;
-    }
+    const int64_t first = task * kPanelsPerTask;
+    const int64_t panels = std::min(kPanelsPerTask, matrix.panels() - first);
+    if (!pack_panels(rows, tensor, dtype, first, panels, data + first * panel_bytes)) held = false;
   };
   const int64_t tasks = (matrix.panels() + kPanelsPerTask - 1) / kPanelsPerTask;
   if (team != nullptr) {
@@ -81,12 +98,7 @@ Result<kernels::PackedMatrix> load_matrix(const tensor::TensorView& stored,
   } else {
     for (int64_t task = 0; task < tasks; ++task) pack_some(task);
   }
-  if (!held) {
-    return Error{ErrorCode::kInvalid, "tensor '" + tensor.name +
-                                          "' has a value that is not a number, or too large for " +
-                                          tensor::info(dtype).name +
-                                          "; load the model without --quant"};
-  }
+  if (!held) return cannot_hold(tensor, dtype);
   return matrix;
 }
 

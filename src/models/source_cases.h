@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -67,6 +68,57 @@ inline std::vector<std::byte> page_bytes(WeightSource& source, int layer, int ex
   const Status status = source.read_page(layer, expert, into.data(), team);
   EXPECT_TRUE(status.ok()) << status.error().message;
   return into.copy();
+}
+
+// Everything that load() reads, in one region as load_weights() lays it out; without experts if so.
+struct Loaded {
+  Loaded(WeightSource& source, bool experts, const LoadOptions& options)
+      : room(bytes_of(source) + kLoadAlignment, std::byte{0xcd}) {
+    const auto at = reinterpret_cast<uintptr_t>(room.data());
+    std::byte* next = room.data() + (kLoadAlignment - at % kLoadAlignment) % kLoadAlignment;
+    for (size_t i = 0; i < source.table().size(); ++i) {
+      if (source.table()[i].is_expert() && !experts) continue;
+      wanted.push_back({i, next});
+      next += source.room(i);
+    }
+    base::ThreadTeam team(2);
+    status = source.load(wanted, team, options);
+  }
+  static size_t bytes_of(const WeightSource& source) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < source.table().size(); ++i) bytes += source.room(i);
+    return static_cast<size_t>(bytes);
+  }
+  std::vector<std::byte> room;
+  std::vector<WeightSource::Wanted> wanted;
+  Status status;
+};
+
+// With and without experts, from the page cache and past it.
+inline void expect_load_gives_what_read_gives(WeightSource& source) {
+  base::ThreadTeam team(2);
+  for (const bool experts : {true, false}) {
+    for (const bool from_page_cache : {true, false}) {
+      int64_t done = 0, all = 0;
+      const Loaded loaded(source, experts,
+                          {.progress =
+                               [&](int64_t now, int64_t total) {
+                                 EXPECT_GE(now, done);
+                                 done = now;
+                                 all = total;
+                               },
+                           .from_page_cache = from_page_cache});
+      ASSERT_TRUE(loaded.status.ok()) << loaded.status.error().message;
+      EXPECT_EQ(done, all);
+      EXPECT_GT(all, 0);
+      for (const auto& [tensor, into] : loaded.wanted) {
+        const auto expected = tensor_bytes(source, tensor, team);
+        ASSERT_LE(static_cast<int64_t>(expected.size()), source.room(tensor));
+        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), into))
+            << source.table()[tensor].name;
+      }
+    }
+  }
 }
 
 inline ModelConfig one_moe_layer() {

@@ -15,11 +15,14 @@
 #include "base/thread_team.h"
 #include "models/expert_page.h"
 #include "models/family.h"
+#include "models/load_options.h"
 #include "models/quantization.h"
 #include "weights/checkpoint.h"
 #include "weights/engine_directory.h"
 
 namespace sluice::models {
+
+constexpr int64_t kLoadAlignment = kExpertPageAlignment;
 
 class WeightSource {
  public:
@@ -37,6 +40,20 @@ class WeightSource {
   // ahead and memory given back behind. One caller at a time. Errors name file and tensor: a value
   // that quantization cannot express, a checksum that does not match.
   virtual Status read(size_t tensor, std::byte* into, base::ThreadTeam& team) = 0;
+
+  // From where read() would write on: what load() may overwrite, at least what read() writes. If
+  // the next tensor of the table goes behind it, and the first to a multiple of kLoadAlignment, all
+  // lie as load() wants them; tensors may be left out, but of an expert all or none.
+  virtual int64_t room(size_t tensor) const = 0;
+  // Those tensors, in the order of the table, each as read() gives it, at the disk's pace: many
+  // large reads under way while all threads work on what has come. What read() refuses, what
+  // io::Reader says.
+  struct Wanted {
+    size_t tensor = 0;
+    std::byte* into = nullptr;
+  };
+  virtual Status load(std::span<const Wanted> wanted, base::ThreadTeam& team,
+                      const LoadOptions& options) = 0;
 
   // What follows is about layers with experts (FfnConfig::is_moe) and their experts; any other
   // argument is a bug. Refused where the experts of a layer are not all of the same types, as

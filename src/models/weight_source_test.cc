@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
+#include "io/faults.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
 #include "models/source_cases.h"
@@ -85,6 +87,38 @@ TEST(CheckpointSource, PagesAreTheTensorsOneBehindTheOther) {
     expect_pages_are_tensors("mixtral_top2_of_4", quant);
   expect_pages_are_tensors("qwen3_moe_norm", "none");
   expect_pages_are_tensors("mixtral_fused", "none");
+}
+
+TEST(CheckpointSource, LoadingGivesWhatReadingGives) {
+  for (const char* quant : {"none", "q8", "q4"}) {
+    SCOPED_TRACE(quant);
+    expect_load_gives_what_read_gives(*open_case("mixtral_top2_of_4", quant).source);
+  }
+  for (const char* model : {"qwen3_moe_norm", "mixtral_fused", "llama_bias", "llama_mqa_tied"}) {
+    SCOPED_TRACE(model);
+    expect_load_gives_what_read_gives(*open_case(model, "none").source);
+  }
+}
+
+TEST(CheckpointSource, LoadingOutlivesShortReadsAndSaysWhatFails) {
+  const Case c = open_case("mixtral_top2_of_4", "q8");
+  const auto load = [&](const io::Fault& fault) {
+    io::ListedFaults faults;
+    faults.add({.file = 0, .offset = 8192, .fault = fault, .uses = 3});
+    return Loaded(*c.source, true, {.from_page_cache = false, .faults = &faults});
+  };
+  const Loaded good(*c.source, true, {});
+  const Loaded shortened = load({.most_bytes = 4096});
+  ASSERT_TRUE(shortened.status.ok()) << shortened.status.error().message;
+  for (size_t i = 0; i < good.wanted.size(); ++i) {
+    const auto bytes = bytes_in_memory(c.source->table()[i], c.source->dtype(i));
+    ASSERT_TRUE(
+        std::equal(good.wanted[i].into, good.wanted[i].into + bytes, shortened.wanted[i].into));
+  }
+  const Loaded failed = load({.error = EIO});
+  ASSERT_FALSE(failed.status.ok());
+  EXPECT_EQ(failed.status.error().code, ErrorCode::kIo);
+  EXPECT_THAT(failed.status.error().message, HasSubstr("model.safetensors"));
 }
 
 class MixedExperts : public weights::WeightsDirectory {};

@@ -83,16 +83,12 @@ Target target_of(ModelWeights& weights, const TensorSlot& tensor) {
   return layer_target(layer, tensor.slot, ffn);
 }
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
-}
-
 // What is left of the one region that all weights share.
 class Room {
  public:
   explicit Room(std::span<std::byte> bytes) : bytes_(bytes) {}
   std::byte* take(int64_t bytes) {
-    const auto wanted = static_cast<size_t>(aligned(bytes));
+    const auto wanted = static_cast<size_t>(bytes);
     SLUICE_CHECK(wanted <= bytes_.size(),
                  "the region of the weights is as large as their table says");
     std::byte* taken = bytes_.data();
@@ -112,7 +108,7 @@ WeightNeeds weight_needs(const WeightSource& source) {
   for (size_t i = 0; i < source.table().size(); ++i) {
     const TensorSlot& tensor = source.table()[i];
     const tensor::DType dtype = source.dtype(i);
-    const int64_t bytes = aligned(bytes_in_memory(tensor, dtype));
+    const int64_t bytes = source.room(i);
     needs.bytes += bytes;
     needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
     if (!tensor.is_expert()) continue;
@@ -126,7 +122,7 @@ WeightNeeds weight_needs(const WeightSource& source) {
 
 Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
                                   memory::Arena& arena, base::ThreadTeam& team,
-                                  const std::function<void(double)>& progress) {
+                                  const LoadOptions& options) {
   ModelWeights weights;
   weights.layers.resize(config.layers.size());
   for (size_t i = 0; i < weights.layers.size(); ++i) {
@@ -134,14 +130,15 @@ Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& sourc
   }
   const WeightNeeds needs = weight_needs(source);
   const int64_t left_out = experts == Experts::kLeave ? needs.expert_bytes : 0;
-  Room room(arena.allocate("weights", needs.bytes - left_out, kernels::kPackAlignment));
+  Room room(arena.allocate("weights", needs.bytes - left_out, kLoadAlignment));
+  std::vector<WeightSource::Wanted> wanted;
   const std::vector<TensorSlot>& table = source.table();
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
     if (tensor.is_expert() && experts == Experts::kLeave) continue;
     const tensor::DType dtype = source.dtype(i);
-    std::byte* data = room.take(bytes_in_memory(tensor, dtype));
-    SLUICE_TRY(source.read(i, data, team));
+    std::byte* data = room.take(source.room(i));
+    wanted.push_back({i, data});
     const Target target = target_of(weights, tensor);
     if (tensor.is_matrix()) {
       *target.matrix = {
@@ -149,8 +146,8 @@ Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& sourc
     } else {
       *target.vector = reinterpret_cast<const float*>(data);
     }
-    if (progress) progress(static_cast<double>(i + 1) / static_cast<double>(table.size()));
   }
+  SLUICE_TRY(source.load(wanted, team, options));
   if (config.tied_embeddings) weights.head = weights.embedding;
   return weights;
 }

@@ -1,7 +1,6 @@
 // A model's weights in memory, packed for compute: views into one arena, found by layer and use.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "base/thread_team.h"
@@ -54,12 +53,12 @@ struct WeightNeeds {
 WeightNeeds weight_needs(const WeightSource& source);
 
 // Reads every tensor of `source`, which is of a model of `config`, into `arena`; without experts
-// those of experts stay where they are, and their matrices empty. `progress` is told the share done
-// (0..1). Errors: what WeightSource::read() says.
+// those of experts stay where they are, and their matrices empty. Errors: what WeightSource::load()
+// says.
 enum class Experts : uint8_t { kLoad, kLeave };
 Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
                                   memory::Arena& arena, base::ThreadTeam& team,
-                                  const std::function<void(double)>& progress = {});
+                                  const LoadOptions& options = {});
 
 // What the costs need to know of these weights, with a cache of `kv`.
 WeightBytes weight_bytes_of(const ModelWeights& weights, kernels::KvDType kv);

@@ -161,10 +161,7 @@ std::span<const std::byte> EngineDirectory::page(const EngineExperts& experts,
 
 Status EngineDirectory::check(const EngineTensor& tensor) const {
   if (crc32c(view(tensor)) == tensor.crc32c) return {};
-  return Error{ErrorCode::kCorrupt, file(tensor.file).path().string() + ": tensor " +
-                                        quote(tensor.name) + ", " + std::to_string(tensor.bytes) +
-                                        " bytes from " + std::to_string(tensor.offset) +
-                                        ", is not what was written there" + kAgain};
+  return damaged_tensor(file(tensor.file).path(), tensor);
 }
 
 Status EngineDirectory::check(const EngineExperts& experts, int64_t expert) const {
@@ -172,6 +169,13 @@ Status EngineDirectory::check(const EngineExperts& experts, int64_t expert) cons
   if (crc32c(page(experts, expert)) == stated) return {};
   const PageRun at = page_run_of(experts, expert);
   return damaged_page(file(at.file).path(), experts.layer, expert, at.offset, experts.page_bytes);
+}
+
+Error damaged_tensor(const fs::path& file, const EngineTensor& tensor) {
+  return {ErrorCode::kCorrupt, file.string() + ": tensor " + quote(tensor.name) + ", " +
+                                   std::to_string(tensor.bytes) + " bytes from " +
+                                   std::to_string(tensor.offset) +
+                                   ", is not what was written there" + kAgain};
 }
 
 Error damaged_page(const fs::path& file, int64_t layer, int64_t expert, int64_t offset,

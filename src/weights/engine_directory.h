@@ -38,6 +38,7 @@ class EngineDirectory {
   std::span<const std::byte> view(const EngineTensor& tensor) const;
   std::span<const std::byte> page(const EngineExperts& experts, int64_t expert) const;
   const MappedFile& file(int index) const { return files_[static_cast<size_t>(index)]; }
+  std::span<const MappedFile> files() const { return files_; }
 
   // Reads all of the tensor or page. kCorrupt, with its name and place, if it is not what was
   // written.
@@ -58,7 +59,8 @@ class EngineDirectory {
 std::string engine_fingerprint(const std::string& source_fingerprint,
                                const std::string& quantization);
 
-// What is said of a page whose checksum does not match.
+// What is said of a tensor, and of a page, whose checksum does not match.
+Error damaged_tensor(const std::filesystem::path& file, const EngineTensor& tensor);
 Error damaged_page(const std::filesystem::path& file, int64_t layer, int64_t expert, int64_t offset,
                    int64_t bytes);
 

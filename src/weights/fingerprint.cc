@@ -38,12 +38,15 @@ class Hash {
 void add_samples(const MappedFile& file, Hash& hash) {
   const int64_t size = std::min(kFingerprintSampleBytes, file.bytes());
   const int64_t last = file.bytes() - size;
+  // Else the system reads far ahead of each sample what nobody wants yet.
+  file.expect_random();
   for (int64_t i = 0; i < kFingerprintSamples; ++i) {
     // Divided first: a file of 2^63 bytes must not overflow.
     const int64_t offset = last / (kFingerprintSamples - 1) * i +
                            last % (kFingerprintSamples - 1) * i / (kFingerprintSamples - 1);
     hash.add(file.data().subspan(static_cast<size_t>(offset), static_cast<size_t>(size)));
   }
+  file.expect_usual();
 }
 
 Status add_description(const std::filesystem::path& path, const char* name, Hash& hash) {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -78,8 +80,33 @@ void MappedFile::drop(int64_t offset, int64_t bytes) const {
   ::madvise(const_cast<std::byte*>(data_) + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
 }
 
+bool MappedFile::cached(int64_t offset, int64_t bytes) const {
+  SLUICE_CHECK(offset >= 0 && bytes >= 0 && offset <= this->bytes() - bytes, "inside the file");
+  const int64_t page = page_bytes();
+  const int64_t begin = offset / page * page, end = offset + bytes;
+  std::array<unsigned char, 1024> there{};
+  const auto step = static_cast<int64_t>(there.size()) * page;
+  for (int64_t at = begin; at < end; at += step) {
+    const int64_t some = std::min(step, end - at);
+    auto* const address = const_cast<std::byte*>(data_) + at;
+    if (::mincore(address, static_cast<size_t>(some), there.data()) != 0) return false;
+    const auto pages = static_cast<ptrdiff_t>((some + page - 1) / page);
+    if (!std::all_of(there.begin(), there.begin() + pages, [](auto in) { return (in & 1) != 0; }))
+      return false;
+  }
+  return true;
+}
+
 void MappedFile::expect_sequential() const {
   ::madvise(const_cast<std::byte*>(data_), size_, MADV_SEQUENTIAL);
+}
+
+void MappedFile::expect_random() const {
+  ::madvise(const_cast<std::byte*>(data_), size_, MADV_RANDOM);
+}
+
+void MappedFile::expect_usual() const {
+  ::madvise(const_cast<std::byte*>(data_), size_, MADV_NORMAL);
 }
 
 }  // namespace sluice::weights

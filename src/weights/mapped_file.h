@@ -26,6 +26,10 @@ class MappedFile {
   int64_t bytes() const { return static_cast<int64_t>(size_); }
   std::span<const std::byte> data() const { return {data_, size_}; }
 
+  // Whether the range lies in the page cache, as far as the system tells: of a file that this user
+  // may neither own nor write it always says so.
+  bool cached(int64_t offset, int64_t bytes) const;
+
   // Hints to the kernel about [offset, offset + bytes); neither can fail in a way that matters.
   // Starts to read the range in the background.
   void prefetch(int64_t offset, int64_t bytes) const;
@@ -34,6 +38,9 @@ class MappedFile {
   void drop(int64_t offset, int64_t bytes) const;
   // Reads ahead further, and lets pages go early, for a reader that goes once from front to back.
   void expect_sequential() const;
+  // Reads no more than is asked for, for samples far apart; and as usual again.
+  void expect_random() const;
+  void expect_usual() const;
 
  private:
   MappedFile(std::filesystem::path path, const std::byte* data, size_t size)
