@@ -1,8 +1,11 @@
 #include "cli/machine.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
+#include "batch/bars.h"
+#include "cli/terminal.h"
 #include "engine/host_memory.h"
 
 namespace sluice::cli {
@@ -36,14 +39,25 @@ std::string expert_use_directory() {
   return directory + "/experts";
 }
 
-Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads) {
+Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads, bool complete) {
   probe::ProbeOptions options;
   options.threads = threads > 0 ? threads : engine::available_cores();
   options.isa = kernels::best_isa();
   std::error_code ignored;  // a cache that cannot be written is told by load_or_probe
   const auto directory = std::filesystem::path(cache_path).parent_path();
   if (!directory.empty()) std::filesystem::create_directories(directory, ignored);
-  return probe::load_or_probe(cache_path, options);
+  options.complete = complete;
+  const bool live = complete && is_terminal(2);
+  bool shown = false;
+  options.progress = [&](const std::string& what, double share) {
+    if (!live) return;
+    shown = true;
+    std::fprintf(stderr, "\r\x1b[2Kmeasuring %s  %s", what.c_str(), batch::percent(share).c_str());
+    std::fflush(stderr);
+  };
+  auto probed = probe::load_or_probe(cache_path, options);
+  if (shown) std::fprintf(stderr, "\r\x1b[2K");
+  return probed;
 }
 
 std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware,

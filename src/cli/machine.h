@@ -19,8 +19,10 @@ std::string hardware_cache_path(int threads);
 // without a home.
 std::string expert_use_directory();
 
-// Measured now, or when the file at `cache_path` was written. `threads`: as above.
-Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads);
+// Measured now, or when the file at `cache_path` was written. `threads`: as above. `complete`: the
+// slower rates too (ProbeOptions), with a line on standard error that says how far it is.
+Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads,
+                                        bool complete = false);
 
 // What the report and the trace hold a run against: arithmetic in "f32", or in "int8" where
 // products run in whole numbers. Nothing when the machine has no such figures.

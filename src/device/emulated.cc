@@ -57,13 +57,16 @@ Result<EmulatedDevice> emulated_device(const Hardware& hardware) {
   return emulated;
 }
 
-Result<EmulatedDevice> parse_device(const std::string& flag) {
+Result<Hardware> parse_device_hardware(const std::string& flag) {
   if (!flag.starts_with(kPrefix)) {
     return Error{ErrorCode::kInvalid,
                  "--device is '" + flag + "'; emulated:FILE with a hardware.json is expected"};
   }
-  SLUICE_ASSIGN(const Hardware hardware,
-                hardware::read_file(flag.substr(std::string(kPrefix).size())));
+  return hardware::read_file(flag.substr(std::string(kPrefix).size()));
+}
+
+Result<EmulatedDevice> parse_device(const std::string& flag) {
+  SLUICE_ASSIGN(const Hardware hardware, parse_device_hardware(flag));
   return emulated_device(hardware);
 }
 

@@ -31,7 +31,9 @@ struct EmulatedDevice {
 // part that is not there, or that states no arithmetic, by name.
 Result<EmulatedDevice> emulated_device(const hardware::Hardware& hardware);
 
-// "emulated:FILE": the machine that this hardware.json describes. kInvalid for any other text.
+// The hardware.json that "emulated:FILE" names, and the machine that it describes. kInvalid for any
+// other text.
+Result<hardware::Hardware> parse_device_hardware(const std::string& flag);
 Result<EmulatedDevice> parse_device(const std::string& flag);
 
 }  // namespace sluice::device

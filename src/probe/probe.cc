@@ -7,6 +7,8 @@
 
 #include "base/numa.h"
 #include "kernels/op_table.h"
+#include "probe/expert_rates.h"
+#include "probe/memory_rates.h"
 
 namespace sluice::probe {
 namespace {
@@ -23,6 +25,11 @@ int64_t memory_bytes() {
 }
 
 int64_t free_bytes() { return int64_t{::sysconf(_SC_AVPHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
+
+bool is_complete(const hardware::Hardware& hardware) {
+  const hardware::Level* host = hardware.find(kHost);
+  return host != nullptr && host->compute && !host->compute->kernel_rates.empty();
+}
 
 // A measurement belongs to a CPU, an ISA, a team and a version of these programs.
 std::string key_of(const ProbeOptions& options) {
@@ -42,11 +49,38 @@ std::string cpu_model() {
   return "unknown CPU";
 }
 
+namespace {
+
+// What only a complete measurement has. The curves take most of the time.
+Status complete(const kernels::Exec& exec, const ProbeOptions& options, hardware::Level& host) {
+  const auto tell = [&](const std::string& what, double share) {
+    if (options.progress) options.progress(what, share);
+  };
+  const int64_t bytes = std::min(options.read_bytes, free_bytes() / 4);
+  tell("memory by threads", 0.15);
+  SLUICE_ASSIGN(host.thread_rates, measure_thread_rates(exec, bytes, options.time_ms / 3));
+  host.write_bytes_per_second = host.thread_rates.back().write_bytes_per_second;
+  host.copy_bytes_per_second = host.thread_rates.back().copy_bytes_per_second;
+  tell("memory by node", 0.25);
+  SLUICE_ASSIGN(host.node_rates, measure_node_rates(exec, bytes, options.time_ms / 3));
+  ExpertRateOptions experts = usual_expert_rates();
+  experts.weight_bytes = std::min(experts.weight_bytes, bytes / 4);
+  experts.time_ms = options.time_ms / 3;
+  const auto all = static_cast<double>(experts.formats.size() * experts.tokens.size());
+  SLUICE_ASSIGN(host.compute->kernel_rates, measure_expert_rates(exec, experts, [&](int64_t done) {
+                  tell("kernels by format and tokens", 0.3 + 0.7 * static_cast<double>(done) / all);
+                }));
+  return {};
+}
+
+}  // namespace
+
 Result<hardware::Hardware> probe(const ProbeOptions& options) {
   if (options.threads < 1) return Error{ErrorCode::kInvalid, "probe needs at least one thread"};
   base::ThreadTeam team(options.threads);
   const kernels::Exec exec{&kernels::op_table(options.isa), &team};
   const int64_t read_bytes = std::min(options.read_bytes, free_bytes() / 4);
+  if (options.progress) options.progress("memory and arithmetic", 0.0);
   SLUICE_ASSIGN(const CpuRates rates, measure_cpu(exec, read_bytes, options.time_ms));
   hardware::Level host;
   host.name = kHost;
@@ -58,6 +92,7 @@ Result<hardware::Hardware> probe(const ProbeOptions& options) {
       cpu_model(), kernels::name(options.isa), options.threads, {{"f32", rates.f32_flops}}};
   if (rates.bf16_flops > 0.0) host.compute->peak_flops["bf16"] = rates.bf16_flops;
   if (rates.int8_ops > 0.0) host.compute->peak_flops["int8"] = rates.int8_ops;
+  if (options.complete) SLUICE_TRY(complete(exec, options, host));
   hardware::Hardware hardware;
   hardware.name = key_of(options);
   hardware.source = hardware::Source::kMeasured;
@@ -68,7 +103,7 @@ Result<hardware::Hardware> probe(const ProbeOptions& options) {
 Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options) {
   auto cached = hardware::read_file(cache_path);
   if (cached.ok() && cached->source == hardware::Source::kMeasured &&
-      cached->name == key_of(options)) {
+      cached->name == key_of(options) && (!options.complete || is_complete(*cached))) {
     return Probed{std::move(*cached), true, ""};
   }
   SLUICE_ASSIGN(hardware::Hardware measured, probe(options));

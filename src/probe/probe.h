@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/error.h"
@@ -13,7 +14,7 @@
 namespace sluice::probe {
 
 // Raised when what is measured, or how, changes: cached files of another version are not used.
-constexpr int kProbeVersion = 2;
+constexpr int kProbeVersion = 3;
 
 struct ProbeOptions {
   int threads = 1;
@@ -22,6 +23,10 @@ struct ProbeOptions {
   // most a quarter of the free memory is used.
   int64_t read_bytes = int64_t{2} << 30;
   int time_ms = 300;  // of each rate
+  // Rates by thread and by memory node and the curves of kernels too: some seconds more.
+  bool complete = false;
+  // What is being measured, and which share of all is done.
+  std::function<void(const std::string& what, double share)> progress;
 };
 
 // The best rate seen over several short rounds: other work on the machine only slows a round down.
@@ -50,7 +55,7 @@ struct Probed {
 };
 
 // What `cache_path` holds if it was measured on this CPU model, ISA, number of threads and probe
-// version; otherwise measures and keeps it there.
+// version, and is complete where that is asked for; otherwise measures and keeps it there.
 Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options);
 
 std::string cpu_model();

@@ -28,6 +28,45 @@ TEST(Probe, MeasuresEveryIsaOfThisCpu) {
   }
 }
 
+TEST(Probe, ACompleteOneHasRatesByThreadsAndCurvesOfKernels) {
+  const std::string path = ::testing::TempDir() + "/probe_complete_test.json";
+  std::remove(path.c_str());
+  ProbeOptions options = quick(kernels::best_isa(), 2);
+  ASSERT_TRUE(load_or_probe(path, options).ok());
+  options.complete = true;
+  double share = -1.0;
+  options.progress = [&](const std::string& what, double done) {
+    EXPECT_NE(what, "");
+    EXPECT_GE(done, share);
+    share = done;
+  };
+  // What is kept is not complete: measured again, and then it is.
+  const auto probed = load_or_probe(path, options);
+  ASSERT_TRUE(probed.ok()) << probed.error().message;
+  EXPECT_FALSE(probed->from_cache);
+  EXPECT_DOUBLE_EQ(share, 1.0);
+  EXPECT_TRUE(load_or_probe(path, options)->from_cache);
+  EXPECT_TRUE(load_or_probe(path, quick(kernels::best_isa(), 2))->from_cache);
+  const hardware::Level& host = *probed->hardware.find(hardware::LevelKind::kHost);
+  ASSERT_EQ(host.thread_rates.size(), 2u);
+  EXPECT_EQ(host.thread_rates[1].threads, 2);
+  for (const hardware::ThreadRate& rate : host.thread_rates) {
+    EXPECT_GT(rate.read_bytes_per_second, 1e7);
+    EXPECT_GT(rate.write_bytes_per_second, 1e7);
+    EXPECT_GT(rate.copy_bytes_per_second, 1e7);
+  }
+  EXPECT_EQ(host.copy_bytes_per_second, host.thread_rates[1].copy_bytes_per_second);
+  ASSERT_EQ(host.compute->kernel_rates.size(), 6u * 8u);
+  for (const hardware::KernelRate& rate : host.compute->kernel_rates) {
+    // Two operations for each weight and token: flops over bytes follow from the format.
+    const double per_byte = rate.flops_per_second / rate.bytes_per_second;
+    const double bytes_per_weight = 2.0 * static_cast<double>(rate.tokens_per_expert) / per_byte;
+    EXPECT_GT(bytes_per_weight, 0.4) << rate.format;
+    EXPECT_LT(bytes_per_weight, 4.1) << rate.format;
+  }
+  std::remove(path.c_str());
+}
+
 TEST(Probe, IsKeptUntilSomethingChanges) {
   const std::string path = ::testing::TempDir() + "/probe_test.json";
   std::remove(path.c_str());

@@ -44,6 +44,27 @@ class ProbeCommand(unittest.TestCase):
         self.assertIn("under way", shown.stdout)
         self.assertIn(disk["disk_reads"]["directory"], shown.stdout)
 
+    def test_the_links_of_an_emulated_device_are_as_its_file_states(self):
+        compute = {"model": "none", "isa": "none", "threads": 1, "peak_flops": {"f32": 1e9}}
+        level = {"capacity_bytes": 1 << 30, "read_bytes_per_second": 1e9, "compute": compute}
+        stated = [{"from": "host", "to": "device", "bytes_per_second": 30e6, "latency_us": 2000.0},
+                  {"from": "device", "to": "host", "bytes_per_second": 20e6, "latency_us": 3000.0}]
+        machine = {"hardware_version": 2, "name": "here", "source": "stated", "links": stated,
+                   "levels": [{"name": "host", "kind": "host", **level},
+                              {"name": "device", "kind": "device", **level}]}
+        file = DIRECTORY / "machine.json"
+        file.write_text(json.dumps(machine))
+        done = probe("--json", "--device", f"emulated:{file}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for found, link in zip(json.loads(done.stdout)["links"], stated):
+            for field in ("bytes_per_second", "latency_us"):
+                self.assertAlmostEqual(found[field] / link[field], 1, delta=0.15)
+                self.assertEqual(found["sources"][field], "measured")
+            self.assertAlmostEqual(found["together_bytes_per_second"] / link["bytes_per_second"], 1,
+                                   delta=0.15)
+        self.assertIn("that the file states", probe("--device", f"emulated:{file}").stdout)
+        self.assertNotEqual(probe("--device", "gpu").returncode, 0)
+
     def test_no_directory_no_disk(self):
         done = probe("--disk", "/nowhere/at/all")
         self.assertNotEqual(done.returncode, 0)

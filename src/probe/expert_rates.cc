@@ -1,0 +1,164 @@
+#include "probe/expert_rates.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+#include "kernels/ops.h"
+#include "kernels/quantized_rows.h"
+#include "probe/memory_array.h"
+#include "probe/probe.h"
+#include "tensor/quantize.h"
+
+namespace sluice::probe {
+namespace {
+
+using kernels::PackedMatrix;
+
+// Values between -1 and 1 that repeat after a prime: no denormals, no two rows alike.
+float value_at(int64_t i) { return static_cast<float>(i * 7919 % 10007) / 5003.5f - 1.0f; }
+
+// Every panel of the matrix is the same 16 rows: what is in them costs a kernel nothing.
+PackedMatrix fill_matrix(tensor::DType dtype, int64_t rows, int64_t cols, std::byte* data,
+                         base::ThreadTeam& team) {
+  const int64_t row_bytes = tensor::storage_bytes(dtype, cols);
+  std::vector<std::byte> stored(static_cast<size_t>(kernels::kPanelRows * row_bytes));
+  std::vector<float> values(static_cast<size_t>(cols));
+  const std::byte* of_rows[kernels::kPanelRows];
+  for (int64_t row = 0; row < kernels::kPanelRows; ++row) {
+    for (int64_t k = 0; k < cols; ++k) values[static_cast<size_t>(k)] = value_at(row * cols + k);
+    std::byte* to = stored.data() + row * row_bytes;
+    const bool held = tensor::quantize(dtype, values.data(), cols, to);
+    SLUICE_CHECK(held, "small values fit every format");
+    of_rows[row] = to;
+  }
+  const int64_t panel = kernels::panel_bytes(dtype, cols);
+  std::vector<std::byte> packed(static_cast<size_t>(panel));
+  kernels::pack_panel(dtype, cols, of_rows, packed.data());
+  const PackedMatrix matrix{.dtype = dtype, .rows = rows, .cols = cols, .data = data};
+  team.parallel_for(matrix.panels(), [&](int64_t i) {
+    std::memcpy(data + i * panel, packed.data(), packed.size());
+  });
+  return matrix;
+}
+
+// All experts of one format, in memory of its own.
+class Experts {
+ public:
+  static Result<Experts> create(const kernels::Exec& exec, const ExpertRateOptions& options,
+                                tensor::DType dtype) {
+    const int64_t gate = kernels::packed_bytes(dtype, options.inter, options.hidden);
+    const int64_t down = kernels::packed_bytes(dtype, options.hidden, options.inter);
+    const int64_t count = std::max<int64_t>(options.weight_bytes / (2 * gate + down), 4);
+    const int64_t chunks =
+        (count * (2 * gate + down) + MemoryArray::kChunkBytes - 1) / MemoryArray::kChunkBytes;
+    SLUICE_ASSIGN(MemoryArray memory, MemoryArray::create(chunks));
+    Experts experts(std::move(memory), static_cast<double>(2 * gate + down));
+    auto* at = reinterpret_cast<std::byte*>(experts.memory_.chunk(0));
+    for (int64_t i = 0; i < 3 * count; ++i) {
+      const bool is_down = i % 3 == 2;
+      experts.matrices_.push_back(fill_matrix(dtype, is_down ? options.hidden : options.inter,
+                                              is_down ? options.inter : options.hidden, at,
+                                              *exec.team));
+      at += is_down ? down : gate;
+    }
+    return experts;
+  }
+  int64_t count() const { return static_cast<int64_t>(matrices_.size() / 3); }
+  const PackedMatrix* of(int64_t expert) const {
+    return &matrices_[static_cast<size_t>(3 * expert)];
+  }
+  double bytes_each() const { return bytes_each_; }
+
+ private:
+  Experts(MemoryArray memory, double bytes_each)
+      : memory_(std::move(memory)), bytes_each_(bytes_each) {}
+  MemoryArray memory_;
+  double bytes_each_;
+  std::vector<PackedMatrix> matrices_;
+};
+
+// What so many experts with so many tokens each need beside their weights.
+struct Tokens {
+  Tokens(const ExpertRateOptions& options, int64_t experts, int64_t tokens)
+      : x(static_cast<size_t>(tokens * options.hidden)),
+        inner(static_cast<size_t>(experts * tokens * options.inter)),
+        out(static_cast<size_t>(experts * tokens * options.hidden)),
+        coded_x(static_cast<size_t>(tokens * kernels::QuantizedRows::row_bytes(options.hidden)) +
+                64),
+        coded_inner(static_cast<size_t>(experts * tokens *
+                                        kernels::QuantizedRows::row_bytes(options.inter)) +
+                    64) {
+    for (size_t i = 0; i < x.size(); ++i) x[i] = value_at(static_cast<int64_t>(i));
+    for (int64_t slot = 0; slot < experts * tokens; ++slot)
+      token_of_slot.push_back(static_cast<int32_t>(slot % tokens));
+  }
+  static std::byte* aligned(std::vector<std::byte>& bytes) {
+    const auto at = reinterpret_cast<uintptr_t>(bytes.data());
+    return bytes.data() + (64 - at % 64) % 64;
+  }
+  std::vector<float> x, inner, out;
+  std::vector<std::byte> coded_x, coded_inner;
+  std::vector<int32_t> token_of_slot;
+};
+
+hardware::KernelRate measure(const kernels::Exec& exec, const ExpertRateOptions& options,
+                             const Experts& experts, tensor::DType dtype, int64_t tokens) {
+  // Fewer experts for many tokens, so that a round stays short.
+  const int64_t at_once = std::clamp<int64_t>(1024 / tokens, 1, experts.count());
+  Tokens data(options, at_once, tokens);
+  const int64_t hidden = options.hidden, inter = options.inter, slots = at_once * tokens;
+  const kernels::QuantizedRows coded_x{Tokens::aligned(data.coded_x), hidden};
+  const kernels::QuantizedRows coded_inner{Tokens::aligned(data.coded_inner), inter};
+  const bool blocks = tensor::is_block_format(dtype);
+  std::vector<kernels::ExpertGroup> groups(static_cast<size_t>(at_once));
+  double best = 1e300, spent = 0.0;
+  int64_t next = 0;  // the experts take turns, so that no cache holds those that come
+  do {
+    for (int64_t i = 0; i < at_once; ++i, next = (next + 1) % experts.count()) {
+      const PackedMatrix* three = experts.of(next);
+      groups[static_cast<size_t>(i)] = {three, three + 1, three + 2, i * tokens, tokens};
+    }
+    const double start = wall_seconds();
+    if (blocks) kernels::quantize_rows(exec, data.x.data(), hidden, tokens, hidden, coded_x);
+    kernels::expert_gate_up(exec, groups, data.token_of_slot.data(), data.x.data(), hidden,
+                            data.inner.data(), inter, &coded_x);
+    if (blocks) kernels::quantize_rows(exec, data.inner.data(), inter, slots, inter, coded_inner);
+    kernels::expert_down(exec, groups, data.inner.data(), inter, data.out.data(), hidden,
+                         &coded_inner);
+    const double seconds = wall_seconds() - start;
+    best = std::min(best, seconds);
+    spent += seconds;
+  } while (spent * 1000.0 < options.time_ms);
+  const double flops = 6.0 * static_cast<double>(hidden * inter * slots);
+  return {tensor::info(dtype).name, tokens, flops / best,
+          static_cast<double>(at_once) * experts.bytes_each() / best};
+}
+
+}  // namespace
+
+ExpertRateOptions usual_expert_rates() {
+  using tensor::DType;
+  return {.formats = {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
+                      DType::kMXFP4},
+          .tokens = {1, 2, 4, 8, 16, 32, 64, 128}};
+}
+
+Result<std::vector<hardware::KernelRate>> measure_expert_rates(
+    const kernels::Exec& exec, const ExpertRateOptions& options,
+    const std::function<void(int64_t done)>& each) {
+  std::vector<hardware::KernelRate> rates;
+  for (const tensor::DType dtype : options.formats) {
+    SLUICE_ASSIGN(const Experts experts, Experts::create(exec, options, dtype));
+    for (const int64_t tokens : options.tokens) {
+      rates.push_back(measure(exec, options, experts, dtype, tokens));
+      if (each) each(static_cast<int64_t>(rates.size()));
+    }
+  }
+  std::ranges::sort(rates, {}, [](const hardware::KernelRate& rate) {
+    return std::tuple(rate.format, rate.tokens_per_expert);
+  });
+  return rates;
+}
+
+}  // namespace sluice::probe
