@@ -100,6 +100,7 @@ int simulate_many(const SimulateFlags& flags, const std::string& directory) {
                                .seeds = flags.seeds,
                                .threads = flags.threads,
                                .directory = directory,
+                               .stop_requested = &count_interrupts(true),
                                .on_begin = note_seed};
   options.on_done = [&](int64_t done, int64_t failed) {
     if (!live || (done % 20 != 0 && done != flags.seeds)) return;
@@ -108,10 +109,17 @@ int simulate_many(const SimulateFlags& flags, const std::string& directory) {
     if (done == flags.seeds) std::fprintf(stderr, "\r\x1b[2K");
   };
   const auto result = sim::run_campaign(options);
+  restore_interrupts();
   if (!result) return fail(result.error());
   std::fputs(sim::summary(*result).c_str(), stdout);
   for (const sim::SeedResult& failure : result->failures) print_failure(failure);
   if (!result->failures.empty()) return kFailed;
+  if (result->done < flags.seeds) {
+    std::fprintf(stderr, "stopped; --first %llu goes on\n",
+                 static_cast<unsigned long long>(flags.first) +
+                     static_cast<unsigned long long>(result->done));
+    return kInterrupted;
+  }
   // Few seeds need not meet everything.
   constexpr int64_t kEnough = 500;
   const auto missing = sim::unexercised(*result);
@@ -160,7 +168,8 @@ void add_simulate(CLI::App& program, Action& action) {
       "is\n"
       "checked that what must hold does (docs/simulation.md); at the end every line must have its\n"
       "answer once, bit for bit what the request gets when it runs alone. A seed that fails is\n"
-      "printed, and fails again in the same way whenever it is run.");
+      "printed, and fails again in the same way whenever it is run. Ctrl-C ends with what was "
+      "found.");
   command->callback([flags, &action] { action = [flags] { return simulate_command(*flags); }; });
 }
 

@@ -24,6 +24,7 @@ void work(const Stage& stage, const CampaignOptions& options, int worker, Meetin
   const std::string directory =
       (std::filesystem::path(options.directory) / ("worker-" + std::to_string(worker))).string();
   while (true) {
+    if (options.stop_requested != nullptr && *options.stop_requested > 0) return;
     const int64_t index = meeting.next++;
     if (index >= options.seeds) return;
     const uint64_t seed = options.first + static_cast<uint64_t>(index);

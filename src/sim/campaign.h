@@ -1,6 +1,7 @@
 // Many seeds, on as many threads as one likes, and what they went through together.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -18,6 +19,7 @@ struct CampaignOptions {
   int64_t most_failures = 10;  // then it stops
   std::string directory;       // for its files
   Mutation mutation = Mutation::kNone;
+  const std::atomic<int>* stop_requested = nullptr;           // above 0: no further seed begins
   std::function<void(uint64_t seed)> on_begin;                // on the thread that runs it
   std::function<void(int64_t done, int64_t failed)> on_done;  // one at a time
 };

@@ -179,9 +179,11 @@ void Simulation::add_stats(const engine::Running& engine) {
 
 }  // namespace
 
-Result<Stage> make_stage(const std::string& directory) {
+Result<Stage> make_stage(const std::string& below) {
   Stage stage;
   std::error_code failure;
+  const std::string directory = (fs::path(below) / "stage").string();
+  fs::remove_all(directory, failure);  // of an earlier run
   fs::create_directories(directory, failure);
   if (failure)
     return Error{ErrorCode::kIo, "cannot make '" + directory + "': " + failure.message()};

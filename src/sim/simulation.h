@@ -15,7 +15,8 @@ struct Stage {
   std::vector<ModelPool> pools;
   Machines machines;
 };
-Result<Stage> make_stage(const std::string& directory);
+// In a folder "stage" below a directory, made anew. Errors: the disk's.
+Result<Stage> make_stage(const std::string& below);
 
 struct SeedResult {
   uint64_t seed = 0;

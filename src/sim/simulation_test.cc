@@ -86,6 +86,21 @@ TEST_F(SimulationTest, CatchesSyncsThatSyncNothing) {
   EXPECT_NE(caught(Mutation::kSyncsLie, 100), "");
 }
 
+TEST_F(SimulationTest, RunsManySeedsOnSeveralThreadsAndStopsWhenAsked) {
+  CampaignOptions options{.seeds = 12, .threads = 1, .directory = directory_ + "/campaign"};
+  const auto alone = run_campaign(options);
+  ASSERT_TRUE(alone.ok()) << alone.error().message;
+  EXPECT_EQ(alone->done, 12);
+  options.threads = 3;
+  const auto together = run_campaign(options);
+  ASSERT_TRUE(together.ok());
+  EXPECT_EQ(together->hash, alone->hash);
+  EXPECT_EQ(together->counts.of, alone->counts.of);
+  const std::atomic<int> stop{1};
+  options.stop_requested = &stop;
+  EXPECT_EQ(run_campaign(options)->done, 0);
+}
+
 TEST_F(SimulationTest, SaysWhatWasNotExercised) {
   CampaignResult nothing;
   const auto missing = unexercised(nothing);
