@@ -93,10 +93,22 @@ std::vector<Variant> paged_variants() {
       {"cgopipe", options(8, 8, 128, "cgopipe", 1)},
       {"cgopipe by 2, two threads", options(8, 2, 33, "cgopipe", 2)},
       {"serial on a device", options(8, 4, 64, "serial", 1)},
+      {"kv_prefetch", options(8, 8, 128, "kv_prefetch", 1)},
+      {"kv_prefetch by 2, two threads", options(8, 2, 33, "kv_prefetch", 2)},
+      {"kv_prefetch by 3, a third of the cache there", options(12, 3, 50, "kv_prefetch", 1)},
+      {"kv_prefetch, all of the cache there", options(8, 4, 64, "kv_prefetch", 1)},
+      {"kv_prefetch, set back", options(26, 5, 64, "kv_prefetch", 1)},
+      {"serial, attention on a device", options(8, 4, 64, "serial", 1)},
   };
   for (size_t i = 4; i < all.size(); ++i) all[i].options.device = fast_device();
   for (Variant& variant : all) variant.options.resident_weights = 0;
   all[0].options.resident_weights = 0.5;
+  all[9].options.resident_kv = 0.33;
+  all[10].options.resident_kv = 1;
+  all[11].options.kv_reserve_fraction = 0;
+  all[11].options.kv_block_tokens = 16;
+  all[12].options.attention_on = "device";
+  all[12].options.resident_kv = 0.2;
   return all;
 }
 

@@ -69,6 +69,16 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
            "at most this share of the experts in memory, the others on disk; with a device, on it")
       ->check(quiet(CLI::Range(0.0, 1.0)))
       ->capture_default_str();
+  group
+      .add("--attention-on", o.attention_on,
+           "with a device: host, or device, to which keys and values then move; auto: where the "
+           "schedule has it")
+      ->type_name("NAME")
+      ->capture_default_str();
+  group
+      .add("--resident-kv", o.resident_kv,
+           "with attention on a device: the share of the KV cache that stays there (default: 0)")
+      ->check(quiet(CLI::Range(0.0, 1.0)));
 }
 
 void add_kv_flags(const Group& group, EngineFlags& flags) {
@@ -136,15 +146,13 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->capture_default_str();
   group
       .add("--schedule", o.schedule,
-           "how iterations become tasks: resident, everything in memory; serial, the same with "
-           "nothing "
-           "side by side; layer_stream, experts that do not fit are read from disk layers ahead, "
-           "for "
-           "batches; expert_fetch, when a router has asked for them, for few sequences; auto: "
-           "resident "
-           "if everything fits, else layer_stream; cgopipe, with a device: layers there, attention "
-           "on "
-           "the host, experts moving between")
+           "how iterations become tasks: resident, everything in memory; layer_stream, experts "
+           "that do not fit are read from disk layers ahead, for batches; expert_fetch, when a "
+           "router has asked for them, for few sequences; serial, nothing side by side; auto: "
+           "resident if everything fits, else layer_stream. With a --device: cgopipe, layers "
+           "there, attention on the host, experts moving between; kv_prefetch, attention there "
+           "too, keys and values moving ahead; serial; auto: cgopipe, unless --attention-on says "
+           "device")
       ->type_name("NAME")
       ->capture_default_str();
   group

@@ -1,12 +1,28 @@
 #include "engine/device_side.h"
 
 namespace sluice::engine {
+namespace {
+
+DeviceKv::Shape kv_shape(const models::ModelConfig& config, const plan::Plan& plan) {
+  return {
+      .layers = models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
+      .blocks = plan.kv_blocks,
+      .resident = plan.device_kv_blocks,
+      .window_blocks = plan.device_kv_window,
+      .micro_batches = plan.micro_batches(),
+      .sequences = plan.policy.micro_batch,
+      .rows = plan.max_num_tokens,
+      .sequence_blocks = (plan.max_seq_len + plan.kv_block_tokens - 1) / plan.kv_block_tokens};
+}
+
+}  // namespace
 
 Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
                                                      const models::ForwardContext& host,
                                                      models::WeightSource& source,
                                                      const models::ActivationLimits& limits,
                                                      const plan::Plan& plan,
+                                                     const memory::KvCache& cache,
                                                      const base::Clock& clock) {
   auto side = std::make_unique<DeviceSide>(clock);
   const models::ModelConfig& config = *host.config;
@@ -32,6 +48,10 @@ Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevic
   side->forward.weights = &side->weights;
   side->forward.expert_order = side->paging->order();
   side->forward.exec.team = &side->team;
+  if (plan.policy.attention_on == plan::Place::kHost) return side;
+  SLUICE_ASSIGN(side->kv, DeviceKv::create(kv_shape(config, plan),
+                                           plan.device_kv_window > 0 ? &cache : nullptr));
+  side->forward.kv = side->kv->views();
   return side;
 }
 

@@ -8,6 +8,7 @@
 #include "base/thread_team.h"
 #include "device/emulated.h"
 #include "device/pace.h"
+#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
 #include "models/activations.h"
 #include "models/forward.h"
@@ -24,6 +25,7 @@ struct DeviceSide {
   memory::Arena weight_arena, activation_arena;
   models::ModelWeights weights;
   std::unique_ptr<ExpertPaging> paging;
+  std::unique_ptr<DeviceKv> kv;                  // null: attention runs on the host
   std::vector<models::Activations> activations;  // one set per micro-batch
   base::ThreadTeam team{1};                      // real work takes a core of the host's
   models::ForwardContext forward;
@@ -31,12 +33,14 @@ struct DeviceSide {
 };
 
 // Fills the device from `source`, as `plan` says, to go by `clock`; pages will come from `host`,
-// which like the rest is borrowed. kNoRoom when the system refuses the memory.
+// keys and values from `cache`, which like the rest are borrowed. kNoRoom when the system refuses
+// the memory.
 Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
                                                      const models::ForwardContext& host,
                                                      models::WeightSource& source,
                                                      const models::ActivationLimits& limits,
                                                      const plan::Plan& plan,
+                                                     const memory::KvCache& cache,
                                                      const base::Clock& clock);
 
 }  // namespace sluice::engine

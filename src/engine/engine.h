@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -31,7 +32,8 @@ namespace sluice::engine {
 struct Environment;
 
 struct EngineOptions {
-  // auto: resident if everything fits into memory, else layer_stream; with a device cgopipe.
+  // auto: resident if everything fits into memory, else layer_stream; with a device cgopipe, or
+  // kv_prefetch if attention_on is device.
   std::string schedule = "auto";
   std::string quant = "none";    // none, bf16, q8, q4, mxfp4: matrices quantized as they are loaded
   int threads = 0;               // 0: the cores this process may use
@@ -43,6 +45,8 @@ struct EngineOptions {
   int64_t device_memory = 0;     // bytes of it that may be used; 0: all
   int64_t host_memory = 0;       // bytes that this process may hold in all; 0: what is available
   double resident_weights = 1.0;  // share of the experts that may lie in memory, or on the device
+  std::string attention_on = "auto";  // host, device; auto: where the schedule wants it
+  std::optional<double> resident_kv;  // share of the KV cache that stays on the device; none: 0
   // The folder in which what is learned of experts' use is kept between runs, if experts move, by
   // the model's fingerprint; empty: nowhere.
   std::string expert_use_directory;

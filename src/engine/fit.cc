@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/fit_memory.h"
+#include "engine/fit_policy.h"
 #include "models/activations.h"
 
 namespace sluice::engine {
@@ -47,6 +48,9 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   if (!(w.resident_weights >= 0) || w.resident_weights > 1) {
     return Error{ErrorCode::kInvalid, "--resident-weights must be between 0 and 1"};
   }
+  if (w.resident_kv && (!(*w.resident_kv >= 0) || *w.resident_kv > 1)) {
+    return Error{ErrorCode::kInvalid, "--resident-kv must be between 0 and 1"};
+  }
   if (w.max_batch_size > 0 && w.micro_batch_size > w.max_batch_size) {
     return Error{ErrorCode::kInvalid,
                  "--micro-batch-size is " + std::to_string(w.micro_batch_size) +
@@ -80,37 +84,6 @@ int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan
                                                                   .logit_rows = plan.logit_rows,
                                                                   .context = plan.max_seq_len,
                                                                   .block_weights = block_weights});
-}
-
-bool is_paged(const std::string& schedule) {
-  return schedule == "auto" || schedule == "layer_stream" || schedule == "expert_fetch";
-}
-
-// Which of the schedules that exist can run here.
-Status check_schedule(const FitModel& model, const FitWishes& w, const FitMachine& machine) {
-  const bool device = machine.device_memory > 0;
-  if (device && w.schedule != "auto" && w.schedule != "cgopipe" && w.schedule != "serial") {
-    return Error{ErrorCode::kInvalid, "--schedule " + w.schedule +
-                                          " uses no device; leave --device out, or take cgopipe or "
-                                          "serial"};
-  }
-  if (!device && w.schedule == "cgopipe") {
-    return Error{ErrorCode::kInvalid, "--schedule cgopipe needs a --device"};
-  }
-  if (!device && w.device_memory > 0) {
-    return Error{ErrorCode::kInvalid, "--device-memory needs a --device"};
-  }
-  if (device && model.pages == 0) {
-    return Error{ErrorCode::kInvalid,
-                 "--device needs a model with experts, of one type in each layer"};
-  }
-  if (!device && w.resident_weights < 1.0 && !(is_paged(w.schedule) && model.pages > 0)) {
-    return Error{ErrorCode::kInvalid,
-                 "--resident-weights below 1 " +
-                     std::string(model.pages > 0 ? "needs --schedule layer_stream or expert_fetch"
-                                                 : "needs experts, of one type in each layer")};
-  }
-  return {};
 }
 
 }  // namespace
@@ -147,14 +120,14 @@ Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& m
                                           std::to_string(plan.policy.micro_batch) +
                                           " sequences of a micro-batch, which need a token each"};
   }
-  SLUICE_TRY(check_schedule(model, wishes, machine));
+  SLUICE_TRY(choose_places(model, wishes, machine, plan.policy));
   plan.weight_bytes = model.weight_bytes;
   plan.activation_bytes = activations_of(config, plan, model.block_weights);
   if (machine.device_memory > 0) return fit_device(config, model, wishes, machine, plan);
   if (wishes.resident_weights < 1.0) return fit_paged(config, model, wishes, machine, plan);
   Result<plan::Plan> resident = fit_resident(config, wishes, machine, plan);
   const bool full = !resident.ok() && resident.error().code == ErrorCode::kNoRoom;
-  if (!full || !is_paged(wishes.schedule) || model.pages == 0) return resident;
+  if (!full || !reads_experts(wishes.schedule) || model.pages == 0) return resident;
   return fit_paged(config, model, wishes, machine, plan);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -22,6 +23,8 @@ struct FitWishes {
   int64_t host_memory = 0;
   int64_t device_memory = 0;  // 0: all that the device has
   double resident_weights = 1.0;
+  std::string attention_on = "auto";
+  std::optional<double> resident_kv;  // none: nothing of what is on the host is on a device too
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = 32;

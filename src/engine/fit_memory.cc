@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "engine/device_kv.h"
 #include "memory/kv_cache.h"
 #include "memory/weight_pages.h"
 
@@ -132,24 +133,50 @@ Result<plan::Plan> fit_paged(const models::ModelConfig& config, const FitModel& 
   return plan;
 }
 
+namespace {
+
+// Which blocks of the cache stay on the device, and what the others need there; their home is the
+// host's memory.
+void share_kv(const models::ModelConfig& config, plan::Plan& plan) {
+  const auto resident =
+      static_cast<int64_t>(plan.policy.resident_kv * static_cast<double>(plan.kv_blocks));
+  const int64_t home = plan.kv_blocks - resident;
+  plan.device_kv_blocks = resident;
+  plan.device_kv_window =
+      std::min(home, plan.policy.micro_batch * blocks_for(plan.max_seq_len, plan.kv_block_tokens));
+  plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
+  plan.kv_bytes = home * block_bytes(config, plan);
+}
+
+int64_t device_kv_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
+  if (plan.policy.attention_on == plan::Place::kHost) return 0;
+  return DeviceKv::bytes(
+      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
+      plan.device_kv_blocks, plan.device_kv_window);
+}
+
+}  // namespace
+
 Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
                               const FitWishes& wishes, const FitMachine& machine, plan::Plan plan) {
-  if (wishes.schedule == "auto") plan.policy.schedule = "cgopipe";
-  plan.policy.experts_on = plan::Place::kDevice;
   SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
+  if (plan.policy.attention_on == plan::Place::kDevice) share_kv(config, plan);
   const int64_t room = wishes.device_memory > 0
                            ? std::min(wishes.device_memory, machine.device_memory)
                            : machine.device_memory;
-  // The same activations as on the host, and the weights that are not experts'.
-  const int64_t base = model.weight_bytes - model.expert_bytes + plan.activation_bytes;
+  // The same activations as on the host, the weights that are not experts', and keys and values.
+  const int64_t kv = device_kv_bytes(config, plan);
+  const int64_t base = model.weight_bytes - model.expert_bytes + plan.activation_bytes + kv;
   const int64_t least = std::min(model.pages, kLeastSlots);
   const int64_t slots = (room - base - memory::WeightPages::bytes(0, 0)) / model.page_bytes;
   if (room < base || slots < least) {
     return Error{ErrorCode::kNoRoom,
                  "the device has " + show(room) + ", but " + show(base) +
-                     " of weights and activations must lie there, and at least " +
-                     std::to_string(least) + " experts of " + show(model.page_bytes) +
-                     "; a smaller --micro-batch-size or --max-num-tokens would make room"};
+                     " of weights, activations and KV (" + show(kv) +
+                     ") must lie there, and at least " + std::to_string(least) + " experts of " +
+                     show(model.page_bytes) + "; a smaller --micro-batch-size, --max-num-tokens, " +
+                     (kv > 0 ? "--max-seq-len or --resident-kv" : "or a larger --device-memory") +
+                     " would make room"};
   }
   const auto share =
       static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);

@@ -15,7 +15,8 @@ Result<plan::Plan> fit_paged(const models::ModelConfig& config, const FitModel& 
                              const FitWishes& wishes, const FitMachine& machine, plan::Plan plan);
 
 // All weights and the cache in host memory; on the device a copy of the weights that are not
-// experts', activations, and as many experts as find room.
+// experts', activations, and as many experts as find room. With attention on the device also its
+// share of the cache, which then is not on the host, and windows for the rest.
 Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
                               const FitWishes& wishes, const FitMachine& machine, plan::Plan plan);
 

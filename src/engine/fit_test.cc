@@ -188,5 +188,79 @@ TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
   EXPECT_EQ(plan->policy.schedule, "expert_fetch");
 }
 
+TEST(Fit, AttentionOnADeviceHasItsKeysAndValuesCountedThere) {
+  FitWishes wishes{.schedule = "kv_prefetch",
+                   .max_batch_size = 8,
+                   .micro_batch_size = 2,
+                   .max_num_tokens = 16,
+                   .max_seq_len = 256};
+  const FitMachine machine{.available_memory = kGiB, .device_memory = 120 * kMiB};
+  const auto none = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(none.ok()) << none.error().message;
+  EXPECT_EQ(none->policy.attention_on, plan::Place::kDevice);
+  EXPECT_EQ(none->device_kv_blocks, 0);
+  EXPECT_EQ(none->device_kv_window, 2 * 256 / 32);  // two sequences
+  EXPECT_EQ(none->kv_bytes, none->kv_blocks * kBlock);
+  EXPECT_LE(none->device_bytes, 120 * kMiB);
+  wishes.resident_kv = 0.5;
+  const auto half = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(half.ok()) << half.error().message;
+  EXPECT_EQ(half->device_kv_blocks, half->kv_blocks / 2);
+  EXPECT_EQ(half->kv_bytes, none->kv_bytes / 2);
+  // What stays there takes the room of experts.
+  const int64_t taken = (none->expert_slots - half->expert_slots) * kMiB;
+  EXPECT_NEAR(static_cast<double>(taken), static_cast<double>(half->device_kv_blocks * kBlock),
+              static_cast<double>(kMiB));
+  wishes.resident_kv = 1;
+  const auto all = fit_plan(small(), with_experts(), wishes, machine);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->kv_bytes, 0);
+  EXPECT_EQ(all->device_kv_window, 0);
+  // More than the device has.
+  const auto large = fit_plan(small(), with_experts(), wishes,
+                              {.available_memory = kGiB, .device_memory = 55 * kMiB});
+  ASSERT_FALSE(large.ok());
+  EXPECT_EQ(large.error().code, ErrorCode::kNoRoom);
+  EXPECT_NE(large.error().message.find("--resident-kv"), std::string::npos)
+      << large.error().message;
+}
+
+TEST(Fit, ChoosesWhereToAttend) {
+  const FitMachine with{.available_memory = kGiB, .device_memory = kGiB};
+  const auto policy = [&](FitWishes wishes) {
+    wishes.max_seq_len = 256;
+    return fit_plan(small(), with_experts(), wishes, with)->policy;
+  };
+  EXPECT_EQ(policy({}).schedule, "cgopipe");
+  EXPECT_EQ(policy({.attention_on = "host"}).schedule, "cgopipe");
+  EXPECT_EQ(policy({.attention_on = "device"}).schedule, "kv_prefetch");
+  EXPECT_EQ(policy({.schedule = "serial"}).attention_on, plan::Place::kHost);
+  EXPECT_EQ(policy({.schedule = "serial", .attention_on = "device"}).attention_on,
+            plan::Place::kDevice);
+}
+
+TEST(Fit, SaysWhatCannotAttendWhere) {
+  const struct {
+    FitWishes wishes;
+    int64_t device;
+    const char* said;
+  } cases[] = {
+      {{.attention_on = "device"}, 0, "--attention-on device needs a --device"},
+      {{.attention_on = "gpu"}, kGiB, "--attention-on is 'gpu'; auto, host or device"},
+      {{.schedule = "kv_prefetch"}, 0, "--schedule kv_prefetch needs a --device"},
+      {{.schedule = "kv_prefetch", .attention_on = "host"}, kGiB, "take cgopipe"},
+      {{.schedule = "cgopipe", .attention_on = "device"}, kGiB, "take kv_prefetch"},
+      {{.schedule = "layer_stream"}, kGiB, "uses no device"},
+      {{.resident_kv = 0.5}, kGiB, "needs --attention-on device"},
+      {{.resident_kv = 0.5}, 0, "needs --attention-on device"},
+      {{.attention_on = "device", .resident_kv = 1.5}, kGiB, "--resident-kv must be between"}};
+  for (const auto& c : cases) {
+    const auto plan = fit_plan(small(), with_experts(), c.wishes,
+                               {.available_memory = kGiB, .device_memory = c.device});
+    ASSERT_FALSE(plan.ok()) << c.said;
+    EXPECT_NE(plan.error().message.find(c.said), std::string::npos) << plan.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::engine

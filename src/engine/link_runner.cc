@@ -44,6 +44,12 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
     }
     options_.pace->begin();
     copy_page(*next.page);
+  } else if (transfer->payload == Payload::kKv) {
+    if (!claim_kv(task, context.user)) return Start::kNoRoom;
+    if (transfer->to == schedule::Level::kHost) next.leaves = context.user;
+    next.layer = task.layer;
+    options_.pace->begin();
+    copy_kv(task, context.user);
   } else {
     options_.pace->begin();
     copy(task, (*options_.flights)[context.user]);
@@ -77,6 +83,18 @@ void LinkRunner::copy(const schedule::Task& task, Flight& flight) const {
   copy_floats(host.attended, device.attended, q);
 }
 
+bool LinkRunner::claim_kv(const schedule::Task& task, size_t flight) const {
+  return task.transfer()->to == schedule::Level::kHost || options_.kv->claim(flight, task.layer);
+}
+
+void LinkRunner::copy_kv(const schedule::Task& task, size_t flight) const {
+  if (task.transfer()->to == schedule::Level::kHost) {
+    options_.kv->take_home(flight, task.layer, (*options_.flights)[flight].batch.view());
+  } else {
+    options_.kv->bring(flight, task.layer);
+  }
+}
+
 void LinkRunner::copy_page(memory::WeightPageId page) const {
   ExpertPaging& paging = *options_.paging;
   const auto layer = static_cast<size_t>(paging.layer_of(page));
@@ -103,6 +121,7 @@ size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
     options_.paging->bind(*moving_->page);
     options_.paging->pages().loaded(*moving_->page);
   }
+  if (moving_->leaves) options_.kv->release(*moving_->leaves, moving_->layer);
   ended[0] = {moving_->token, {}};
   moving_.reset();
   return 1;

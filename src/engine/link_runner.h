@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "device/pace.h"
+#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
 #include "engine/stage_runner.h"
 #include "pipeline/task_runner.h"
@@ -20,6 +21,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     const models::ModelConfig* config = nullptr;
     const models::ModelWeights* host_weights = nullptr;
     ExpertPaging* paging = nullptr;
+    DeviceKv* kv = nullptr;  // null: attention runs on the host
     std::vector<Flight>* flights = nullptr;
     device::Pace* pace = nullptr;
     const base::Clock* clock = &base::steady_clock();  // the pace's
@@ -40,7 +42,11 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     uint64_t token = 0;
     base::Clock::time_point end;
     std::optional<memory::WeightPageId> page;
+    std::optional<size_t> leaves;  // the flight whose keys and values go home
+    int layer = -1;                // of these
   };
+  bool claim_kv(const schedule::Task& task, size_t flight) const;
+  void copy_kv(const schedule::Task& task, size_t flight) const;
   void copy(const schedule::Task& task, Flight& flight) const;
   void copy_page(memory::WeightPageId page) const;
 

@@ -22,6 +22,8 @@ FitWishes wishes_of(const EngineOptions& options) {
           .host_memory = options.host_memory,
           .device_memory = options.device_memory,
           .resident_weights = options.resident_weights,
+          .attention_on = options.attention_on,
+          .resident_kv = options.resident_kv,
           .kv_cache_memory = options.kv_cache_memory,
           .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
           .kv_block_tokens = options.kv_block_tokens,
@@ -33,11 +35,13 @@ memory::ArenaOptions read_by_all(const std::vector<int>& nodes) {
   return {.huge_pages = true, .interleave_over = nodes};
 }
 
+// Blocks that stay on a device have no place here.
 Status reserve_cache(LoadedModel& model, const std::vector<int>& nodes) {
+  const int64_t blocks = model.plan.kv_blocks - model.plan.device_kv_blocks;
+  if (blocks == 0) return {};
   const auto layouts = models::kv_layouts(
       model.files.config, static_cast<int>(model.plan.kv_block_tokens), model.plan.kv_dtype);
-  SLUICE_ASSIGN(model.cache,
-                memory::KvCache::create(layouts, model.plan.kv_blocks, read_by_all(nodes)));
+  SLUICE_ASSIGN(model.cache, memory::KvCache::create(layouts, blocks, read_by_all(nodes)));
   for (int i = 0; i < model.files.config.layer_count(); ++i) {
     model.kv.push_back(model.cache.layer(i));
   }
@@ -140,9 +144,10 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   model->forward.exec = {&kernels::op_table(options.isa.value_or(kernels::best_isa())),
                          model->team.get()};
   if (machine) {
-    SLUICE_ASSIGN(model->device, make_device_side(*machine, model->forward, *model->source,
-                                                  activation_limits(*model), model->plan,
-                                                  *environment_of(options).clock));
+    SLUICE_ASSIGN(model->device,
+                  make_device_side(*machine, model->forward, *model->source,
+                                   activation_limits(*model), model->plan, model->cache,
+                                   *environment_of(options).clock));
   }
   if (model->paging == nullptr) {
     model->source.reset();

@@ -66,7 +66,10 @@ Status Running::start() {
       .plan = &plan,
       .batch = {.rows = plan.max_num_tokens,
                 .sequences = plan.policy.micro_batch,
-                .logit_rows = plan.max_num_tokens},
+                .logit_rows = plan.max_num_tokens,
+                .kv = {.blocks = plan.device_kv_window,
+                       .arriving_blocks = plan.device_kv_window,
+                       .leaving_tokens = plan.max_num_tokens}},
       .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{}};
   const schedule::BuilderBounds bounds = builder_.bounds(largest);
   pipeline::ExecutorOptions executor;

@@ -51,6 +51,7 @@ class Running : public Engine {
 
   const memory::KvBlocks& kv_blocks() const { return blocks_; }
   ExpertPaging* paging() const;  // null where nothing moves
+  DeviceKv* device_kv() const;   // null where attention runs on the host
 
  private:
   // running.cc: requests come and go

@@ -41,6 +41,10 @@ ExpertPaging* Running::paging() const {
   return model_->device != nullptr ? model_->device->paging.get() : model_->paging.get();
 }
 
+DeviceKv* Running::device_kv() const {
+  return model_->device != nullptr ? model_->device->kv.get() : nullptr;
+}
+
 Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
   if (paging() != nullptr && !options_.expert_use_directory.empty()) {
     (void)read_expert_use(expert_use_path(), paging()->use());
@@ -65,12 +69,14 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .count_per_request = options_.per_request_experts,
                            .max_rows = model_->plan.max_num_tokens,
                            .paging = side.paging.get(),
+                           .kv = side.kv.get(),
                            .other_lanes = true,
                            .pace = &side.compute_pace,
                            .clock = environment_.clock});
   LinkRunner::Options link{.config = &model_->files.config,
                            .host_weights = &model_->weights,
                            .paging = side.paging.get(),
+                           .kv = side.kv.get(),
                            .flights = &flights_,
                            .pace = &side.up_pace,
                            .clock = environment_.clock};

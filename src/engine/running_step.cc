@@ -52,6 +52,7 @@ Status Running::launch() {
         .cold = flight.batch.iteration == 0,
         .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
+    if (DeviceKv* kv = device_kv()) flight.context.batch.kv = kv->place(slot, flight.batch.view());
     SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
     flight.out = true;
     in_flight_.push_back(slot);

@@ -25,7 +25,11 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
   } else {
-    models::run_stage(forward_, *stage, flight.batch.view(), activations(flight));
+    models::BatchView batch = flight.batch.view();
+    if (stage->kind == StageKind::kAttend && options_.kv != nullptr) {
+      batch = options_.kv->there(context.user, stage->layer, batch);
+    }
+    models::run_stage(forward_, *stage, batch, activations(flight));
   }
   pipeline::TaskResult result;
   if (stage->kind == StageKind::kRoute) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "device/pace.h"
 #include "engine/choice_run.h"
+#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
 #include "engine/sampler.h"
 #include "engine/stats.h"
@@ -41,6 +42,7 @@ class StageRunner : public pipeline::TaskRunner {
     bool count_per_request = false;  // experts, of each request
     int64_t max_rows = 0;
     ExpertPaging* paging = nullptr;  // null: all experts are in this lane's memory
+    DeviceKv* kv = nullptr;          // null: the whole cache is in this lane's memory
     bool other_lanes = false;        // time between two tasks is not all work
     device::Pace* pace = nullptr;    // of an emulated machine: tasks take their predicted time
     const base::Clock* clock = &base::steady_clock();

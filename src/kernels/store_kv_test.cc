@@ -4,6 +4,7 @@
 
 #include "kernels/cases.h"
 #include "kernels/each_isa.h"
+#include "kernels/kv_copy.h"
 #include "kernels/reference/reference.h"
 
 namespace sluice::kernels {
@@ -61,6 +62,25 @@ TEST_P(StoreKv, MatchesTheReference) {
     store_kv(exec, cache, keys.data(), 61, values.data(), 40, slots.data(), tokens);
     ASSERT_TRUE(same_bits(storage, expected));
   });
+}
+
+TEST_P(StoreKv, ATokenCopiedIsATokenStored) {
+  KvLayerView cache{{2, 20, 12, 32, GetParam()}, nullptr, 0};
+  cache.block_stride = cache.layout.block_bytes();
+  Random random(5);
+  const std::vector<float> keys = random.normals(32 * 40), values = random.normals(32 * 24);
+  std::vector<int64_t> slots(32);
+  for (int64_t t = 0; t < 32; ++t) slots[static_cast<size_t>(t)] = t;
+  const auto block = [&](int64_t tokens) {
+    std::vector<std::byte> storage(static_cast<size_t>(cache.block_stride));
+    cache.base = storage.data();
+    reference::store_kv(cache, keys.data(), 40, values.data(), 24, slots.data(), tokens);
+    return storage;
+  };
+  const std::vector<std::byte> whole = block(32);
+  std::vector<std::byte> copied = block(5);
+  for (int64_t t = 5; t < 18; ++t) copy_kv_token(cache.layout, t, whole.data(), copied.data());
+  EXPECT_EQ(copied, block(18));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, StoreKv, testing::ValuesIn(all_kv_dtypes()),

@@ -36,12 +36,10 @@ bool ThreadExecutor::State::start_next(Lock& lock, Lane which, uint64_t token) {
     if (!self.blocked) wake();
     return !self.blocked;
   }
-  if (!result.ok()) {
-    end_started(which, {token, result.error()});
+  if (!result.ok() || *result == AsyncTaskRunner::Start::kDone) {
+    end_started(which, {token, result.ok() ? Status() : result.error()});
     wake();
-  } else if (*result == AsyncTaskRunner::Start::kDone) {
-    end_started(which, {token, {}});
-    wake();
+    wake_blocked();
   }
   return true;
 }
@@ -77,7 +75,9 @@ void ThreadExecutor::State::poll_started(Lock& lock, Lane which,
   lock.lock();
   self.polls = false;
   for (size_t i = 0; i < count; ++i) end_started(which, ended[i]);
-  if (count > 0 && !stop) wake();
+  if (count == 0 || stop) return;
+  wake();
+  wake_blocked();
 }
 
 void ThreadExecutor::State::async_lane_loop(const std::shared_ptr<State>& state, Lane which) {

@@ -107,9 +107,11 @@ class AsyncLane : public ::testing::Test {
     return *disk_;
   }
   void start(int64_t timeout_ms = 30'000) {
+    const auto lanes = options_.async_runners;
     Trace* const trace = options_.trace;
     options_ = with_room(2);
     options_.trace = trace;
+    options_.async_runners = lanes;
     options_.limits.max_iteration.pages = 256;
     options_.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
     set_runner(options_, Lane::kHostCompute, host_);
@@ -159,6 +161,50 @@ TEST_F(AsyncLane, HoldsATaskUntilPagesAreGivenBack) {
   EXPECT_EQ(computed_.size(), 50u * 40u);
   EXPECT_GT(disk.held, 0);
   EXPECT_LE(disk.most, 2u);
+}
+
+// A link whose transfers give a buffer back when they have ended.
+class GivesBack final : public AsyncTaskRunner {
+ public:
+  explicit GivesBack(std::unique_ptr<Buffers>& disk) : disk_(disk) {}
+  int capacity() const override { return 1; }
+  Result<Start> start(const schedule::Task&, const TaskContext&, uint64_t token) override {
+    moving_ = token;
+    return Start::kStarted;
+  }
+  size_t poll(std::span<Ended> ended, int64_t) override {
+    if (!moving_) return 0;
+    disk_->give_back();
+    ended[0] = {*moving_, {}};
+    moving_.reset();
+    return 1;
+  }
+  void wake() override {}
+
+ private:
+  std::unique_ptr<Buffers>& disk_;
+  std::optional<uint64_t> moving_;
+};
+
+TEST_F(AsyncLane, HoldsATaskUntilATransferOfAnotherLaneGivesBack) {
+  make(8, 1);
+  GivesBack link(disk_);
+  options_.async_runners[static_cast<size_t>(Lane::kDeviceToHost)] = &link;
+  start();
+  const MadeBuilder through([](const Context&, Subgraph& g) {
+    for (int16_t i = 0; i < 20; ++i) {
+      add_task(g, Lane::kDisk, static_cast<int16_t>(5 * i));
+      g.tasks.back().rank = i;
+      const auto read = static_cast<schedule::TaskIndex>(g.tasks.size() - 1);
+      add_task(g, Lane::kDeviceToHost, i);
+      g.after(Dependency::task(read));
+    }
+  });
+  auto ticket = executor_->submit({}, through, 0);
+  ASSERT_TRUE(ticket.ok()) << ticket.error().message;
+  const Status status = executor_->wait(*ticket);
+  EXPECT_TRUE(status.ok()) << status.error().message;
+  executor_.reset();
 }
 
 TEST_F(AsyncLane, CarriesAFailureToWhatNeedsThePage) {

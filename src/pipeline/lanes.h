@@ -57,8 +57,8 @@ struct ThreadExecutor::State {
   void run(Lock& lock, Lane lane, schedule::TaskRef ref);
   // After any change to the graph: wakes the lanes that have something to run, and the waiter.
   void wake();
-  // After a task that needed pages where they are, or a failure: wakes the lanes that found no
-  // room, which may find it now, or have no more to wait for.
+  // After a task that needed pages where they are, a transfer, or a failure: wakes the lanes that
+  // found no room, which may find it now, or have no more to wait for.
   void wake_blocked();
   // Waits until something changed. kTimeout names the task and lane that hang.
   Status wait_for_progress(Lock& lock, Ticket ticket);

@@ -66,6 +66,8 @@ Json to_json(const Plan& plan) {
               {"kv_dtype", kernels::name(plan.kv_dtype)},
               {"kv_block_tokens", plan.kv_block_tokens},
               {"kv_blocks", plan.kv_blocks},
+              {"device_kv_blocks", plan.device_kv_blocks},
+              {"device_kv_window", plan.device_kv_window},
               {"expert_slots", plan.expert_slots},
               {"moving_slots", plan.moving_slots},
               {"weight_bytes", plan.weight_bytes},
@@ -113,6 +115,11 @@ Result<Plan> plan_from_json(const Json& json) {
                 base::field_or<int64_t>(json, "moving_slots", int64_t{0}, "plan"));
   SLUICE_ASSIGN(plan.device_bytes,
                 base::field_or<int64_t>(json, "device_bytes", int64_t{0}, "plan"));
+  // Nor those of before attention could run there.
+  SLUICE_ASSIGN(plan.device_kv_blocks,
+                base::field_or<int64_t>(json, "device_kv_blocks", int64_t{0}, "plan"));
+  SLUICE_ASSIGN(plan.device_kv_window,
+                base::field_or<int64_t>(json, "device_kv_window", int64_t{0}, "plan"));
   for (const auto& number : numbers) {
     SLUICE_ASSIGN(*number.value, base::field<int64_t>(json, number.key, "plan"));
     if (*number.value < 0) {

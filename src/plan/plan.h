@@ -24,6 +24,11 @@ struct Plan {
   int64_t kv_block_tokens = 0;
   int64_t kv_blocks = 0;
 
+  // Of these blocks, those with attention on a device that stay there, in every layer: the first
+  // ones. Of the others so many find room there at a time, in each of two windows.
+  int64_t device_kv_blocks = 0;
+  int64_t device_kv_window = 0;
+
   // Experts in memory at once, of all layers, on the device if there is one; 0: all there are. Of
   // these so many make room for others, the rest stays.
   int64_t expert_slots = 0;
@@ -31,9 +36,9 @@ struct Plan {
 
   // Bytes reserved before the first token.
   int64_t weight_bytes = 0;
-  int64_t kv_bytes = 0;
+  int64_t kv_bytes = 0;  // of the host's memory
   int64_t activation_bytes = 0;
-  int64_t device_bytes = 0;  // of a device's memory, weights and activations together
+  int64_t device_bytes = 0;  // of a device's memory: weights, activations and KV together
 
   int threads = 1;
   // Nodes of memory that these threads' cores have, and whether weights and KV lie on them in turn.

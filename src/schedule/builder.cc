@@ -2,6 +2,7 @@
 
 #include "schedule/cgopipe.h"
 #include "schedule/expert_fetch.h"
+#include "schedule/kv_prefetch.h"
 #include "schedule/layer_stream.h"
 #include "schedule/resident.h"
 #include "schedule/serial.h"
@@ -33,8 +34,10 @@ const Resident kResident;
 const Serial kSerial;
 const LayerStream kLayerStream;
 const ExpertFetch kExpertFetch;
+const KvPrefetch kKvPrefetch;
 const Cgopipe kCgopipe;
-const Builder* const kBuilders[] = {&kResident, &kSerial, &kLayerStream, &kExpertFetch, &kCgopipe};
+const Builder* const kBuilders[] = {&kResident,    &kSerial,     &kLayerStream,
+                                    &kExpertFetch, &kKvPrefetch, &kCgopipe};
 
 }  // namespace
 

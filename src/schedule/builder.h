@@ -16,6 +16,15 @@
 
 namespace sluice::schedule {
 
+// What of a micro-batch's keys and values moves, in each layer, where attention runs on a device
+// that does not hold all of them.
+struct KvMoves {
+  int64_t blocks = 0;           // that need a place there for the while
+  int64_t arriving_blocks = 0;  // of these, with tokens of earlier iterations
+  int64_t leaving_tokens = 0;   // new ones, whose home is not there
+  bool operator==(const KvMoves&) const = default;
+};
+
 // What a schedule needs to know of a micro-batch's rows.
 struct BatchShape {
   int64_t rows = 0;
@@ -23,6 +32,7 @@ struct BatchShape {
   int64_t visible_keys = 0;    // as in models::Load
   int64_t context_tokens = 0;  // as in models::Load
   int64_t logit_rows = 0;
+  KvMoves kv{};
   bool operator==(const BatchShape&) const = default;
 };
 BatchShape shape_of(const models::BatchView& batch);

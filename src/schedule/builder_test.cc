@@ -26,6 +26,7 @@ class Builders : public ::testing::Test {
     config_.hidden = 32;
     config_.vocab = 128;
     plan_.logit_rows = 4;
+    plan_.kv_block_tokens = 16;
     context_.model = &config_;
     context_.plan = &plan_;
     context_.micro_batch = 2;
@@ -54,15 +55,16 @@ TEST_F(Builders, AreFoundByName) {
   const auto missing = find("cgo");
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kInvalid);
-  EXPECT_EQ(
-      missing.error().message,
-      "unknown schedule 'cgo'; there are: resident, serial, layer_stream, expert_fetch, cgopipe");
+  EXPECT_EQ(missing.error().message,
+            "unknown schedule 'cgo'; there are: resident, serial, layer_stream, expert_fetch, "
+            "kv_prefetch, cgopipe");
 }
 
 TEST_F(Builders, AreValidPureAndWithinTheirBounds) {
   for (const Builder* builder : builders()) {
     for (int64_t rows : {0, 1, 4, 5, 400}) {
       context_.batch.logit_rows = rows;
+      context_.batch.kv = {.blocks = rows, .arriving_blocks = rows / 2, .leaving_tokens = rows};
       const BuilderBounds bounds = builder->bounds(context_);
       Subgraph first, second;
       builder->iteration(context_, first);

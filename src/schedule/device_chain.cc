@@ -26,6 +26,36 @@ class LaneChain {
   }
 
   void move(Lane lane, Payload payload, int16_t layer, int64_t bytes) {
+    follow(transfer(lane, payload, layer, bytes, load_rank(layer)));
+  }
+
+  // Attention over keys and values of which some come from the host, and whose new ones go there.
+  void attend_on_device(int16_t layer, bool ahead) {
+    const Stage attend{.kind = StageKind::kAttend, .layer = layer};
+    const KvMoves& kv = context_.batch.kv;
+    if (kv.blocks == 0) return stage(Lane::kDeviceCompute, attend);
+    const kernels::KvLayout layout = layout_of(layer);
+    const TaskIndex there = transfer(Lane::kHostToDevice, Payload::kKv, layer,
+                                     kv.arriving_blocks * layout.block_bytes(),
+                                     ahead ? kv_rank(layer) : load_rank(layer));
+    if (!ahead) follow(there);
+    stage(Lane::kDeviceCompute, attend);
+    if (ahead) out_.after(Dependency::task(there));
+    const TaskIndex attended = last_;
+    const TaskIndex home = transfer(Lane::kDeviceToHost, Payload::kKv, layer,
+                                    kv.leaving_tokens * layout.bytes_per_token(), load_rank(layer));
+    if (!ahead) return follow(home);
+    out_.after(Dependency::task(attended));
+  }
+
+ private:
+  kernels::KvLayout layout_of(int16_t layer) const {
+    return models::kv_layout(context_.model->layers[static_cast<size_t>(layer)].attention,
+                             static_cast<int>(context_.plan->kv_block_tokens),
+                             context_.plan->kv_dtype);
+  }
+
+  TaskIndex transfer(Lane lane, Payload payload, int16_t layer, int64_t bytes, int64_t rank) {
     const bool up = lane == Lane::kHostToDevice;
     const Transfer transfer{.payload = payload,
                             .from = up ? Level::kHost : Level::kDevice,
@@ -35,14 +65,13 @@ class LaneChain {
                                       .lane = lane,
                                       .layer = layer,
                                       .micro_batch = static_cast<uint16_t>(context_.micro_batch),
-                                      .rank = load_rank(layer)});
+                                      .rank = rank});
     if (context_.costs != nullptr) {
       out_.tasks[index].predicted_ns = transfer_ns(*context_.costs, lane, transfer);
     }
-    follow(index);
+    return index;
   }
 
- private:
   void follow(TaskIndex index) {
     if (last_ != kNone) {
       const bool grows = out_.tasks[last_].expansion != kNone;
@@ -56,20 +85,40 @@ class LaneChain {
   TaskIndex last_ = kNone;
 };
 
+// Queries, keys and values to the host, and what came of them back.
+void attend_on_host(int16_t layer, const models::AttentionConfig& a, int64_t rows,
+                    LaneChain& chain) {
+  const int64_t q = int64_t{a.q_heads} * a.head_dim, kv = int64_t{a.kv_heads} * a.head_dim;
+  chain.move(Lane::kDeviceToHost, Payload::kQkv, layer, rows * (q + 2 * kv) * kFloat);
+  chain.stage(Lane::kHostCompute, {.kind = StageKind::kAttend, .layer = layer});
+  chain.move(Lane::kHostToDevice, Payload::kHidden, layer, rows * q * kFloat);
+}
+
+// Bytes of one layer.
+int64_t attend_bytes(const Context& context, const models::AttentionConfig& a, AttendOn attend) {
+  if (attend == AttendOn::kHost) {
+    return context.batch.rows * a.head_dim * (2 * int64_t{a.q_heads} + 2 * a.kv_heads) * kFloat;
+  }
+  const kernels::KvLayout layout =
+      models::kv_layout(a, static_cast<int>(context.plan->kv_block_tokens), context.plan->kv_dtype);
+  const KvMoves& kv = context.batch.kv;
+  return kv.arriving_blocks * layout.block_bytes() + kv.leaving_tokens * layout.bytes_per_token();
+}
+
 }  // namespace
 
-void device_iteration(const Context& context, const Bounds& expansion, Subgraph& out) {
-  const int64_t rows = context.batch.rows;
+void device_iteration(const Context& context, AttendOn attend, const Bounds& expansion,
+                      Subgraph& out) {
   LaneChain chain(context, out);
   chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kEmbed});
   for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
     const models::LayerConfig& config = context.model->layers[static_cast<size_t>(layer)];
-    const models::AttentionConfig& a = config.attention;
-    const int64_t q = int64_t{a.q_heads} * a.head_dim, kv = int64_t{a.kv_heads} * a.head_dim;
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kQkv, .layer = layer});
-    chain.move(Lane::kDeviceToHost, Payload::kQkv, layer, rows * (q + 2 * kv) * kFloat);
-    chain.stage(Lane::kHostCompute, {.kind = StageKind::kAttend, .layer = layer});
-    chain.move(Lane::kHostToDevice, Payload::kHidden, layer, rows * q * kFloat);
+    if (attend == AttendOn::kHost) {
+      attend_on_host(layer, config.attention, context.batch.rows, chain);
+    } else {
+      chain.attend_on_device(layer, attend == AttendOn::kDeviceAhead);
+    }
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kOProj, .layer = layer});
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kRoute, .layer = layer});
     if (config.ffn.is_moe()) {
@@ -90,16 +139,14 @@ void device_iteration(const Context& context, const Bounds& expansion, Subgraph&
   }
 }
 
-Bounds device_bounds(const Context& context) {
+Bounds device_bounds(const Context& context, AttendOn attend) {
   const int parts = head_parts(context);
   Bounds iteration;
   iteration.tasks = 1 + 3 * parts;
   for (const models::LayerConfig& layer : context.model->layers) {
-    const int64_t width = layer.attention.head_dim *
-                          (2 * int64_t{layer.attention.q_heads} + 2 * layer.attention.kv_heads);
     iteration.tasks += layer.ffn.is_moe() ? 6 : 7;
     iteration.expansions += layer.ffn.is_moe();
-    iteration.bytes += context.batch.rows * width * kFloat;
+    iteration.bytes += attend_bytes(context, layer.attention, attend);
   }
   iteration.dependencies = iteration.tasks - 1;
   iteration.bytes += context.batch.logit_rows * context.model->vocab * kFloat;

@@ -23,15 +23,18 @@ inline constexpr PagedLanes kDeviceLanes = {.compute = Lane::kDeviceCompute,
                                             .to = Level::kDevice};
 
 // The order of a lane's ready transfers: first what needs no room and a micro-batch waits for
-// (hidden states), then pages that a router has asked for, then pages ahead, by layer and expert,
-// so that all micro-batches claim a page one after the other. A page ahead that finds no room holds
-// up those behind it, and nothing else: so of the pages that a micro-batch has claimed none is of a
-// higher layer than one that it still lacks, and it can always go on.
+// (hidden states), then pages that a router has asked for, then what nobody has asked for yet:
+// layer by layer, a micro-batch's keys and values, and pages by expert, so that all micro-batches
+// claim a page one after the other. What finds no room holds up what is behind it, and nothing
+// else. So of all that a micro-batch has claimed ahead nothing comes later in this order than
+// something that it still lacks: it has what it needs, in this order, up to the last thing it has
+// claimed, and can go on until it has used and released that.
 constexpr int64_t load_rank(int layer) { return layer; }
 constexpr int64_t asked_rank(int layer) { return models::kMaxLayers + layer; }
-constexpr int64_t ahead_rank(int layer, int position) {
-  return 2 * models::kMaxLayers + layer * models::kMaxExperts + position;
+constexpr int64_t kv_rank(int layer) {
+  return 2 * models::kMaxLayers + int64_t{layer} * (models::kMaxExperts + 1);
 }
+constexpr int64_t ahead_rank(int layer, int position) { return kv_rank(layer) + 1 + position; }
 
 class PagedExperts : public Builder {
  public:

@@ -37,8 +37,9 @@ struct PageRange {
   bool operator==(const PageRange&) const = default;
 };
 
-// Bytes from one level to another. Weights and KV move by pages (`first_byte` within the first);
-// hidden states, QKV and logits are a byte range of their micro-batch's own buffer, without pages.
+// Bytes from one level to another. Weights move by pages (`first_byte` within the first); hidden
+// states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
+// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens.
 struct Transfer {
   Payload payload = Payload::kWeights;
   Level from = Level::kHost;

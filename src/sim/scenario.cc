@@ -63,6 +63,13 @@ void draw_sizes(Random& random, const ModelPool& pool, engine::EngineOptions& o)
   o.per_request_experts = random.chance(0.2);
 }
 
+// Where attention runs, and how much of the cache stays there.
+void draw_places(Random& random, engine::EngineOptions& o) {
+  if (o.schedule == "serial" && random.chance(0.5)) o.attention_on = "device";
+  const bool there = o.schedule == "kv_prefetch" || o.attention_on == "device";
+  if (there && random.chance(0.5)) o.resident_kv = random.chance(0.2) ? 1.0 : random.share();
+}
+
 void draw_schedule(Random& random, const ModelPool& pool, const Machines& machines, Life& life) {
   engine::EngineOptions& o = life.engine;
   const int64_t kind = pool.model->experts ? random.below(10) : 0;
@@ -78,6 +85,7 @@ void draw_schedule(Random& random, const ModelPool& pool, const Machines& machin
       const auto which = static_cast<size_t>(random.below(std::ssize(machines.files)));
       o.device = "emulated:" + machines.files[which];
       life.machine = " on " + machines.names[which];
+      draw_places(random, o);
     }
   }
   life.machine = o.schedule + life.machine + ", batch " + std::to_string(o.max_batch_size) +

@@ -165,6 +165,7 @@ void VirtualExecutor::end_async(schedule::Lane which, uint64_t token, const Stat
     failed_ = true;
     graph_.fail(ref, status.error());
   }
+  wake_blocked();
   woken();
 }
 

@@ -50,7 +50,10 @@ void Watch::claim(std::span<const schedule::PageRange> ranges) {
 void Watch::still_blocked(const schedule::Task& task) {
   const schedule::Transfer* transfer = task.transfer();
   if (transfer == nullptr || pages() == nullptr) return;
-  if (pages()->has_room(transfer->pages.first, transfer->ahead))
+  const bool room = transfer->payload == schedule::Payload::kKv
+                        ? engine_->device_kv()->used_windows() < engine::DeviceKv::kWindows
+                        : pages()->has_room(transfer->pages.first, transfer->ahead);
+  if (room)
     world_.violated(std::string("the lane ") + name(task.lane) + " is idle, and its next task '" +
                     label(task) + "' could start");
 }
@@ -75,6 +78,9 @@ void Watch::when_idle() {
   if (pages() != nullptr && pages()->claimed_pages() != 0)
     world_.violated(std::to_string(pages()->claimed_pages()) +
                     " pages are claimed, and no request is left");
+  if (const engine::DeviceKv* kv = engine_->device_kv(); kv != nullptr && kv->used_windows() != 0)
+    world_.violated(std::to_string(kv->used_windows()) +
+                    " windows of KV are taken, and no request is left");
 }
 
 }  // namespace sluice::sim

@@ -1,0 +1,96 @@
+#include "engine/fit_policy.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::engine {
+namespace {
+
+using plan::Place;
+
+Error invalid(const std::string& message) { return {ErrorCode::kInvalid, message}; }
+
+constexpr std::array<std::string_view, 3> kDeviceSchedules = {"cgopipe", "kv_prefetch", "serial"};
+
+bool runs_on_device(const std::string& schedule) {
+  return schedule == "auto" ||
+         std::ranges::find(kDeviceSchedules, schedule) != kDeviceSchedules.end();
+}
+
+Result<Place> asked_place(const char* flag, const std::string& text) {
+  for (const Place place : {Place::kHost, Place::kDevice}) {
+    if (text == name(place)) return place;
+  }
+  return invalid(std::string(flag) + " is '" + text + "'; auto, host or device is expected");
+}
+
+Status check_without_device(const FitModel& model, const FitWishes& w, const plan::Policy& policy) {
+  if (w.schedule == "cgopipe" || w.schedule == "kv_prefetch") {
+    return invalid("--schedule " + w.schedule + " needs a --device");
+  }
+  if (w.device_memory > 0) return invalid("--device-memory needs a --device");
+  if (policy.attention_on == Place::kDevice)
+    return invalid("--attention-on device needs a --device");
+  if (w.resident_weights < 1.0 && !(reads_experts(w.schedule) && model.pages > 0)) {
+    return invalid("--resident-weights below 1 " +
+                   std::string(model.pages > 0 ? "needs --schedule layer_stream or expert_fetch"
+                                               : "needs experts, of one type in each layer"));
+  }
+  return {};
+}
+
+// cgopipe attends on the host, kv_prefetch on the device, serial wherever it is told to.
+Status choose_on_device(const FitModel& model, const FitWishes& w, plan::Policy& policy) {
+  if (!runs_on_device(w.schedule)) {
+    return invalid("--schedule " + w.schedule +
+                   " uses no device; leave --device out, or take cgopipe, kv_prefetch or serial");
+  }
+  if (model.pages == 0) {
+    return invalid("--device needs a model with experts, of one type in each layer");
+  }
+  policy.experts_on = Place::kDevice;
+  const bool asked = w.attention_on != "auto";
+  if (w.schedule == "auto") {
+    policy.schedule = policy.attention_on == Place::kDevice ? "kv_prefetch" : "cgopipe";
+  } else if (w.schedule == "kv_prefetch") {
+    if (asked && policy.attention_on == Place::kHost) {
+      return invalid(
+          "--schedule kv_prefetch attends on the device; take cgopipe for "
+          "--attention-on host");
+    }
+    policy.attention_on = Place::kDevice;
+  } else if (w.schedule == "cgopipe" && policy.attention_on == Place::kDevice) {
+    return invalid(
+        "--schedule cgopipe attends on the host; take kv_prefetch for "
+        "--attention-on device");
+  }
+  return {};
+}
+
+}  // namespace
+
+bool reads_experts(const std::string& schedule) {
+  return schedule == "auto" || schedule == "layer_stream" || schedule == "expert_fetch";
+}
+
+Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine& machine,
+                     plan::Policy& policy) {
+  if (w.attention_on != "auto") {
+    SLUICE_ASSIGN(policy.attention_on, asked_place("--attention-on", w.attention_on));
+  }
+  if (machine.device_memory > 0) {
+    SLUICE_TRY(choose_on_device(model, w, policy));
+  } else {
+    SLUICE_TRY(check_without_device(model, w, policy));
+  }
+  const bool attends_there = policy.attention_on == Place::kDevice;
+  if (w.resident_kv && !attends_there) {
+    return invalid(
+        "--resident-kv is the share of the KV cache that stays on a device; it needs "
+        "--attention-on device");
+  }
+  if (attends_there) policy.resident_kv = w.resident_kv.value_or(0.0);
+  return {};
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,17 @@
+// The part of fit_plan() that chooses the schedule and what is computed where, or says why what was
+// asked for cannot be.
+#pragma once
+
+#include "engine/fit.h"
+
+namespace sluice::engine {
+
+// Whether experts may stay on disk with this schedule; "auto" becomes one that can.
+bool reads_experts(const std::string& schedule);
+
+// Fills the policy's schedule (with "auto" and no device still the first choice: fit_plan() knows
+// what fits) and places. kInvalid for wishes that contradict each other, the model or the machine.
+Status choose_places(const FitModel& model, const FitWishes& wishes, const FitMachine& machine,
+                     plan::Policy& policy);
+
+}  // namespace sluice::engine
