@@ -60,27 +60,30 @@ std::vector<Variant> variants() {
   return all;
 }
 
-// A device so fast that nobody waits for it.
-std::string fast_device() {
-  const std::string path = testing::TempDir() + "sluice_fast_device.json";
+// A machine whose host, device and link between do so many bytes a second.
+std::string device(const std::string& name, double host, double there, double link) {
+  const std::string path = testing::TempDir() + "sluice_" + name + "_device.json";
   const hardware::Compute compute{
       .model = "none", .isa = "none", .threads = 1, .peak_flops = {{"f32", 1e15}}};
-  hardware::Hardware machine{.name = "fast"};
+  hardware::Hardware machine{.name = name};
   machine.levels = {{.name = "host",
                      .kind = hardware::LevelKind::kHost,
                      .capacity_bytes = int64_t{1} << 40,
-                     .read_bytes_per_second = 1e15,
+                     .read_bytes_per_second = host,
                      .compute = compute},
                     {.name = "device",
                      .kind = hardware::LevelKind::kDevice,
                      .capacity_bytes = int64_t{1} << 40,
-                     .read_bytes_per_second = 1e15,
+                     .read_bytes_per_second = there,
                      .compute = compute}};
-  machine.links = {{.from = "host", .to = "device", .bytes_per_second = 1e15},
-                   {.from = "device", .to = "host", .bytes_per_second = 1e15}};
+  machine.links = {{.from = "host", .to = "device", .bytes_per_second = link},
+                   {.from = "device", .to = "host", .bytes_per_second = link}};
   EXPECT_TRUE(hardware::write_file(machine, path).ok());
   return "emulated:" + path;
 }
+// So fast that nobody waits for it; and one whose host takes some experts to spare the link.
+std::string fast_device() { return device("fast", 1e15, 1e15, 1e15); }
+std::string behind_a_link() { return device("far", 4e9, 1e15, 2e9); }
 
 // Experts that come from the disk, or over a link, when they are needed or before; as few in memory
 // as can be.
@@ -99,6 +102,10 @@ std::vector<Variant> paged_variants() {
       {"kv_prefetch, all of the cache there", options(8, 4, 64, "kv_prefetch", 1)},
       {"kv_prefetch, set back", options(26, 5, 64, "kv_prefetch", 1)},
       {"serial, attention on a device", options(8, 4, 64, "serial", 1)},
+      {"cgopipe by 3, some experts on the host", options(12, 3, 60, "cgopipe", 1)},
+      {"cgopipe, all experts on the host", options(8, 4, 64, "cgopipe", 2)},
+      {"kv_prefetch, some experts on the host", options(8, 2, 40, "kv_prefetch", 1)},
+      {"serial, some experts on the host", options(6, 3, 64, "serial", 1)},
   };
   for (size_t i = 4; i < all.size(); ++i) all[i].options.device = fast_device();
   for (Variant& variant : all) variant.options.resident_weights = 0;
@@ -109,6 +116,10 @@ std::vector<Variant> paged_variants() {
   all[11].options.kv_block_tokens = 16;
   all[12].options.attention_on = "device";
   all[12].options.resident_kv = 0.2;
+  for (size_t i = 13; i < all.size(); ++i) {
+    all[i].options.device = behind_a_link();
+    all[i].options.experts_on = i == 14 ? "host" : "auto";
+  }
   return all;
 }
 
@@ -156,6 +167,12 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
     if (o.resident_weights < 1) {
       const engine::EngineStats& stats = engine->stats();
       EXPECT_GT(stats.disk.pages + stats.device.to_device.bytes, 0) << variant.name;
+    }
+    if (!o.experts_on.empty()) {
+      constexpr auto kGroup = static_cast<size_t>(models::StageKind::kExpertGroup);
+      EXPECT_GT(engine->stats().stages[kGroup].tasks, 0) << variant.name;
+      EXPECT_EQ(engine->stats().device.stages[kGroup].tasks > 0, o.experts_on == "auto")
+          << variant.name;
     }
     const bool shares = engine->config().rope.kind != models::RopeKind::kDynamic;
     if (shares && variant.options.prefix_sharing && variant.options.max_batch_size < 26) {

@@ -76,6 +76,11 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
       ->type_name("NAME")
       ->capture_default_str();
   group
+      .add("--experts-on", o.experts_on,
+           "with a device: device, to which experts move; host; auto, each where it is sooner "
+           "done, with few tokens on the host (default: auto with cgopipe, else device)")
+      ->type_name("NAME");
+  group
       .add("--resident-kv", o.resident_kv,
            "with attention on a device: the share of the KV cache that stays there (default: 0)")
       ->check(quiet(CLI::Range(0.0, 1.0)));

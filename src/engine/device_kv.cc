@@ -112,6 +112,13 @@ void DeviceKv::release(size_t flight, int layer) {
   windows_[window] = {};
 }
 
+void DeviceKv::release_all(size_t flight) {
+  const std::lock_guard lock(mutex_);
+  for (Window& window : windows_) {
+    if (window.used && window.flight == flight) window = {};
+  }
+}
+
 int DeviceKv::used_windows() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int>(std::ranges::count_if(windows_, &Window::used));

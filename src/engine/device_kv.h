@@ -58,6 +58,8 @@ class DeviceKv {
   // Lane to the host: new tokens go home. Then gives the window back.
   void take_home(size_t flight, int layer, const models::BatchView& batch);
   void release(size_t flight, int layer);
+  // Once an iteration that failed has ended: the windows that it still has.
+  void release_all(size_t flight);
   int used_windows() const;
 
  private:

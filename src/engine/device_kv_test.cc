@@ -132,9 +132,13 @@ TEST_F(DeviceKvTest, HasTwoWindows) {
   EXPECT_FALSE(kv_->claim(2, 0));
   const int32_t place = kv_->there(0, 0, batch_).sequences[0].blocks[0];
   EXPECT_NE(kv_->there(1, 0, batch_).sequences[0].blocks[0], place);
+  EXPECT_EQ(kv_->used_windows(), 2);
   kv_->release(0, 0);
   EXPECT_TRUE(kv_->claim(2, 0));
   EXPECT_EQ(kv_->there(2, 0, batch_).sequences[0].blocks[0], place);
+  kv_->release_all(2);
+  kv_->release_all(0);
+  EXPECT_EQ(kv_->used_windows(), 1);
 }
 
 }  // namespace

@@ -17,13 +17,10 @@ DeviceKv::Shape kv_shape(const models::ModelConfig& config, const plan::Plan& pl
 
 }  // namespace
 
-Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
-                                                     const models::ForwardContext& host,
-                                                     models::WeightSource& source,
-                                                     const models::ActivationLimits& limits,
-                                                     const plan::Plan& plan,
-                                                     const memory::KvCache& cache,
-                                                     const base::Clock& clock) {
+Result<std::unique_ptr<DeviceSide>> make_device_side(
+    const device::EmulatedDevice& machine, const models::ForwardContext& host,
+    models::WeightSource& source, const models::ActivationLimits& limits, const plan::Plan& plan,
+    const memory::KvCache& cache, const base::Clock& clock) {
   auto side = std::make_unique<DeviceSide>(clock);
   const models::ModelConfig& config = *host.config;
   side->machine = machine;

@@ -35,12 +35,9 @@ struct DeviceSide {
 // Fills the device from `source`, as `plan` says, to go by `clock`; pages will come from `host`,
 // keys and values from `cache`, which like the rest are borrowed. kNoRoom when the system refuses
 // the memory.
-Result<std::unique_ptr<DeviceSide>> make_device_side(const device::EmulatedDevice& machine,
-                                                     const models::ForwardContext& host,
-                                                     models::WeightSource& source,
-                                                     const models::ActivationLimits& limits,
-                                                     const plan::Plan& plan,
-                                                     const memory::KvCache& cache,
-                                                     const base::Clock& clock);
+Result<std::unique_ptr<DeviceSide>> make_device_side(
+    const device::EmulatedDevice& machine, const models::ForwardContext& host,
+    models::WeightSource& source, const models::ActivationLimits& limits, const plan::Plan& plan,
+    const memory::KvCache& cache, const base::Clock& clock);
 
 }  // namespace sluice::engine

@@ -46,6 +46,9 @@ struct EngineOptions {
   int64_t host_memory = 0;       // bytes that this process may hold in all; 0: what is available
   double resident_weights = 1.0;  // share of the experts that may lie in memory, or on the device
   std::string attention_on = "auto";  // host, device; auto: where the schedule wants it
+  // host, device, auto: where the cost statement says, expert by expert; empty: auto with cgopipe,
+  // else device, or host without one.
+  std::string experts_on;
   std::optional<double> resident_kv;  // share of the KV cache that stays on the device; none: 0
   // The folder in which what is learned of experts' use is kept between runs, if experts move, by
   // the model's fingerprint; empty: nowhere.

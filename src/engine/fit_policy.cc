@@ -18,10 +18,24 @@ bool runs_on_device(const std::string& schedule) {
 }
 
 Result<Place> asked_place(const char* flag, const std::string& text) {
-  for (const Place place : {Place::kHost, Place::kDevice}) {
+  for (const Place place : {Place::kHost, Place::kDevice, Place::kAuto}) {
     if (text == name(place)) return place;
   }
   return invalid(std::string(flag) + " is '" + text + "'; auto, host or device is expected");
+}
+
+// Each expert where it is sooner done pays where lanes overlap; the others are what that is
+// measured against, with their experts where they always are.
+Status choose_experts(const FitWishes& w, const FitMachine& machine, plan::Policy& policy) {
+  const bool device = machine.device_memory > 0;
+  policy.experts_on = policy.schedule == "cgopipe" ? Place::kAuto
+                      : device                     ? Place::kDevice
+                                                   : Place::kHost;
+  if (w.experts_on.empty()) return {};
+  SLUICE_ASSIGN(const Place asked, asked_place("--experts-on", w.experts_on));
+  if (!device && asked == Place::kDevice) return invalid("--experts-on device needs a --device");
+  if (device) policy.experts_on = asked;
+  return {};
 }
 
 Status check_without_device(const FitModel& model, const FitWishes& w, const plan::Policy& policy) {
@@ -48,7 +62,6 @@ Status choose_on_device(const FitModel& model, const FitWishes& w, plan::Policy&
   if (model.pages == 0) {
     return invalid("--device needs a model with experts, of one type in each layer");
   }
-  policy.experts_on = Place::kDevice;
   const bool asked = w.attention_on != "auto";
   if (w.schedule == "auto") {
     policy.schedule = policy.attention_on == Place::kDevice ? "kv_prefetch" : "cgopipe";
@@ -83,6 +96,7 @@ Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine
   } else {
     SLUICE_TRY(check_without_device(model, w, policy));
   }
+  SLUICE_TRY(choose_experts(w, machine, policy));
   const bool attends_there = policy.attention_on == Place::kDevice;
   if (w.resident_kv && !attends_there) {
     return invalid(

@@ -237,6 +237,12 @@ TEST(Fit, ChoosesWhereToAttend) {
   EXPECT_EQ(policy({.schedule = "serial"}).attention_on, plan::Place::kHost);
   EXPECT_EQ(policy({.schedule = "serial", .attention_on = "device"}).attention_on,
             plan::Place::kDevice);
+  using plan::Place;
+  EXPECT_EQ(policy({}).experts_on, Place::kAuto);
+  EXPECT_EQ(policy({.experts_on = "device"}).experts_on, Place::kDevice);
+  EXPECT_EQ(policy({.experts_on = "host"}).experts_on, Place::kHost);
+  EXPECT_EQ(policy({.schedule = "kv_prefetch"}).experts_on, Place::kDevice);
+  EXPECT_EQ(policy({.schedule = "serial", .experts_on = "auto"}).experts_on, Place::kAuto);
 }
 
 TEST(Fit, SaysWhatCannotAttendWhere) {
@@ -247,6 +253,8 @@ TEST(Fit, SaysWhatCannotAttendWhere) {
   } cases[] = {
       {{.attention_on = "device"}, 0, "--attention-on device needs a --device"},
       {{.attention_on = "gpu"}, kGiB, "--attention-on is 'gpu'; auto, host or device"},
+      {{.experts_on = "device"}, 0, "--experts-on device needs a --device"},
+      {{.experts_on = "disk"}, kGiB, "--experts-on is 'disk'; auto, host or device"},
       {{.schedule = "kv_prefetch"}, 0, "--schedule kv_prefetch needs a --device"},
       {{.schedule = "kv_prefetch", .attention_on = "host"}, kGiB, "take cgopipe"},
       {{.schedule = "cgopipe", .attention_on = "device"}, kGiB, "take kv_prefetch"},

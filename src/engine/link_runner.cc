@@ -64,23 +64,45 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
 void LinkRunner::copy(const schedule::Task& task, Flight& flight) const {
   const models::Activations& host = flight.activations;
   const models::Activations& device = flight.device_activations;
-  const schedule::Transfer& transfer = *task.transfer();
-  if (transfer.payload == Payload::kLogits) {
-    std::memcpy(host.logits, device.logits, static_cast<size_t>(transfer.bytes));
-    return;
-  }
+  const models::LayerConfig& layer =
+      options_.config->layers[static_cast<size_t>(std::max<int16_t>(task.layer, 0))];
   const int64_t rows = flight.batch.view().rows();
-  const models::AttentionConfig& a =
-      options_.config->layers[static_cast<size_t>(task.layer)].attention;
+  const models::AttentionConfig& a = layer.attention;
   const int64_t q = rows * a.q_heads * a.head_dim, kv = rows * a.kv_heads * a.head_dim;
-  if (transfer.payload == Payload::kQkv) {
-    copy_floats(device.q, host.q, q);
-    copy_floats(device.k, host.k, kv);
-    copy_floats(device.v, host.v, kv);
-    return;
+  switch (task.transfer()->payload) {
+    case Payload::kLogits:
+      std::memcpy(host.logits, device.logits, static_cast<size_t>(task.transfer()->bytes));
+      return;
+    case Payload::kQkv:
+      copy_floats(device.q, host.q, q);
+      copy_floats(device.k, host.k, kv);
+      copy_floats(device.v, host.v, kv);
+      return;
+    case Payload::kHidden:
+      copy_floats(host.attended, device.attended, q);
+      return;
+    case Payload::kExpertInput:
+      copy_floats(device.normed, host.normed, rows * options_.config->hidden);
+      std::copy_n(device.expert, rows * layer.ffn.top_k, host.expert);
+      std::copy_n(device.expert_tokens, layer.ffn.experts, host.expert_tokens);
+      return;
+    case Payload::kExpertOutput:
+      return copy_output(options_.paging->expert_of(task.transfer()->pages.first), flight);
+    case Payload::kWeights:
+    case Payload::kKv:
+      break;
   }
-  SLUICE_CHECK(transfer.payload == Payload::kHidden, "a payload that links carry");
-  copy_floats(host.attended, device.attended, q);
+  base::check_failed("rows of a micro-batch", "weights and KV are moved elsewhere", __FILE__,
+                     __LINE__);
+}
+
+// The slots of one expert's tokens: the same on both sides, since both have dispatched alike.
+void LinkRunner::copy_output(int expert, Flight& flight) const {
+  const models::Activations& host = flight.activations;
+  const int64_t hidden = options_.config->hidden;
+  const int64_t first = host.expert_first[expert] * hidden;
+  copy_floats(host.expert_out + first, flight.device_activations.expert_out + first,
+              host.expert_tokens[expert] * hidden);
 }
 
 bool LinkRunner::claim_kv(const schedule::Task& task, size_t flight) const {

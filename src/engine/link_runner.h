@@ -48,6 +48,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
   bool claim_kv(const schedule::Task& task, size_t flight) const;
   void copy_kv(const schedule::Task& task, size_t flight) const;
   void copy(const schedule::Task& task, Flight& flight) const;
+  void copy_output(int expert, Flight& flight) const;
   void copy_page(memory::WeightPageId page) const;
 
   const Options options_;

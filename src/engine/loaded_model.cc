@@ -23,6 +23,7 @@ FitWishes wishes_of(const EngineOptions& options) {
           .device_memory = options.device_memory,
           .resident_weights = options.resident_weights,
           .attention_on = options.attention_on,
+          .experts_on = options.experts_on,
           .resident_kv = options.resident_kv,
           .kv_cache_memory = options.kv_cache_memory,
           .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
@@ -144,10 +145,11 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   model->forward.exec = {&kernels::op_table(options.isa.value_or(kernels::best_isa())),
                          model->team.get()};
   if (machine) {
-    SLUICE_ASSIGN(model->device,
-                  make_device_side(*machine, model->forward, *model->source,
-                                   activation_limits(*model), model->plan, model->cache,
-                                   *environment_of(options).clock));
+    SLUICE_ASSIGN(model->device, make_device_side(*machine, model->forward, *model->source,
+                                                  activation_limits(*model), model->plan,
+                                                  model->cache, *environment_of(options).clock));
+    // Of an expert that is computed here for the device both must mean the same.
+    model->forward.expert_order = model->device->paging->order();
   }
   if (model->paging == nullptr) {
     model->source.reset();

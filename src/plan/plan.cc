@@ -10,6 +10,8 @@ const char* name(Place place) {
       return "device";
     case Place::kHost:
       return "host";
+    case Place::kAuto:
+      return "auto";
   }
   base::check_failed("known place", "a Place outside its enum", __FILE__, __LINE__);
 }
@@ -18,13 +20,15 @@ namespace {
 
 constexpr int64_t kVersion = 1;
 
-Result<Place> place_field(const Json& json, const char* key) {
+// One of the first `choices` places.
+Result<Place> place_field(const Json& json, const char* key, int choices) {
   SLUICE_ASSIGN(const std::string text, base::field<std::string>(json, key, "plan"));
-  for (Place place : {Place::kDevice, Place::kHost}) {
-    if (text == name(place)) return place;
+  for (int i = 0; i < choices; ++i) {
+    if (text == name(static_cast<Place>(i))) return static_cast<Place>(i);
   }
-  return Error{ErrorCode::kInvalid, std::string("plan: '") + key + "' is '" + text +
-                                        "'; 'device' or 'host' is expected"};
+  return Error{ErrorCode::kInvalid, std::string("plan: '") + key + "' is '" + text + "'; 'device'" +
+                                        (choices > 2 ? ", 'host' or 'auto'" : " or 'host'") +
+                                        " is expected"};
 }
 
 // Plans of before there was a choice have none.
@@ -87,8 +91,8 @@ Result<Plan> plan_from_json(const Json& json) {
   }
   Plan plan;
   SLUICE_ASSIGN(plan.policy.schedule, base::field<std::string>(json, "schedule", "plan"));
-  SLUICE_ASSIGN(plan.policy.attention_on, place_field(json, "attention_on"));
-  SLUICE_ASSIGN(plan.policy.experts_on, place_field(json, "experts_on"));
+  SLUICE_ASSIGN(plan.policy.attention_on, place_field(json, "attention_on", 2));
+  SLUICE_ASSIGN(plan.policy.experts_on, place_field(json, "experts_on", 3));
   SLUICE_ASSIGN(plan.policy.resident_weights,
                 base::field<double>(json, "resident_weights", "plan"));
   SLUICE_ASSIGN(plan.policy.resident_kv, base::field<double>(json, "resident_kv", "plan"));

@@ -6,7 +6,8 @@
 
 namespace sluice::plan {
 
-enum class Place : uint8_t { kDevice, kHost };
+// kAuto: where the cost statement says that it is sooner, each time anew; of experts only.
+enum class Place : uint8_t { kDevice, kHost, kAuto };
 
 const char* name(Place place);
 

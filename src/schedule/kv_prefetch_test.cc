@@ -35,6 +35,7 @@ class KvPrefetchTest : public ::testing::Test {
     plan_.kv_block_tokens = 16;
     plan_.device_bytes = 1;
     plan_.policy.attention_on = plan::Place::kDevice;
+    plan_.policy.batch = 8;
     page_bytes_.assign(kLayers, 4096);
     levels_.assign(kLayers * kExperts, Level::kHost);
     for (int i = 0; i < kLayers * kExperts; ++i) {

@@ -3,10 +3,13 @@
 // on. They differ in the lanes, and in which pages move before the router has asked for them.
 //
 // Every page that is not kept is claimed by a transfer (which moves nothing if it is there) and
-// released when its expert's group has run, so that as much is moved ahead as there are slots.
+// released when its expert's group has run, so that as much is moved ahead as there are slots. With
+// a device some experts may be computed on the host instead, where their weights lie
+// (expert_place.h): their tokens' rows go there, and what comes of them comes back.
 #pragma once
 
 #include "schedule/builder.h"
+#include "schedule/expert_place.h"
 
 namespace sluice::schedule {
 
@@ -52,7 +55,9 @@ class PagedExperts : public Builder {
   Bounds ahead_bounds(const Context& context) const;
 
  private:
-  // Whether this expert, which is not kept, is moved before its layer is routed.
+  // Those that are not kept, are moved before their layer is routed, and are not the host's.
+  ExpertSet moved_ahead(const Context& context, int layer) const;
+  // Whether this expert, which is not kept, is worth moving before its layer is routed.
   virtual bool ahead(const Context& context, int layer, int expert) const = 0;
   // Whether pages move while experts are computed; else each waits for the one before.
   virtual bool overlaps() const { return true; }

@@ -12,7 +12,9 @@ using models::StageKind;
 namespace {
 
 // dispatch, each expert, shared, combine
-Bounds expansion_bounds(int experts) { return {.tasks = 3 + experts, .dependencies = 2 + experts}; }
+Bounds chain_expansion_bounds(int experts) {
+  return {.tasks = 3 + experts, .dependencies = 2 + experts};
+}
 
 class SerialOnDevice final : public PagedExperts {
  public:
@@ -43,7 +45,7 @@ bool on_device(const Context& context) { return context.plan->device_bytes > 0; 
 void Serial::iteration(const Context& context, Subgraph& out) const {
   out.exclusive = true;
   if (on_device(context)) return kOnDevice.iteration(context, out);
-  chain_iteration(context, expansion_bounds(context.model->max_experts()), out);
+  chain_iteration(context, chain_expansion_bounds(context.model->max_experts()), out);
 }
 
 void Serial::expand(const Context& context, const ExpansionPoint& point,
@@ -66,7 +68,7 @@ void Serial::expand(const Context& context, const ExpansionPoint& point,
 
 BuilderBounds Serial::bounds(const Context& context) const {
   if (on_device(context)) return kOnDevice.bounds(context);
-  return {chain_bounds(context), expansion_bounds(context.model->max_experts())};
+  return {chain_bounds(context), chain_expansion_bounds(context.model->max_experts())};
 }
 
 }  // namespace sluice::schedule

@@ -50,6 +50,10 @@ const char* name(Payload payload) {
       return "qkv";
     case Payload::kLogits:
       return "logits";
+    case Payload::kExpertInput:
+      return "expert input";
+    case Payload::kExpertOutput:
+      return "expert output";
   }
   return "?";
 }

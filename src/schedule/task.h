@@ -26,7 +26,7 @@ const char* name(Lane lane);  // "device compute", ...
 enum class Level : uint8_t { kDevice, kStaging, kHost, kDisk, kPeer };
 const char* name(Level level);
 
-enum class Payload : uint8_t { kWeights, kKv, kHidden, kQkv, kLogits };
+enum class Payload : uint8_t { kWeights, kKv, kHidden, kQkv, kLogits, kExpertInput, kExpertOutput };
 const char* name(Payload payload);
 
 using PageId = uint32_t;
@@ -39,7 +39,9 @@ struct PageRange {
 
 // Bytes from one level to another. Weights move by pages (`first_byte` within the first); hidden
 // states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
-// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens.
+// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens;
+// of experts that the host computes for a device, the input is all rows of the micro-batch and what
+// they chose, the output the rows of the expert whose page is named.
 struct Transfer {
   Payload payload = Payload::kWeights;
   Level from = Level::kHost;

@@ -63,8 +63,10 @@ void draw_sizes(Random& random, const ModelPool& pool, engine::EngineOptions& o)
   o.per_request_experts = random.chance(0.2);
 }
 
-// Where attention runs, and how much of the cache stays there.
+// Where attention and experts run, and how much of the cache stays on the device.
 void draw_places(Random& random, engine::EngineOptions& o) {
+  static const std::vector<std::string> kExperts = {"", "auto", "device", "host"};
+  o.experts_on = random.pick(kExperts);
   if (o.schedule == "serial" && random.chance(0.5)) o.attention_on = "device";
   const bool there = o.schedule == "kv_prefetch" || o.attention_on == "device";
   if (there && random.chance(0.5)) o.resident_kv = random.chance(0.2) ? 1.0 : random.share();

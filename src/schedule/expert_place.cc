@@ -1,0 +1,141 @@
+#include "schedule/expert_place.h"
+
+#include <algorithm>
+#include <array>
+
+#include "models/stage.h"
+
+namespace sluice::schedule {
+
+using models::StageKind;
+
+namespace {
+
+bool by_cost(const Context& context) {
+  return context.plan->policy.experts_on == plan::Place::kAuto && context.costs != nullptr;
+}
+
+double group_ns(const Context& context, int16_t layer, Lane lane, double tokens) {
+  const models::Stage stage{.kind = StageKind::kExpertGroup, .layer = layer, .count = 1};
+  const models::Load load{.tokens = context.batch.rows,
+                          .expert_tokens = static_cast<int64_t>(tokens),
+                          .active_experts = 1};
+  return static_cast<double>(stage_ns(*context.costs, *context.model, lane, stage, load));
+}
+
+double stage_time(const Context& context, int16_t layer, Lane lane, StageKind kind) {
+  const models::Load load{.tokens = context.batch.rows,
+                          .visible_keys = context.batch.visible_keys,
+                          .context_tokens = context.batch.context_tokens};
+  return static_cast<double>(
+      stage_ns(*context.costs, *context.model, lane, {.kind = kind, .layer = layer}, load));
+}
+
+double link_ns(const Context& context, double bytes) {
+  return static_cast<double>(
+      transfer_ns(*context.costs, Lane::kHostToDevice, {.bytes = static_cast<int64_t>(bytes)}));
+}
+
+double row_bytes(const Context& context) {
+  return static_cast<double>(context.model->hidden) * sizeof(float);
+}
+
+double page_ns(const Context& context, int layer) {
+  const auto bytes = context.residency.page_bytes[static_cast<size_t>(layer)];
+  return link_ns(context, static_cast<double>(bytes));
+}
+
+double share_of(const Context& context, int layer, int expert) {
+  const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
+  const Residency& residency = context.residency;
+  return residency.share.empty() ? static_cast<double>(ffn.top_k) / ffn.experts
+                                 : residency.share[residency.page(layer, expert)];
+}
+
+// What each lane has to do in one layer, for one micro-batch; nanoseconds.
+struct Loads {
+  double device = 0, host = 0, link = 0;
+  double most() const { return std::max({device, host, link}); }
+};
+
+// Without experts.
+Loads loads_of_layer(const Context& context, int16_t layer) {
+  const models::AttentionConfig& a = context.model->layers[static_cast<size_t>(layer)].attention;
+  Loads loads;
+  for (const StageKind kind : {StageKind::kQkv, StageKind::kOProj, StageKind::kRoute}) {
+    loads.device += stage_time(context, layer, Lane::kDeviceCompute, kind);
+  }
+  if (context.plan->policy.attention_on == plan::Place::kHost) {
+    loads.host = stage_time(context, layer, Lane::kHostCompute, StageKind::kAttend);
+    loads.link = link_ns(
+        context, static_cast<double>(context.batch.rows) * a.q_heads * a.head_dim * sizeof(float));
+    return loads;
+  }
+  loads.device += stage_time(context, layer, Lane::kDeviceCompute, StageKind::kAttend);
+  const kernels::KvLayout layout =
+      models::kv_layout(a, static_cast<int>(context.plan->kv_block_tokens), context.plan->kv_dtype);
+  loads.link = link_ns(
+      context, static_cast<double>(context.batch.kv.arriving_blocks * layout.block_bytes()));
+  return loads;
+}
+
+}  // namespace
+
+int64_t pages_ns(const Context& context, int layer, size_t pages) {
+  if (context.costs == nullptr) return 0;
+  return static_cast<int64_t>(static_cast<double>(pages) * page_ns(context, layer) /
+                              static_cast<double>(context.plan->micro_batches()));
+}
+
+ExpertSet experts_for_host(const Context& context, int layer_index, const ExpertSet& moving) {
+  if (context.plan->policy.experts_on == plan::Place::kHost) return moving;
+  if (!by_cost(context) || moving.none()) return {};
+  const auto layer = static_cast<int16_t>(layer_index);
+  const int experts = context.model->layers[static_cast<size_t>(layer)].ffn.experts;
+  const double page = page_ns(context, layer) / static_cast<double>(context.plan->micro_batches());
+  const auto tokens_of = [&](int expert) {
+    return std::max(1.0,
+                    share_of(context, layer, expert) * static_cast<double>(context.batch.rows));
+  };
+  Loads loads = loads_of_layer(context, layer);
+  std::array<int16_t, models::kMaxExperts> coldest;
+  int count = 0;
+  for (int expert = 0; expert < experts; ++expert) {
+    loads.device += group_ns(context, layer, Lane::kDeviceCompute, tokens_of(expert));
+    if (!moving[static_cast<size_t>(expert)]) continue;
+    loads.link += page;
+    coldest[static_cast<size_t>(count++)] = static_cast<int16_t>(expert);
+  }
+  std::sort(coldest.begin(), coldest.begin() + count, [&](int16_t a, int16_t b) {
+    const double share_a = share_of(context, layer, a), share_b = share_of(context, layer, b);
+    return share_a != share_b ? share_a < share_b : a < b;
+  });
+  ExpertSet host;
+  for (int i = 0; i < count; ++i) {
+    const int expert = coldest[static_cast<size_t>(i)];
+    const double tokens = tokens_of(expert);
+    Loads with = loads;
+    with.device -= group_ns(context, layer, Lane::kDeviceCompute, tokens);
+    with.host += group_ns(context, layer, Lane::kHostCompute, tokens);
+    with.link += link_ns(context, tokens * row_bytes(context)) - page;
+    if (with.most() >= loads.most()) break;
+    loads = with;
+    host.set(static_cast<size_t>(expert));
+  }
+  return host;
+}
+
+bool ExpertLists::on_host(int32_t tokens) {
+  if (context_->plan->policy.experts_on == plan::Place::kHost) return true;
+  if (!by_cost(*context_)) return false;
+  const auto page = static_cast<int64_t>(page_ns(*context_, layer_));
+  const auto host = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
+  const auto there =
+      page + static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));
+  const auto here = host + static_cast<int64_t>(link_ns(*context_, tokens * row_bytes(*context_)));
+  const bool on_host = host_ns_ + here < link_ns_ + there;
+  (on_host ? host_ns_ : link_ns_) += on_host ? host : page;
+  return on_host;
+}
+
+}  // namespace sluice::schedule

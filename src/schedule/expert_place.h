@@ -1,0 +1,39 @@
+// For each expert of a layer: is it sooner computed on the device, whereto its weights may have to
+// move, or on the host, where they lie? By the cost statement alone (HRM eq. 9 and 14 for one
+// expert at a time), so that experts with few tokens are done on the host while hot ones move.
+#pragma once
+
+#include <bitset>
+
+#include "schedule/builder.h"
+
+namespace sluice::schedule {
+
+using ExpertSet = std::bitset<static_cast<size_t>(models::kMaxExperts)>;
+
+// Before the layer is routed: the experts, of those in `moving`, that are to be computed on the
+// host, because then the lane that has most to do in that layer, over a round of all micro-batches,
+// has least. A page crosses the link once for all of them; the host does each one's tokens apart.
+// Taken are those with the smallest measured share of tokens. Empty unless the plan says
+// plan::Place::kAuto and times are known, and all of them for plan::Place::kHost.
+ExpertSet experts_for_host(const Context& context, int layer, const ExpertSet& moving);
+
+// Behind the router: a list schedule of experts that have tokens, are not on the device and not on
+// their way there. Each in turn takes the way on which it ends first, behind those before it; so
+// give those with the most tokens first. `link_ns`: what the link has to do anyhow.
+class ExpertLists {
+ public:
+  ExpertLists(const Context& context, int16_t layer, int64_t link_ns)
+      : context_(&context), layer_(layer), link_ns_(link_ns) {}
+  bool on_host(int32_t tokens);
+
+ private:
+  const Context* context_;
+  int16_t layer_;
+  int64_t link_ns_ = 0, host_ns_ = 0;
+};
+
+// Of one layer, in one micro-batch: the part of its pages' time on the link that is its own.
+int64_t pages_ns(const Context& context, int layer, size_t pages);
+
+}  // namespace sluice::schedule
