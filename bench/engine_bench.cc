@@ -1,6 +1,8 @@
 // Whole runs of the engine on a model: prefill, decode and the whole job at several batch sizes,
 // each beside what the machine allows for the work that the stages state. Prompts are random token
 // ids, so any model directory will do, one without a tokenizer too.
+#include <sys/prctl.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -157,6 +159,11 @@ void run(const Options& options, engine::Engine& engine) {
   }
 }
 
+void use_small_pages() {
+  if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+    fail({.message = "this system cannot do without 2 MiB pages; leave --small-pages away"});
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -195,10 +202,13 @@ int main(int count, char** arguments) {
   std::string host_memory;
   app.add_option("--host-memory", host_memory, "all that this process may hold, such as 2.4G");
   app.add_option("--max-seq-len", options.max_seq_len, "0: what the KV cache allows");
+  bool small_pages = false;
+  app.add_flag("--small-pages", small_pages, "no 2 MiB pages, to see what they are worth");
   app.add_flag("!--no-probe", options.probe, "do not measure the machine's own rates");
   app.add_flag("--json", options.json, "one JSON object per line, with every stage");
   CLI11_PARSE(app, count, arguments);
 
+  if (small_pages) use_small_pages();
   if (options.threads == 0) options.threads = engine::available_cores();
   engine::EngineOptions load;
   load.schedule = options.schedule;
