@@ -20,6 +20,9 @@ std::map<engine::RequestId, engine::RequestOutput> run_all(engine::Engine& engin
 std::unique_ptr<engine::Engine> load_engine(const std::string& model,
                                             const engine::EngineOptions& options);
 
+// EngineOptions::device of a machine so fast that nobody waits for it; its file goes to `folder`.
+std::string fast_device(const std::string& folder);
+
 // `count` greedy requests with logprobs and prompts of random tokens, 1 to `longest` long; every
 // third begins with one of two shared prefixes. Deterministic.
 std::vector<engine::Request> mixed_requests(int count, int vocab, int longest, int max_tokens);

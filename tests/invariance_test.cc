@@ -82,7 +82,7 @@ std::string device(const std::string& name, double host, double there, double li
   return "emulated:" + path;
 }
 // So fast that nobody waits for it; and one whose host takes some experts to spare the link.
-std::string fast_device() { return device("fast", 1e15, 1e15, 1e15); }
+std::string fast_device() { return tests::fast_device(testing::TempDir()); }
 std::string behind_a_link() { return device("far", 4e9, 1e15, 2e9); }
 
 // Experts that come from the disk, or over a link, when they are needed or before; as few in memory

@@ -52,6 +52,9 @@ class ChoiceRun {
 
   bool sampled = false;  // in this iteration; the engine resets it
   int in_flight = 0;     // iterations formed and not completed
+  // Iterations that failed one after the other for want of the same page that it needs.
+  int attempts = 0;
+  uint32_t wanted_page = 0;
 
  private:
   std::span<const int32_t> forbidden() const;

@@ -28,13 +28,15 @@ Result<std::unique_ptr<DeviceSide>> make_device_side(
   SLUICE_ASSIGN(side->weight_arena, memory::Arena::create(needs.bytes - needs.expert_bytes));
   SLUICE_ASSIGN(side->weights, models::load_weights(config, source, models::Experts::kLeave,
                                                     side->weight_arena, side->team));
-  SLUICE_ASSIGN(side->paging, ExpertPaging::create(config,
-                                                   {.layouts = page_layouts(config, *host.weights),
-                                                    .slots = plan.expert_slots,
-                                                    .moving = plan.moving_slots,
-                                                    .near = schedule::Level::kDevice,
-                                                    .far = schedule::Level::kHost},
-                                                   side->weights));
+  SLUICE_ASSIGN(side->paging,
+                ExpertPaging::create(config,
+                                     {.layouts = page_layouts(config, *host.weights),
+                                      .slots = plan.expert_slots,
+                                      .moving = plan.moving_slots,
+                                      .holders = static_cast<int>(plan.micro_batches()),
+                                      .near = schedule::Level::kDevice,
+                                      .far = schedule::Level::kHost},
+                                     side->weights));
   SLUICE_ASSIGN(
       side->activation_arena,
       memory::Arena::create(plan.micro_batches() * models::activation_bytes(config, limits)));

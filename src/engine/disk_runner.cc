@@ -16,8 +16,11 @@ constexpr int kTries = 3;
 
 }  // namespace
 
-DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Clock& clock)
-    : paging_(paging), source_(source), clock_(clock) {
+DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options)
+    : paging_(paging),
+      source_(source),
+      clock_(*options.environment->clock),
+      timeout_(options.timeout_ms) {
   loads_.resize(kCapacity);
   waiters_.reserve(kCapacity);
   ended_.reserve(kCapacity);
@@ -26,14 +29,14 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
 
 Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
                                                        models::WeightSource& source,
-                                                       io::Faults* faults,
-                                                       const Environment& environment) {
-  std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, *environment.clock));
+                                                       const Options& options) {
+  std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, options));
   if (source.files().empty()) return runner;
-  SLUICE_ASSIGN(runner->reader_, io::Reader::create({.max_requests = kCapacity,
-                                                     .faults = faults,
-                                                     .make_queue = environment.make_device_queue,
-                                                     .clock = environment.clock}));
+  SLUICE_ASSIGN(runner->reader_,
+                io::Reader::create({.max_requests = kCapacity,
+                                    .faults = options.faults,
+                                    .make_queue = options.environment->make_device_queue,
+                                    .clock = options.environment->clock}));
   for (const std::filesystem::path& file : source.files()) {
     SLUICE_ASSIGN(const io::FileId id, runner->reader_->open(file));
     runner->files_.push_back(id);
@@ -45,18 +48,18 @@ Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
 int DiskRunner::capacity() const { return kCapacity; }
 
 Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task& task,
-                                                           const pipeline::TaskContext&,
+                                                           const pipeline::TaskContext& context,
                                                            uint64_t token) {
   const schedule::Transfer* read = task.transfer();
   SLUICE_CHECK(read != nullptr && read->payload == schedule::Payload::kWeights &&
                    read->to == schedule::Level::kHost && read->pages.count == 1,
                "the disk lane reads one page of weights at a time");
   const memory::WeightPageId page = read->pages.first;
-  switch (paging_.pages().claim(page, read->ahead)) {
+  switch (paging_.pages().claim(page, static_cast<int>(context.user), read->ahead)) {
     case memory::WeightPages::Claim::kResident:
       return Start::kDone;
     case memory::WeightPages::Claim::kLoading:
-      waiters_.push_back({page, token});
+      wait_for(page, token);
       return Start::kStarted;
     case memory::WeightPages::Claim::kNoRoom:
       return Start::kNoRoom;
@@ -73,14 +76,19 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId p
     return Start::kDone;
   }
   const auto free = std::ranges::find_if(loads_, [](const Load& load) { return !load.used; });
-  SLUICE_CHECK(free != loads_.end(), "no more loads than tasks are started");
+  if (free == loads_.end()) {
+    paging_.pages().failed(page);
+    return Error{ErrorCode::kTimeout, "all " + std::to_string(kCapacity) +
+                                          " reads that may be under way have stalled, the first " +
+                                          "of " + place(loads_.front().page) + "; check the disk"};
+  }
   *free = {.page = page, .tries = 0, .used = true};
   if (const Status status = submit(static_cast<size_t>(free - loads_.begin())); !status.ok()) {
     free->used = false;
     paging_.pages().failed(page);
     return status.error();
   }
-  waiters_.push_back({page, token});
+  wait_for(page, token);
   if (reading_++ == 0) busy_since_ = clock_.now();
   return Start::kStarted;
 }
@@ -116,10 +124,11 @@ Status DiskRunner::submit(size_t load) {
 
 size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
   if (ended_.empty() && reader_ != nullptr) {
-    const size_t count = reader_->wait(completions_, timeout_ms);
+    const size_t count = reader_->wait(completions_, poll_ms(timeout_ms));
     for (size_t i = 0; i < count; ++i) {
       finish(static_cast<size_t>(completions_[i].user), completions_[i].status);
     }
+    end_overdue();
   }
   const size_t count = std::min(ended.size(), ended_.size());
   std::copy_n(ended_.begin(), count, ended.begin());
@@ -150,8 +159,57 @@ void DiskRunner::finish(size_t index, const Status& read) {
     paging_.pages().loaded(page);
   } else {
     paging_.pages().failed(page);
+    if (!read.ok()) {
+      status = read.error().in("expert " + std::to_string(expert) + " of layer " +
+                               std::to_string(layer));
+    }
   }
   end_waiters(page, status);
+}
+
+std::string DiskRunner::place(memory::WeightPageId page) const {
+  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
+  std::string text = "expert " + std::to_string(expert) + " of layer " + std::to_string(layer);
+  if (const auto at = source_.page_at(layer, expert)) {
+    text += ", at offset " + std::to_string(at->offset) + " of '" +
+            source_.files()[static_cast<size_t>(at->file)].string() + "'";
+  }
+  return text;
+}
+
+int DiskRunner::outlived() const {
+  return static_cast<int>(std::ranges::count_if(loads_, [&](const Load& load) {
+    return load.used && std::ranges::none_of(waiters_, [&](const Waiter& waiter) {
+             return waiter.page == load.page;
+           });
+  }));
+}
+
+void DiskRunner::wait_for(memory::WeightPageId page, uint64_t token) {
+  waiters_.push_back({page, token, clock_.now() + timeout_});
+}
+
+// Until the first waiter's patience ends, if that is sooner.
+int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
+  const Clock::time_point now = clock_.now();
+  for (const Waiter& waiter : waiters_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(waiter.until - now).count();
+    timeout_ms = std::clamp<int64_t>(left, 0, timeout_ms);
+  }
+  return timeout_ms;
+}
+
+void DiskRunner::end_overdue() {
+  const Clock::time_point now = clock_.now();
+  std::erase_if(waiters_, [&](const Waiter& waiter) {
+    if (waiter.until > now) return false;
+    paging_.pages().doubt(waiter.page);
+    ended_.push_back(
+        {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
+                                                      std::to_string(timeout_.count()) +
+                                                      " ms (disk_timeout_ms); check the disk"}});
+    return true;
+  });
 }
 
 void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {

@@ -15,18 +15,28 @@ namespace sluice::engine {
 
 // An engine directory's pages are read asynchronously, past the page cache, and checked. Those of a
 // checkpoint are made by the lane's own thread from the file's tensors.
+//
+// A read that fails is tried again a few times, at once; then whoever waits for it fails, with a
+// sentence that names the file, the layer and the expert. Nobody waits longer than `timeout_ms`.
+// The read itself cannot be taken back: it keeps its slot until it ends, and if it ends well, the
+// page is there.
 class DiskRunner final : public pipeline::AsyncTaskRunner {
  public:
-  // What is given is borrowed; `faults` may be null. Errors: a file of pages that cannot be opened.
+  struct Options {
+    const Environment* environment = nullptr;  // borrowed
+    io::Faults* faults = nullptr;              // borrowed; null: none are made
+    int64_t timeout_ms = 60'000;  // kTimeout for a task that has waited longer for its page
+  };
+  // What is given is borrowed. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
                                                     models::WeightSource& source,
-                                                    io::Faults* faults,
-                                                    const Environment& environment);
+                                                    const Options& options);
 
   int capacity() const override;
   Result<Start> start(const schedule::Task& task, const pipeline::TaskContext& context,
                       uint64_t token) override;
   size_t poll(std::span<Ended> ended, int64_t timeout_ms) override;
+  int outlived() const override;
   void wake() override;
 
   // From any thread.
@@ -38,6 +48,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   struct Waiter {
     memory::WeightPageId page = 0;
     uint64_t token = 0;
+    std::chrono::steady_clock::time_point until;
   };
   // A page that is being read; `user` of a request is its index.
   struct Load {
@@ -46,17 +57,22 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     bool used = false;
   };
 
-  DiskRunner(ExpertPaging& paging, models::WeightSource& source, const base::Clock& clock);
+  DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
   Result<Start> load(memory::WeightPageId page, uint64_t token);
   Status make(memory::WeightPageId page);
   Status submit(size_t load);
   void finish(size_t load, const Status& read);
+  void wait_for(memory::WeightPageId page, uint64_t token);
   void end_waiters(memory::WeightPageId page, const Status& status);
+  void end_overdue();
+  int64_t poll_ms(int64_t timeout_ms) const;
+  std::string place(memory::WeightPageId page) const;
   void note_busy();
 
   ExpertPaging& paging_;
   models::WeightSource& source_;
   const base::Clock& clock_;
+  std::chrono::milliseconds timeout_;
   std::unique_ptr<io::Reader> reader_;  // null: pages are made
   std::vector<io::FileId> files_;
   std::vector<Load> loads_;

@@ -23,6 +23,9 @@
 namespace sluice::pipeline {
 class Trace;
 }
+namespace sluice::device {
+class Faults;
+}
 namespace sluice::io {
 class Faults;
 }
@@ -64,10 +67,18 @@ struct EngineOptions {
   double kv_reserve_fraction = 1.0;
   int64_t max_queued_requests = 1024;
   uint64_t seed = 0;
-  bool per_request_experts = false;   // fill RequestOutput::expert_tokens
-  schedule::Rates host_rates;         // of this machine, for predicted times in the trace; 0: none
+  bool per_request_experts = false;  // fill RequestOutput::expert_tokens
+  schedule::Rates host_rates;        // of this machine, for predicted times in the trace; 0: none
+  // Limits of waiting. A read of an expert, or a task of a lane beside the host's, that takes
+  // longer fails its iteration with kTimeout; the second is the longer one and names only the task.
+  int64_t disk_timeout_ms = 60'000;
+  int64_t lane_timeout_ms = 120'000;
+  // What a failed iteration may have met passes: before the next attempt, so long for each that
+  // failed since the last success.
+  int64_t retry_pause_ms = 500;
   std::optional<kernels::Isa> isa;    // tests: run with this one
   io::Faults* disk_faults = nullptr;  // tests: what befalls reads of experts; outlives the engine
+  device::Faults* device_faults = nullptr;   // tests: likewise, the device and its links
   const Environment* environment = nullptr;  // null: this machine; outlives the engine
   pipeline::Trace* trace = nullptr;          // records every task if given; outlives the engine
 };
@@ -99,8 +110,10 @@ class Engine {
   // The request, if still there, ends with FinishReason::kCancelled at the next step.
   virtual void cancel(RequestId id) = 0;
 
-  // Runs one micro-batch's iteration and reports what came of it. An error is a fault of the
-  // machine, not of a request; the engine cannot go on after it.
+  // Runs one micro-batch's iteration and reports what came of it. One that a fault ends is computed
+  // again, with the same tokens; requests that need what cannot be had (an expert whose page is
+  // damaged) end with RequestOutput::error and code kFault. An error of step() itself is a fault of
+  // the machine that did not pass: kFault, with the cause; the engine cannot go on after it.
   virtual Status step(EventSink& sink) = 0;
 
   virtual bool idle() const = 0;       // nothing queued or running

@@ -54,7 +54,8 @@ Result<std::unique_ptr<ExpertPaging>> ExpertPaging::create(const models::ModelCo
                                      .pages_per_layer = paging->experts_,
                                      .slot_bytes = *std::ranges::max_element(paging->page_bytes_),
                                      .slots = o.slots,
-                                     .reserved = reserved_of(o.slots, o.moving)},
+                                     .reserved = reserved_of(o.slots, o.moving),
+                                     .holders = o.holders},
                                     o.arena));
   // Types and shapes are those of every expert of the layer; the places come with the pages.
   std::byte* const nowhere = paging->pages_->memory().data();
@@ -67,7 +68,7 @@ Result<std::unique_ptr<ExpertPaging>> ExpertPaging::create(const models::ModelCo
   return paging;
 }
 
-void ExpertPaging::settle(int64_t rows) {
+void ExpertPaging::settle(int64_t rows, bool ahead) {
   pages_->settle(use_, rows, options_.moving);
   for (int layer = 0; layer < config_.layer_count(); ++layer) {
     const int experts = config_.layers[static_cast<size_t>(layer)].ffn.experts;
@@ -78,7 +79,8 @@ void ExpertPaging::settle(int64_t rows) {
       const size_t at = first + static_cast<size_t>(e);
       const bool stays = pages_->kept(static_cast<memory::WeightPageId>(at));
       levels_[at] = stays ? options_.near : options_.far;
-      share_[at] = static_cast<float>(use_.share(layer, e));
+      const bool may = ahead && !pages_->doubtful(static_cast<memory::WeightPageId>(at));
+      share_[at] = may ? static_cast<float>(use_.share(layer, e)) : 0;
       if (stays) order[kept++] = static_cast<int16_t>(e);
     }
     for (int e = 0; e < experts; ++e) {

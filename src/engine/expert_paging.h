@@ -21,6 +21,7 @@ class ExpertPaging {
     std::vector<models::ExpertPage> layouts;  // [layer]; of no bytes where there are no experts
     int64_t slots = 0;                        // experts in memory at once
     int64_t moving = 0;                       // of these, those that make room for others
+    int holders = 1;                          // iterations in flight: each has a number below
     schedule::Level near = schedule::Level::kHost;      // where the slots are
     schedule::Level far = schedule::Level::kDisk;       // where the others lie
     memory::ArenaOptions arena = {.huge_pages = true};  // of the slots
@@ -38,7 +39,9 @@ class ExpertPaging {
   std::span<const int16_t> order() const { return order_; }
 
   // While nothing is in flight: chooses which experts are kept, for iterations of `rows` tokens.
-  void settle(int64_t rows);
+  // `ahead`: pages may be moved before a router asks for them. After a failure they are not, so
+  // that it is known who needs a page that cannot be had.
+  void settle(int64_t rows, bool ahead = true);
   // What a router has decided; of the thread that runs host compute.
   void add_routing(int layer, std::span<const int32_t> expert_tokens, int64_t rows) {
     use_.add(layer, expert_tokens, rows);

@@ -31,7 +31,8 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
   Moving next{.token = token};
   if (transfer->payload == Payload::kWeights) {
     next.page = transfer->pages.first;
-    switch (options_.paging->pages().claim(*next.page, transfer->ahead)) {
+    switch (options_.paging->pages().claim(*next.page, static_cast<int>(context.user),
+                                           transfer->ahead)) {
       case Claim::kResident:
         return Start::kDone;
       case Claim::kNoRoom:
@@ -42,22 +43,44 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
       case Claim::kLoad:
         break;
     }
-    options_.pace->begin();
-    copy_page(*next.page);
   } else if (transfer->payload == Payload::kKv) {
     if (!claim_kv(task, context.user)) return Start::kNoRoom;
     if (transfer->to == schedule::Level::kHost) next.leaves = context.user;
     next.layer = task.layer;
-    options_.pace->begin();
+  }
+  const device::Fault fault = fault_of(next, task);
+  options_.pace->begin();
+  if (fault.fails) {
+    next.error = broken(next, task);
+  } else if (next.page) {
+    copy_page(*next.page);
+  } else if (transfer->payload == Payload::kKv) {
     copy_kv(task, context.user);
   } else {
-    options_.pace->begin();
     copy(task, (*options_.flights)[context.user]);
   }
-  next.end = options_.pace->end_of(task.predicted_ns);
+  next.end = options_.pace->end_of(task.predicted_ns) + std::chrono::milliseconds(fault.stall_ms);
   bytes_ += transfer->bytes;
   moving_ = next;
   return Start::kStarted;
+}
+
+device::Fault LinkRunner::fault_of(const Moving& moving, const schedule::Task& task) const {
+  if (options_.faults == nullptr) return {};
+  device::TransferInfo info{.direction = options_.direction, .bytes = task.transfer()->bytes};
+  if (moving.page) info.page = *moving.page;
+  return options_.faults->of_transfer(info);
+}
+
+Error LinkRunner::broken(const Moving& moving, const schedule::Task& task) const {
+  const bool up = options_.direction == device::Direction::kToDevice;
+  const std::string what =
+      moving.page ? "expert " + std::to_string(options_.paging->expert_of(*moving.page)) +
+                        " of layer " + std::to_string(options_.paging->layer_of(*moving.page))
+                  : "'" + label(task) + "'";
+  return {ErrorCode::kFault, std::string("the link from ") +
+                                 (up ? "host to device" : "device to host") +
+                                 " failed while it moved " + what + "; check the device"};
 }
 
 // Rows of one micro-batch, between its activations here and there.
@@ -139,12 +162,15 @@ size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
     wake_ = false;
   }
   if (!moving_ || clock.now() < moving_->end) return 0;
-  if (moving_->page) {
+  if (moving_->page && moving_->error) {
+    options_.paging->pages().failed(*moving_->page);
+  } else if (moving_->page) {
     options_.paging->bind(*moving_->page);
     options_.paging->pages().loaded(*moving_->page);
   }
-  if (moving_->leaves) options_.kv->release(*moving_->leaves, moving_->layer);
-  ended[0] = {moving_->token, {}};
+  // Of one that failed the window is given back with its iteration's end.
+  if (moving_->leaves && !moving_->error) options_.kv->release(*moving_->leaves, moving_->layer);
+  ended[0] = {moving_->token, moving_->error ? Status(*moving_->error) : Status()};
   moving_.reset();
   return 1;
 }

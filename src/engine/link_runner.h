@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "device/faults.h"
 #include "device/pace.h"
 #include "engine/device_kv.h"
 #include "engine/expert_paging.h"
@@ -25,6 +26,8 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     std::vector<Flight>* flights = nullptr;
     device::Pace* pace = nullptr;
     const base::Clock* clock = &base::steady_clock();  // the pace's
+    device::Direction direction = device::Direction::kToDevice;
+    device::Faults* faults = nullptr;  // null: none are made
   };
   explicit LinkRunner(const Options& options) : options_(options) {}
 
@@ -44,7 +47,10 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     std::optional<memory::WeightPageId> page;
     std::optional<size_t> leaves;  // the flight whose keys and values go home
     int layer = -1;                // of these
+    std::optional<Error> error;    // that it ends with
   };
+  device::Fault fault_of(const Moving& moving, const schedule::Task& task) const;
+  Error broken(const Moving& moving, const schedule::Task& task) const;
   bool claim_kv(const schedule::Task& task, size_t flight) const;
   void copy_kv(const schedule::Task& task, size_t flight) const;
   void copy(const schedule::Task& task, Flight& flight) const;

@@ -4,6 +4,8 @@
 
 #include "base/affinity.h"
 #include "base/numa.h"
+#include "base/units.h"
+#include "device/faults.h"
 #include "engine/environment.h"
 #include "engine/fit.h"
 #include "engine/host_memory.h"
@@ -77,6 +79,21 @@ uint64_t LoadedModel::prefix_salt(int64_t prompt_tokens) const {
 
 namespace {
 
+// Whether the device gives what the plan puts there; kNoRoom says what would fit.
+Status check_device(const plan::Plan& plan, int64_t bytes,
+                    const std::function<Result<plan::Plan>(int64_t)>& fit) {
+  if (plan.device_bytes <= bytes) return {};
+  const auto show = [](int64_t value) { return base::format_bytes(static_cast<double>(value)); };
+  std::string message = "the device gives " + show(bytes) + " of memory, but the plan puts " +
+                        show(plan.device_bytes) + " there, with " +
+                        std::to_string(plan.expert_slots) + " experts";
+  const Result<plan::Plan> smaller = fit(bytes);
+  message += smaller ? "; --device-memory " + std::to_string(bytes) + " would fit, with " +
+                           std::to_string(smaller->expert_slots)
+                     : "; " + smaller.error().message;
+  return Error{ErrorCode::kNoRoom, message};
+}
+
 // Weights into memory; of a plan with slots for experts, the others, and where experts will lie.
 Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vector<int>& nodes,
             const LoadProgress& progress) {
@@ -91,12 +108,14 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
                                      paged ? models::Experts::kLeave : models::Experts::kLoad,
                                      model.weight_arena, *model.team, {.progress = progress}));
   if (!paged) return {};
-  SLUICE_ASSIGN(model.paging, ExpertPaging::create(config,
-                                                   {.layouts = page_layouts(config, *model.source),
-                                                    .slots = model.plan.expert_slots,
-                                                    .moving = model.plan.moving_slots,
-                                                    .arena = read_by_all(nodes)},
-                                                   model.weights));
+  SLUICE_ASSIGN(model.paging,
+                ExpertPaging::create(config,
+                                     {.layouts = page_layouts(config, *model.source),
+                                      .slots = model.plan.expert_slots,
+                                      .moving = model.plan.moving_slots,
+                                      .holders = static_cast<int>(model.plan.micro_batches()),
+                                      .arena = read_by_all(nodes)},
+                                     model.weights));
   model.forward.expert_order = model.paging->order();
   return {};
 }
@@ -120,13 +139,19 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   const models::WeightNeeds needs = models::weight_needs(*model->source);
   model->block_weights = needs.block_weights;
   const std::vector<int> nodes = base::own_nodes_to_interleave();
-  SLUICE_ASSIGN(model->plan,
-                fit_plan(config, fit_model(needs), wishes_of(options),
-                         {.available_memory = available_host_memory(),
-                          .device_memory = machine ? machine->capacity_bytes : 0,
-                          .process_memory = process_memory(),
-                          .cores = available_cores(),
-                          .memory_nodes = std::max(1, static_cast<int>(nodes.size()))}));
+  const auto fit = [&](int64_t device_memory) {
+    return fit_plan(config, fit_model(needs), wishes_of(options),
+                    {.available_memory = available_host_memory(),
+                     .device_memory = device_memory,
+                     .process_memory = process_memory(),
+                     .cores = available_cores(),
+                     .memory_nodes = std::max(1, static_cast<int>(nodes.size()))});
+  };
+  SLUICE_ASSIGN(model->plan, fit(machine ? machine->capacity_bytes : 0));
+  if (machine && options.device_faults != nullptr) {
+    SLUICE_TRY(check_device(model->plan,
+                            options.device_faults->memory_bytes(machine->capacity_bytes), fit));
+  }
   SLUICE_TRY(reserve_activations(*model));
   SLUICE_TRY(reserve_cache(*model, nodes));
   // Whoever uses all cores loses nothing by staying on them.

@@ -78,7 +78,8 @@ struct Choice {
 
 struct RequestOutput {
   RequestId id = 0;
-  std::optional<Error> error;  // the request failed while running; choices are then empty
+  // The request failed while running; choices are then empty. kFault: by no mistake of its own.
+  std::optional<Error> error;
   std::vector<Choice> choices;
   std::vector<std::optional<TokenLogprob>> prompt_logprobs;  // the first token has none
   int64_t prompt_tokens = 0;

@@ -50,6 +50,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
     flights_[i].choices.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
   }
   in_flight_.reserve(flights_.size());
+  warm_.resize(flights_.size());
   outcomes_.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
   costs_.rates[static_cast<size_t>(schedule::Lane::kHostCompute)] = options.host_rates;
   costs_.weights = models::weight_bytes_of(model_->weights, model_->plan.kv_dtype);
@@ -79,6 +80,12 @@ Status Running::start() {
                      .max_expansion = bounds.expansion,
                      .max_events = static_cast<int64_t>(flights_.size()) *
                                    (bounds.total().waits + bounds.total().signals)};
+  executor.lane_timeout_ms = options_.lane_timeout_ms;
+  // An iteration's claims have its slot for a holder.
+  executor.on_failed_end = [this](uint64_t slot) {
+    if (paging() != nullptr) paging()->pages().release_all(static_cast<int>(slot));
+    if (device_kv() != nullptr) device_kv()->release_all(slot);
+  };
   SLUICE_TRY(add_lanes(executor));
   executor.trace = options_.trace;
   SLUICE_ASSIGN(executor_, environment_.make_executor(executor));

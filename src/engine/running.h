@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/choice_run.h"
@@ -65,10 +67,25 @@ class Running : public Engine {
 
   // running_step.cc: one iteration
   Status launch();
+  void end_oldest(EventSink& sink);
   void commit(Flight& flight, EventSink& sink);
   void report(ChoiceRun& choice, EventSink& sink);
   void finish_choice(scheduler::SequenceId sequence, EventSink& sink);
   void refresh_stats();
+
+  // running_recover.cc: iterations that failed
+  struct Failed {
+    size_t slot = 0;
+    Error error;
+    std::optional<schedule::Task> task;  // that failed first
+  };
+  Status recover(EventSink& sink);
+  void take_back(Flight& flight, EventSink& sink);
+  static std::optional<memory::WeightPageId> asked_page(const Failed& failed);
+  bool lost(const Failed& failed) const;
+  bool needs(const Flight& flight, const scheduler::Slice& slice, memory::WeightPageId page) const;
+  void blame(const Failed& failed);
+  Status stop(const Error& cause);
 
   // In the order in which they depend on each other.
   std::unique_ptr<LoadedModel> model_;
@@ -89,6 +106,12 @@ class Running : public Engine {
   schedule::CostModel costs_;
   std::unique_ptr<pipeline::Executor> executor_;
   std::vector<size_t> in_flight_;  // slots, oldest first
+  std::vector<bool> warm_;         // [micro-batch]: events of its last iteration may be waited for
+  std::vector<Failed> failed_;     // of the step that runs
+  int failed_rounds_ = 0;          // one after the other, with no iteration completed in between
+  int64_t given_up_ = 0;           // requests, since an iteration was completed
+  std::unordered_set<memory::WeightPageId> lost_pages_;  // for which requests were given up
+  std::optional<Error> stopped_;
   std::vector<scheduler::Outcome> outcomes_;
   std::unordered_map<RequestId, std::unique_ptr<RequestRun>> requests_;
   std::unordered_map<scheduler::SequenceId, std::unique_ptr<ChoiceRun>> choices_;

@@ -27,6 +27,9 @@ PacedLane paced(const device::Pace& pace, const LinkRunner* link) {
 
 // A cache: what cannot be written is learned again.
 Running::~Running() {
+  // Lanes borrow what is destroyed next: one that hangs is waited for, as the system itself would
+  // with a read that never ends.
+  if (executor_ != nullptr) executor_->close();
   executor_.reset();
   if (paging() != nullptr && !options_.expert_use_directory.empty()) {
     (void)write_expert_use(expert_use_path(), paging()->use());
@@ -51,8 +54,10 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
   }
   if (model_->device != nullptr) add_device_lanes(executor);
   if (model_->paging == nullptr) return {};
-  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source, options_.disk_faults,
-                                          environment_));
+  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source,
+                                          {.environment = &environment_,
+                                           .faults = options_.disk_faults,
+                                           .timeout_ms = options_.disk_timeout_ms}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }
@@ -80,8 +85,10 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .flights = &flights_,
                            .pace = &side.up_pace,
                            .clock = environment_.clock};
+  link.faults = options_.device_faults;
   to_device_ = std::make_unique<LinkRunner>(link);
   link.pace = &side.down_pace;
+  link.direction = device::Direction::kToHost;
   to_host_ = std::make_unique<LinkRunner>(link);
   executor.runners[static_cast<size_t>(Lane::kDeviceCompute)] = device_.get();
   executor.async_runners[static_cast<size_t>(Lane::kHostToDevice)] = to_device_.get();

@@ -35,7 +35,9 @@ Status Running::launch() {
     if (flight.out) continue;
     if (!scheduler_.form(flight.batch)) return {};
     // While nothing is in flight, nobody uses a page.
-    if (paging() != nullptr && in_flight_.empty()) paging()->settle(flight.batch.view().rows());
+    if (paging() != nullptr && in_flight_.empty()) {
+      paging()->settle(flight.batch.view().rows(), failed_rounds_ == 0);
+    }
     flight.choices.clear();
     for (const scheduler::Slice& slice : flight.batch.slices) {
       ChoiceRun* choice = choices_.at(slice.sequence).get();
@@ -49,31 +51,45 @@ Status Running::launch() {
         .batch = schedule::shape_of(flight.batch.view()),
         .micro_batch = flight.batch.index,
         .iteration = flight.batch.iteration,
-        .cold = flight.batch.iteration == 0,
+        .cold = !warm_[static_cast<size_t>(flight.batch.index)],
         .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
     if (DeviceKv* kv = device_kv()) flight.context.batch.kv = kv->place(slot, flight.batch.view());
     SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
     flight.out = true;
+    warm_[static_cast<size_t>(flight.batch.index)] = true;
     in_flight_.push_back(slot);
   }
   return {};
 }
 
 Status Running::step(EventSink& sink) {
+  if (stopped_) return *stopped_;
   for (scheduler::SequenceId sequence : ended_early_) finish_choice(sequence, sink);
   ended_early_.clear();
   SLUICE_TRY(launch());
   if (in_flight_.empty()) return {};
-  Flight& flight = flights_[in_flight_.front()];
+  end_oldest(sink);
+  const Status recovered = failed_.empty() ? Status() : recover(sink);
+  refresh_stats();
+  return recovered;
+}
+
+void Running::end_oldest(EventSink& sink) {
+  const size_t slot = in_flight_.front();
   in_flight_.erase(in_flight_.begin());
   const double started = now_s();
   runner_.mark();
-  SLUICE_TRY(executor_->wait(flight.ticket));
+  std::optional<schedule::Task> task;
+  const Status ended = executor_->wait(flights_[slot].ticket, &task);
   stats_.busy_seconds += now_s() - started;
-  commit(flight, sink);
-  refresh_stats();
-  return {};
+  if (!ended.ok()) {
+    failed_.push_back({slot, ended.error(), std::move(task)});
+    return;
+  }
+  failed_rounds_ = 0;
+  given_up_ = 0;
+  commit(flights_[slot], sink);
 }
 
 // Tells the scheduler what came of an iteration, and the caller.
@@ -83,6 +99,7 @@ void Running::commit(Flight& flight, EventSink& sink) {
     const scheduler::Slice& slice = flight.batch.slices[i];
     ChoiceRun& choice = *flight.choices[i];
     --choice.in_flight;
+    choice.attempts = 0;
     if (slice.finishes) choice.end(FinishReason::kLength);
     if (slice.samples) outcomes_.push_back({choice.last_token(), choice.ended()});
   }
@@ -116,6 +133,7 @@ void Running::finish_choice(scheduler::SequenceId sequence, EventSink& sink) {
   if (--request.choices_left > 0) return;
   RequestOutput output = output_of(request, now_s());
   ++stats_.requests_finished;
+  if (output.error) ++stats_.requests_failed;
   requests_.erase(request.request.id);
   if (sink.on_finished) sink.on_finished(std::move(output));
 }
@@ -128,6 +146,7 @@ void Running::refresh_stats() {
   stats_.generated_tokens = counters.generated_tokens;
   stats_.preemptions = counters.preemptions;
   stats_.iterations = counters.iterations;
+  stats_.failed_iterations = counters.failed_iterations;
   stats_.sequence_slots = counters.sequence_slots;
   stats_.sequence_slots_used = counters.sequence_slots_used;
   stats_.kv_blocks_used = blocks_.held();

@@ -47,8 +47,10 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
 }
 
 void StageRunner::release_pages(const pipeline::TaskContext& context) {
+  const auto holder = static_cast<int>(context.user);
   for (const schedule::PageRange& range : context.pages) {
-    for (uint32_t i = 0; i < range.count; ++i) options_.paging->pages().release(range.first + i);
+    for (uint32_t i = 0; i < range.count; ++i)
+      options_.paging->pages().release(range.first + i, holder);
   }
 }
 

@@ -44,12 +44,14 @@ struct DeviceStats {
 
 struct EngineStats {
   int64_t requests_finished = 0;
+  int64_t requests_failed = 0;       // of these, with an error
   int64_t prompt_tokens = 0;         // of admitted requests
   int64_t cached_prompt_tokens = 0;  // of these, taken from the prefix cache
   int64_t computed_tokens = 0;       // rows run, recomputation after a preemption included
   int64_t generated_tokens = 0;
   int64_t preemptions = 0;
   int64_t iterations = 0;                     // of micro-batches
+  int64_t failed_iterations = 0;              // that a fault ended; computed again
   int64_t sequence_slots = 0;                 // sum over iterations of the micro-batch's slots
   int64_t sequence_slots_used = 0;            // of these, occupied: occupancy is used / slots
   int64_t kv_blocks = 0, kv_blocks_used = 0;  // now; cached but unreferenced blocks count as free

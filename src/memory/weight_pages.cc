@@ -16,10 +16,10 @@ constexpr double kLeastProbability = 1e-6;
 Result<std::unique_ptr<WeightPages>> WeightPages::create(const WeightPagesShape& shape,
                                                          const ArenaOptions& options) {
   if (shape.layers < 1 || shape.pages_per_layer < 1 || shape.slots < 1 || shape.slot_bytes < 1 ||
-      shape.slot_bytes % kSlotAlignment != 0) {
+      shape.slot_bytes % kSlotAlignment != 0 || shape.holders < 1) {
     return Error{ErrorCode::kInvalid,
-                 "pages of weights need layers, pages, slots, and slots of a multiple of 4096 "
-                 "bytes"};
+                 "pages of weights need layers, pages, slots, slots of a multiple of 4096 bytes, "
+                 "and a holder"};
   }
   SLUICE_ASSIGN(Arena arena, Arena::create(bytes(shape.slots, shape.slot_bytes), options));
   return std::unique_ptr<WeightPages>(new WeightPages(shape, std::move(arena)));
@@ -30,6 +30,7 @@ WeightPages::WeightPages(const WeightPagesShape& shape, Arena arena)
   slots_ = arena_.allocate("weight pages", shape.slots * shape.slot_bytes, kSlotAlignment).data();
   const auto pages = static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.pages_per_layer);
   pages_.resize(pages);
+  held_.resize(pages * static_cast<size_t>(shape.holders));
   probability_.assign(pages, 1.0);
   candidates_.reserve(pages);
   page_of_.resize(static_cast<size_t>(shape.slots));
@@ -48,19 +49,21 @@ double WeightPages::wait(WeightPageId page, int layer) const {
 void WeightPages::settle(const ExpertUse& use, int64_t rows, int64_t moving) {
   const std::lock_guard lock(mutex_);
   candidates_.clear();
+  int64_t loading = 0;  // for nobody any more, and not ended
   for (int layer = 0; layer < shape_.layers; ++layer) {
     for (int i = 0; i < shape_.pages_per_layer; ++i) {
       const WeightPageId page = id(layer, i);
       probability_[page] = use.probability(layer, i, rows);
-      SLUICE_CHECK(pages_[page].claims == 0 || pages_[page].state == State::kLoading,
-                   "pages settle while no task uses one");
+      SLUICE_CHECK(pages_[page].claims == 0, "pages settle while nobody holds one");
+      loading += pages_[page].state == State::kLoading;
       pages_[page].kept = pages_[page].state == State::kResident;
       if (pages_[page].kept) candidates_.push_back(page);
     }
   }
-  // Free slots can move, and those that are still loading.
-  const int64_t spare = shape_.slots - static_cast<int64_t>(candidates_.size());
-  const int64_t give_up = std::clamp<int64_t>(moving - spare, 0, shape_.slots - spare);
+  // Free slots can move.
+  const auto resident = static_cast<int64_t>(candidates_.size());
+  const int64_t free = shape_.slots - resident - loading;
+  const int64_t give_up = std::clamp<int64_t>(moving - free, 0, resident);
   const auto middle = candidates_.begin() + static_cast<ptrdiff_t>(give_up);
   std::nth_element(candidates_.begin(), middle, candidates_.end(),
                    [&](WeightPageId a, WeightPageId b) {
@@ -100,11 +103,13 @@ int32_t WeightPages::take_slot(int layer) {
   return slot;
 }
 
-WeightPages::Claim WeightPages::claim(WeightPageId page, bool ahead) {
+WeightPages::Claim WeightPages::claim(WeightPageId page, int holder, bool ahead) {
   const std::lock_guard lock(mutex_);
   Page& p = pages_[page];
+  SLUICE_CHECK(!held(page, holder), "a holder claims a page once");
   if (!finds_room(p, ahead)) return Claim::kNoRoom;
   available_ -= takes_room(p);
+  held(page, holder) = true;
   switch (p.state) {
     case State::kResident:
       ++p.claims;
@@ -117,7 +122,7 @@ WeightPages::Claim WeightPages::claim(WeightPageId page, bool ahead) {
       break;
   }
   const int32_t slot = take_slot(layer_of(page));
-  p = {.state = State::kLoading, .claims = 1, .slot = slot};
+  p = {.state = State::kLoading, .doubtful = p.doubtful, .claims = 1, .slot = slot};
   page_of_[static_cast<size_t>(slot)] = page;
   ++counts_.loads;
   return Claim::kLoad;
@@ -125,26 +130,55 @@ WeightPages::Claim WeightPages::claim(WeightPageId page, bool ahead) {
 
 void WeightPages::loaded(WeightPageId page) {
   const std::lock_guard lock(mutex_);
-  SLUICE_CHECK(pages_[page].state == State::kLoading, "a page is loaded once, after its claim");
-  pages_[page].state = State::kResident;
+  Page& p = pages_[page];
+  SLUICE_CHECK(p.state == State::kLoading, "a page is loaded once, after its claim");
+  p.state = State::kResident;
+  p.doubtful = false;
+  // Who claimed it may have failed meanwhile.
+  available_ += makes_room(p);
 }
 
 void WeightPages::failed(WeightPageId page) {
   const std::lock_guard lock(mutex_);
   Page& p = pages_[page];
   SLUICE_CHECK(p.state == State::kLoading, "a page fails to load once, after its claim");
+  for (int holder = 0; holder < shape_.holders; ++holder) held(page, holder) = false;
   free_.push_back(p.slot);
   ++available_;
   ++counts_.failed;
-  p = {};
+  p = {.doubtful = true};
 }
 
-void WeightPages::release(WeightPageId page) {
-  const std::lock_guard lock(mutex_);
+void WeightPages::drop(WeightPageId page) {
   Page& p = pages_[page];
-  SLUICE_CHECK(p.claims > 0, "a page is released as often as it was claimed");
   --p.claims;
   available_ += makes_room(p);
+}
+
+void WeightPages::release(WeightPageId page, int holder) {
+  const std::lock_guard lock(mutex_);
+  SLUICE_CHECK(held(page, holder), "a page is released by whoever has claimed it");
+  held(page, holder) = false;
+  drop(page);
+}
+
+void WeightPages::release_all(int holder) {
+  const std::lock_guard lock(mutex_);
+  for (WeightPageId page = 0; page < pages_.size(); ++page) {
+    if (!held(page, holder)) continue;
+    held(page, holder) = false;
+    drop(page);
+  }
+}
+
+void WeightPages::doubt(WeightPageId page) {
+  const std::lock_guard lock(mutex_);
+  pages_[page].doubtful = true;
+}
+
+bool WeightPages::doubtful(WeightPageId page) const {
+  const std::lock_guard lock(mutex_);
+  return pages_[page].doubtful;
 }
 
 std::byte* WeightPages::at(WeightPageId page) const {
@@ -181,10 +215,12 @@ void WeightPages::check_consistency() const {
     const Page& p = pages_[page];
     SLUICE_CHECK((p.slot == kNoSlot) == (p.state == State::kAbsent),
                  "a page has a slot while it is loading or resident");
-    SLUICE_CHECK(p.claims >= 0 && (p.state != State::kAbsent || p.claims == 0),
-                 "an absent page is claimed by nobody");
-    SLUICE_CHECK(p.state != State::kLoading || p.claims > 0 || p.kept,
-                 "a page that is loading is claimed");
+    int32_t claims = 0;
+    for (int holder = 0; holder < shape_.holders; ++holder) {
+      claims += held_[static_cast<size_t>(holder) * pages_.size() + page];
+    }
+    SLUICE_CHECK(p.claims == claims && (p.state != State::kAbsent || claims == 0),
+                 "a page's claims are its holders', and an absent page has none");
     if (p.slot == kNoSlot) continue;
     SLUICE_CHECK(page_of_[static_cast<size_t>(p.slot)] == page, "no two pages share a slot");
     ++placed;

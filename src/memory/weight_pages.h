@@ -4,7 +4,8 @@
 //
 // A page is absent, loading or resident. A resident one may be kept: it stays until the next
 // settle(), whoever asks for what, and is used without asking. Any other is claimed before it is
-// used, and released after; unclaimed, it makes room for a page that is needed sooner.
+// used, and released after; unclaimed, it makes room for a page that is needed sooner. A claim has
+// a holder, so that what an iteration that fails has claimed can be taken from it.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,7 @@ struct WeightPagesShape {
   int64_t slot_bytes = 0;  // of the largest page; a multiple of 4096
   int64_t slots = 0;
   int64_t reserved = 0;  // slots that claims ahead of need leave to the others
+  int holders = 1;       // who may hold claims, by number: iterations in flight
 };
 
 // What went through, for reports.
@@ -53,7 +55,7 @@ class WeightPages {
   // What create() reserves.
   static int64_t bytes(int64_t slots, int64_t slot_bytes) { return slots * slot_bytes + 4096; }
 
-  // While no task uses a page: chooses which resident pages are kept until the next call, all but
+  // While nobody holds a claim: chooses which resident pages are kept until the next call, all but
   // the `moving` ones that are needed last by an iteration of `rows` tokens, which begins at layer
   // 0. kept() may then be read without a lock.
   void settle(const ExpertUse& use, int64_t rows, int64_t moving);
@@ -66,13 +68,22 @@ class WeightPages {
     kLoad,      // the caller reads it into its place, and says loaded() or failed()
     kNoRoom,    // every slot is kept or claimed: nothing was changed
   };
-  // `ahead`: nobody needs it yet. Such claims leave `reserved` slots to those that are needed now;
-  // else pages of later layers could take every slot, while an earlier one waits for the last page.
-  Claim claim(WeightPageId page, bool ahead = false);
+  // A holder claims a page once until it releases it. `ahead`: nobody needs it yet. Such claims
+  // leave `reserved` slots to those that are needed now; else pages of later layers could take
+  // every slot, while an earlier one waits for the last page.
+  Claim claim(WeightPageId page, int holder, bool ahead = false);
   void loaded(WeightPageId page);
-  // Nobody holds it any more, its claims are gone.
+  // Nobody holds it any more, its claims are gone; it is in doubt.
   void failed(WeightPageId page);
-  void release(WeightPageId page);
+  void release(WeightPageId page, int holder);
+  // All that this holder has claimed and not released. A page that is still loading stays so: its
+  // slot is nobody else's until loaded() or failed().
+  void release_all(int holder);
+
+  // It could not be read the last time it was tried, or not in time. Such a page is not moved
+  // ahead, so that only who needs it meets its fault. Until it is loaded.
+  void doubt(WeightPageId page);
+  bool doubtful(WeightPageId page) const;
 
   // [slot_bytes], of a page that is loading or resident, while it is kept or claimed.
   std::byte* at(WeightPageId page) const;
@@ -91,6 +102,7 @@ class WeightPages {
   struct Page {
     State state = State::kAbsent;
     bool kept = false;
+    bool doubtful = false;
     int32_t claims = 0;
     int32_t slot = kNoSlot;
   };
@@ -110,12 +122,18 @@ class WeightPages {
   }
   void count_available();
   int32_t take_slot(int layer);
+  // Whether `holder` has a claim on the page: [holder * pages + page].
+  std::vector<bool>::reference held(WeightPageId page, int holder) {
+    return held_[static_cast<size_t>(holder) * pages_.size() + page];
+  }
+  void drop(WeightPageId page);
 
   WeightPagesShape shape_;
   Arena arena_;
   std::byte* slots_ = nullptr;
   mutable std::mutex mutex_;
   std::vector<Page> pages_;
+  std::vector<bool> held_;
   std::vector<WeightPageId> page_of_;     // [slot]
   std::vector<int32_t> free_;             // slots
   int64_t available_ = 0;                 // slots that are free or would make room

@@ -83,8 +83,8 @@ void ThreadExecutor::State::poll_started(Lock& lock, Lane which,
 void ThreadExecutor::State::async_lane_loop(const std::shared_ptr<State>& state, Lane which) {
   State& s = *state;
   LaneThread& self = s.lane[static_cast<size_t>(which)];
-  const auto capacity =
-      static_cast<size_t>(s.options.async_runners[static_cast<size_t>(which)]->capacity());
+  const AsyncTaskRunner& runner = *s.options.async_runners[static_cast<size_t>(which)];
+  const auto capacity = static_cast<size_t>(runner.capacity());
   std::array<AsyncTaskRunner::Ended, kEndsAtOnce> ended;
   uint64_t token = 0;
   Lock lock(s.mutex);
@@ -94,7 +94,7 @@ void ThreadExecutor::State::async_lane_loop(const std::shared_ptr<State>& state,
       const uint64_t seen = s.progress.load(std::memory_order_relaxed);
       if (s.start_next(lock, which, ++token)) continue;
       if (self.blocked && s.progress.load(std::memory_order_relaxed) != seen) continue;
-      if (self.running.empty()) {
+      if (self.running.empty() && runner.outlived() == 0) {
         self.wake.wait(lock, [&] {
           return s.stop || (self.blocked ? s.progress.load(std::memory_order_relaxed) != seen
                                          : s.graph.ready(which) > 0);

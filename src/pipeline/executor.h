@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "pipeline/task_runner.h"
@@ -24,6 +26,10 @@ struct ExecutorOptions {
   int64_t lane_timeout_ms = 30'000;  // a task on another lane, or a stall, that lasts longer is
                                      // kTimeout; a task of the waiting thread itself is not watched
   int host_spin_us = 50;             // wait() spins for the other lanes before it sleeps
+  // Told the `user` of each iteration that fails, once, when none of its tasks runs any more: what
+  // they had taken (claims on pages) is given back here. Under the executor's lock: does not call
+  // the executor.
+  std::function<void(uint64_t user)> on_failed_end;
 };
 
 class Executor {
@@ -43,8 +49,10 @@ class Executor {
 
   // Runs ready host-compute tasks, of this and other iterations, until this one has ended, and
   // gives its first error. Then none of its tasks is running, except after kTimeout of a lane: the
-  // task it names may still be, and its buffers must stay. One thread at a time. Ends the ticket.
-  virtual Status wait(Ticket ticket) = 0;
+  // task it names may still be, and its buffers must stay until clear_events() has returned well.
+  // `failed_task`, if given, gets the task that failed first, if it was one of this iteration's.
+  // One thread at a time. Ends the ticket.
+  virtual Status wait(Ticket ticket, std::optional<schedule::Task>* failed_task = nullptr) = 0;
 
   // Whether wait() would return at once. From any thread, until wait() is called.
   virtual bool ended(Ticket ticket) const = 0;
@@ -56,9 +64,14 @@ class Executor {
   // any thread.
   virtual Status signal(const schedule::Signal& signal, const Error* error = nullptr) = 0;
 
-  // Forgets what earlier iterations signalled, after a failure: with nothing in flight, and the
-  // next iteration built cold.
-  virtual void clear_events() = 0;
+  // Forgets what earlier iterations signalled, after a failure: when every ticket has been waited
+  // for, and the next iteration is built cold. First waits for tasks that still run of iterations
+  // that ended by kTimeout, lane_timeout_ms at most: kTimeout names one that does not end.
+  virtual Status clear_events() = 0;
+
+  // Ends the lanes, however long what they run takes: for an owner whose runners and buffers cannot
+  // outlive a lane that hangs. Nothing may be called after it. Without threads nothing runs.
+  virtual void close() {}
 };
 
 }  // namespace sluice::pipeline

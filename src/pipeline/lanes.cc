@@ -41,6 +41,7 @@ void ThreadExecutor::State::wake_blocked() {
 
 void ThreadExecutor::State::wake() {
   progress.fetch_add(1, std::memory_order_release);
+  if (graph.take_failed_end()) wake_blocked();
   const uint32_t woken = graph.take_woken();
   for (size_t i = 0; i < lane.size(); ++i) {
     if ((woken >> i & 1) == 0) continue;
@@ -88,6 +89,17 @@ Error ThreadExecutor::State::timed_out(Ticket ticket) const {
                                      name(which) + " has not ended within " + limit};
   }
   return {ErrorCode::kTimeout, "nothing has run for " + limit + ": " + graph.stalled(ticket)};
+}
+
+Error ThreadExecutor::State::still_running() const {
+  for (size_t i = 0; i < lane.size(); ++i) {
+    if (lane[i].running.empty()) continue;
+    return {ErrorCode::kTimeout, "task '" + label(graph.task(lane[i].running.front().task)) +
+                                     "' still runs on the lane " + name(static_cast<Lane>(i)) +
+                                     ", " + std::to_string(timeout.count()) +
+                                     " ms (lane_timeout_ms) after its iteration was given up"};
+  }
+  return {ErrorCode::kTimeout, "an iteration that was given up has not ended"};
 }
 
 Status ThreadExecutor::State::wait_for_progress(Lock& lock, Ticket ticket) {

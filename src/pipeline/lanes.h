@@ -65,6 +65,8 @@ struct ThreadExecutor::State {
   // A task that has been running for too long, or none.
   const Running* overdue(Clock::time_point now, Lane& which) const;
   Error timed_out(Ticket ticket) const;
+  // Of iterations that were given up: which task keeps them.
+  Error still_running() const;
 
   static void lane_loop(const std::shared_ptr<State>& state, Lane lane);
 

@@ -146,7 +146,58 @@ TEST(Lanes, NameTheEventThatNobodySignals) {
   EXPECT_EQ(status.error().code, ErrorCode::kTimeout);
   EXPECT_THAT(status.error().message, HasSubstr("task 'L04 qkv mb0'"));
   EXPECT_THAT(status.error().message, HasSubstr("outside 5"));
-  executor->clear_events();
+  EXPECT_TRUE(executor->clear_events().ok());
+}
+
+// What hangs and ends in the end: its iteration's end is told then, and the lane goes on.
+TEST(Lanes, WaitForAHungTaskBeforeTheyBeginAnew) {
+  std::promise<void> let_go;
+  std::shared_future<void> gate = let_go.get_future().share();
+  MadeRunner disk([gate](const auto&, const TaskContext& context) -> Result<TaskResult> {
+    if (context.user == 3) gate.wait();
+    return TaskResult{};
+  });
+  MadeRunner host([](const auto&, const auto&) -> Result<TaskResult> { return TaskResult{}; });
+  std::atomic<int> told = 0;
+  ExecutorOptions options = with_room(2);
+  options.lane_timeout_ms = 40;
+  options.on_failed_end = [&](uint64_t user) { told += static_cast<int>(user); };
+  set_runner(options, Lane::kDisk, disk);
+  set_runner(options, Lane::kHostCompute, host);
+  auto executor = *Executor::create(options);
+  const MadeBuilder builder(read_then_compute);
+  auto ticket = executor->submit({}, builder, 3);
+  ASSERT_EQ(executor->wait(*ticket).error().code, ErrorCode::kTimeout);
+  const Status still = executor->clear_events();
+  ASSERT_FALSE(still.ok());
+  EXPECT_EQ(still.error().code, ErrorCode::kTimeout);
+  EXPECT_THAT(still.error().message,
+              HasSubstr("task 'L01 weights disk>host mb0' still runs on the lane disk"));
+  EXPECT_EQ(told, 0);
+  let_go.set_value();
+  EXPECT_TRUE(executor->clear_events().ok());
+  EXPECT_EQ(told, 3);
+  ticket = executor->submit({}, builder, 0);
+  EXPECT_TRUE(executor->wait(*ticket).ok());
+}
+
+TEST(Lanes, CloseWhenWhatRunsHasEnded) {
+  std::atomic<bool> begun = false, ended = false;
+  MadeRunner disk([&](const auto&, const auto&) -> Result<TaskResult> {
+    begun = true;
+    std::this_thread::sleep_for(milliseconds(60));
+    ended = true;
+    return TaskResult{};
+  });
+  ExecutorOptions options = with_room(1);
+  options.lane_timeout_ms = 5;
+  set_runner(options, Lane::kDisk, disk);
+  auto executor = *Executor::create(options);
+  const MadeBuilder builder([](const Context&, Subgraph& g) { add_task(g, Lane::kDisk, 0); });
+  ASSERT_TRUE(executor->submit({}, builder, 0).ok());
+  while (!begun) std::this_thread::yield();
+  executor->close();
+  EXPECT_TRUE(ended);
 }
 
 TEST(Lanes, AreJoinedBySignalsFromOtherThreads) {

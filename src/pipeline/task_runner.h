@@ -61,6 +61,9 @@ class AsyncTaskRunner {
   // Waits for started tasks to end; returns how many of `ended` it filled: 0 after `timeout_ms` or
   // soon after wake().
   virtual size_t poll(std::span<Ended> ended, int64_t timeout_ms) = 0;
+  // What goes on and has outlived its task: it is polled for all the same, since its end may make
+  // room.
+  virtual int outlived() const { return 0; }
   virtual void wake() = 0;  // from any thread
 };
 

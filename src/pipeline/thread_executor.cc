@@ -22,6 +22,7 @@ Result<std::unique_ptr<Executor>> ThreadExecutor::create(const ExecutorOptions& 
                  "lane_timeout_ms of at least 1, max_events and host_spin_us of at least 0"};
   }
   auto state = std::make_shared<State>(options);
+  state->graph.on_failed_end(options.on_failed_end);
   for (size_t i = 0; i < schedule::kLanes; ++i) {
     if (options.runners[i] != nullptr || options.async_runners[i] != nullptr) {
       state->lanes |= 1u << i;
@@ -51,7 +52,11 @@ Result<std::unique_ptr<Executor>> ThreadExecutor::create(const ExecutorOptions& 
   return executor;
 }
 
-ThreadExecutor::~ThreadExecutor() {
+ThreadExecutor::~ThreadExecutor() { end_lanes(state_->timeout); }
+
+void ThreadExecutor::close() { end_lanes(std::nullopt); }
+
+void ThreadExecutor::end_lanes(std::optional<std::chrono::milliseconds> patience) {
   State& s = *state_;
   Lock lock(s.mutex);
   s.stop = true;
@@ -65,7 +70,11 @@ ThreadExecutor::~ThreadExecutor() {
     }
     return true;
   };
-  s.host_wake.wait_for(lock, s.timeout, all_left);
+  if (patience) {
+    s.host_wake.wait_for(lock, *patience, all_left);
+  } else {
+    s.host_wake.wait(lock, all_left);
+  }
   for (State::LaneThread& lane : s.lane) {
     if (!lane.thread.joinable()) continue;
     if (lane.left) {
@@ -88,7 +97,7 @@ Result<Ticket> ThreadExecutor::submit(const schedule::Context& context,
   return ticket;
 }
 
-Status ThreadExecutor::wait(Ticket ticket) {
+Status ThreadExecutor::wait(Ticket ticket, std::optional<schedule::Task>* failed_task) {
   State& s = *state_;
   Lock lock(s.mutex);
   SLUICE_CHECK(!s.driven, "one thread at a time waits");
@@ -109,6 +118,7 @@ Status ThreadExecutor::wait(Ticket ticket) {
     s.wake_blocked();
   }
   s.driven = false;
+  if (failed_task != nullptr) *failed_task = s.graph.failed_task(ticket);
   const Status status = s.graph.release(ticket);
   return hung.ok() ? status : hung;
 }
@@ -132,9 +142,16 @@ Status ThreadExecutor::signal(const schedule::Signal& signal, const Error* error
   return status;
 }
 
-void ThreadExecutor::clear_events() {
-  Lock lock(state_->mutex);
-  state_->graph.clear_events();
+Status ThreadExecutor::clear_events() {
+  State& s = *state_;
+  Lock lock(s.mutex);
+  const auto quiet = [&] { return s.graph.in_flight() == 0; };
+  s.host_sleeps = true;
+  const bool ended = s.host_wake.wait_for(lock, s.timeout, quiet);
+  s.host_sleeps = false;
+  if (!ended) return s.still_running();
+  s.graph.clear_events();
+  return {};
 }
 
 }  // namespace sluice::pipeline

@@ -5,7 +5,9 @@
 // runner has one thread.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 
 #include "pipeline/executor.h"
 
@@ -20,15 +22,18 @@ class ThreadExecutor final : public Executor {
 
   Result<Ticket> submit(const schedule::Context& context, const schedule::Builder& builder,
                         uint64_t user) override;
-  Status wait(Ticket ticket) override;
+  Status wait(Ticket ticket, std::optional<schedule::Task>* failed_task) override;
   bool ended(Ticket ticket) const override;
   void cancel(Ticket ticket) override;
   Status signal(const schedule::Signal& signal, const Error* error) override;
-  void clear_events() override;
+  Status clear_events() override;
+  void close() override;
 
  private:
   struct State;
   explicit ThreadExecutor(std::shared_ptr<State> state);
+  // Without patience: until all have left.
+  void end_lanes(std::optional<std::chrono::milliseconds> patience);
   std::shared_ptr<State> state_;  // shared with lane threads: a hung one outlives the executor
 };
 

@@ -42,7 +42,8 @@ BatchShape shape_of(const models::BatchView& batch);
 struct Residency {
   std::span<const Level> experts{};       // by expert: where it stays, unless claimed
   std::span<const int16_t> order{};       // by position: the expert. Those that are kept come first
-  std::span<const float> share{};         // by expert: of the tokens that choose it, as measured
+  std::span<const float> share{};         // by expert: of the tokens that choose it, as measured; 0
+                                          // for one that must not be moved before it is asked for
   std::span<const int64_t> page_bytes{};  // [layer]: of an expert's page. Empty: none ever moves
   int experts_per_layer = 0;
 

@@ -97,7 +97,8 @@ Result<Ticket> RollingGraph::submit(const Context& context, const Builder& build
   f.remaining = 0;
   f.used = true;
   f.gated = f.graph.exclusive && in_flight_ > 0;
-  f.cancelled = f.abandoned = f.failed = false;
+  f.abandoned = f.failed = f.given_up = false;
+  f.cause = kNone;
   ++in_flight_;
   const auto slot = static_cast<uint32_t>(it - flights_.begin());
   link(slot, 0, kNone);
@@ -173,7 +174,6 @@ bool RollingGraph::give_back(TaskRef ref) {
   SLUICE_CHECK(node.state == State::kRunning, "a task is given back after it was taken");
   const Task& task = f.graph.tasks[ref.task];
   if (f.failed) {
-    // What it waits for may have failed with its iteration.
     node.state = State::kWaiting;
     doom(ref, f.error);
     settle();
@@ -189,7 +189,7 @@ void RollingGraph::complete(TaskRef ref, const RoutingOutcome& routing) {
   Node& node = f.nodes[ref.task];
   SLUICE_CHECK(node.state == State::kRunning, "a task completes once, after it was taken");
   const bool grows = f.graph.tasks[ref.task].expansion != kNone;
-  if (grows && f.cancelled) return fail(ref, f.error);
+  if (grows && f.failed) return fail(ref, f.error);
   if (grows) expand(ref, routing);
   node.state = State::kDone;
   ended_.push_back(ref);
@@ -197,9 +197,11 @@ void RollingGraph::complete(TaskRef ref, const RoutingOutcome& routing) {
 }
 
 void RollingGraph::fail(TaskRef ref, const Error& error) {
-  Node& node = flights_[ref.slot].nodes[ref.task];
+  Flight& f = flights_[ref.slot];
+  Node& node = f.nodes[ref.task];
   SLUICE_CHECK(node.state == State::kRunning, "a task fails once, after it was taken");
   node.state = State::kWaiting;
+  if (!f.failed) f.cause = ref.task;
   doom(ref, error);
   settle();
 }
@@ -207,21 +209,19 @@ void RollingGraph::fail(TaskRef ref, const Error& error) {
 void RollingGraph::cancel(Ticket ticket, const Error& error) {
   Flight& f = flight(ticket);
   if (f.remaining == 0) return;
-  f.cancelled = true;
-  for (ReadyQueue& queue : ready_) queue.remove_iteration(f.iteration);
   if (!f.failed) {
-    f.failed = true;
+    f.failed = failing_ = true;
     f.error = error;
-  }
-  for (size_t i = 0; i < f.nodes.size(); ++i) {
-    Node& node = f.nodes[i];
-    if (node.state == State::kReady) node.state = State::kWaiting;
-    doom({ticket.slot, static_cast<TaskIndex>(i)}, error);
   }
   settle();
 }
 
 bool RollingGraph::ended(Ticket ticket) const { return flight(ticket).remaining == 0; }
+
+std::optional<Task> RollingGraph::failed_task(Ticket ticket) const {
+  const Flight& f = flight(ticket);
+  return f.cause == kNone ? std::nullopt : std::optional(f.graph.tasks[f.cause]);
+}
 
 Status RollingGraph::release(Ticket ticket) {
   Flight& f = flight(ticket);

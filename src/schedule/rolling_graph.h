@@ -3,13 +3,17 @@
 // real lanes; a replay drives it in virtual time.
 //
 // A task is waiting, ready, running, done or failed. Done and failed are final; every task ends in
-// one of them, exactly once. A failed task fails all that depends on it, in any iteration, and its
-// own iteration with the first cause; whatever does not depend on it runs.
+// one of them, exactly once. A failed task fails its iteration with the first cause: what has not
+// started of it fails at once, and so does, in other iterations, whatever waits for its events.
+// Other iterations run.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -39,6 +43,10 @@ class RollingGraph {
  public:
   explicit RollingGraph(const GraphLimits& limits);
 
+  // Called with the `user` of each iteration that fails, once, when none of its tasks runs any
+  // more: what its tasks had taken and will not give back can be taken from it. Must not call back.
+  void on_failed_end(std::function<void(uint64_t user)> told) { told_ = std::move(told); }
+
   // Builds an iteration and admits it. `user` is handed back with its tasks. The builder and what
   // `context` points to must live until the iteration has ended. kNoRoom if it passes a limit,
   // kInvalid if a task stands on a lane outside `lanes` (a bit per lane).
@@ -58,6 +66,8 @@ class RollingGraph {
 
   // True once none of its tasks is waiting, ready or running.
   bool ended(Ticket ticket) const;
+  // The task of its own that failed first; none if it failed by an event or was cancelled.
+  std::optional<Task> failed_task(Ticket ticket) const;
   // How it ended; gives the slot back. One that still runs gives it back by itself at its end.
   Status release(Ticket ticket);
 
@@ -76,6 +86,8 @@ class RollingGraph {
 
   // Lanes that became ready to run something since the last call, a bit per lane.
   uint32_t take_woken();
+  // Whether an iteration that failed has ended since the last call: there may be room again.
+  bool take_failed_end() { return std::exchange(failed_end_, false); }
   // One sentence on what an iteration that goes nowhere waits for.
   std::string stalled(Ticket ticket) const;
 
@@ -109,10 +121,11 @@ class RollingGraph {
     int64_t reserved_events = 0;  // that its coming expansions may name
     uint32_t remaining = 0;       // tasks not ended
     bool used = false;
-    bool gated = false;  // waits for every earlier iteration
-    bool cancelled = false;
+    bool gated = false;      // waits for every earlier iteration
     bool abandoned = false;  // released before its end
     bool failed = false;
+    bool given_up = false;  // failed, and what had not started has been told
+    TaskIndex cause = kNone;
     Error error;
   };
 
@@ -127,6 +140,7 @@ class RollingGraph {
   void make_ready(TaskRef ref);
   void arrive(TaskRef ref);
   void doom(TaskRef ref, const Error& cause);
+  void give_up(uint32_t slot);
   void settle();
   void settle_task(TaskRef ref);
   void end_expansion(uint32_t slot, uint32_t expansion);
@@ -145,6 +159,9 @@ class RollingGraph {
   int64_t reserved_events_ = 0;
   int in_flight_ = 0;
   uint32_t woken_ = 0;
+  bool failing_ = false;  // an iteration has failed and is not given up yet
+  bool failed_end_ = false;
+  std::function<void(uint64_t user)> told_;
 };
 
 }  // namespace sluice::schedule

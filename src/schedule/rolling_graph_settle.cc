@@ -26,14 +26,35 @@ void RollingGraph::doom(TaskRef ref, const Error& cause) {
   if (node.state != State::kWaiting) return;
   node.state = State::kFailed;
   if (!f.failed) {
-    f.failed = true;
+    f.failed = failing_ = true;
     f.error = cause;
   }
   ended_.push_back(ref);
 }
 
+// Of an iteration that has failed: what has not started never will.
+void RollingGraph::give_up(uint32_t slot) {
+  Flight& f = flights_[slot];
+  f.given_up = true;
+  if (f.remaining == 0) return;
+  for (ReadyQueue& queue : ready_) queue.remove_iteration(f.iteration);
+  for (size_t i = 0; i < f.nodes.size(); ++i) {
+    Node& node = f.nodes[i];
+    if (node.state == State::kReady) node.state = State::kWaiting;
+    doom({slot, static_cast<TaskIndex>(i)}, f.error);
+  }
+}
+
 void RollingGraph::settle() {
-  while (!ended_.empty()) {
+  while (!ended_.empty() || failing_) {
+    if (ended_.empty()) {
+      failing_ = false;
+      for (uint32_t slot = 0; slot < flights_.size(); ++slot) {
+        const Flight& f = flights_[slot];
+        if (f.used && f.failed && !f.given_up) give_up(slot);
+      }
+      continue;
+    }
     const TaskRef ref = ended_.back();
     ended_.pop_back();
     settle_task(ref);
@@ -137,6 +158,10 @@ void RollingGraph::end_iteration(uint32_t slot) {
   reserved_events_ -= f.reserved_events;
   f.reserved_events = 0;
   --in_flight_;
+  if (f.failed) {
+    failed_end_ = true;
+    if (told_) told_(f.user);
+  }
   if (f.abandoned) free_slot(f);
   open_gates();
 }

@@ -76,6 +76,27 @@ class FakeModel {
     return outcomes;
   }
 
+  // An iteration that fails: some slices have been sampled, by `sampled`; of the others all that
+  // was written is wrong.
+  template <class Sampled>
+  std::vector<Outcome> fail(const MicroBatch& batch, Sampled&& sampled) {
+    std::vector<Outcome> outcomes;
+    const auto view = batch.view();
+    for (size_t i = 0; i < batch.slices.size(); ++i) {
+      const Slice& slice = batch.slices[i];
+      if (slice.samples && sampled()) {
+        run_slice(view, slice, view.sequences[i]);
+        outcomes.push_back(sample(slice.sequence));
+        continue;
+      }
+      if (slice.samples) outcomes.push_back({.sampled = false});
+      for (int64_t row = slice.first_row; row < slice.first_row + slice.rows; ++row) {
+        cache_[static_cast<size_t>(view.kv_slots[static_cast<size_t>(row)])] = {};
+      }
+    }
+    return outcomes;
+  }
+
   const std::vector<int32_t>& generated(SequenceId id) const { return states_.at(id).generated; }
   bool ended(SequenceId id) const { return states_.at(id).ended; }
   int64_t restarts() const { return restarts_; }

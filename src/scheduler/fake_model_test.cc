@@ -15,6 +15,7 @@ struct Case {
   int64_t blocks = 0, block_tokens = 0;
   int max_out = 1;          // iterations in flight at once
   double cancel_share = 0;  // of requests
+  double fail_share = 0;    // of iterations
   std::vector<SequenceRequest> requests;
 };
 
@@ -67,6 +68,7 @@ Case random_case(uint32_t seed) {
   c.blocks = one + pick(random, 0, 3 * one);
   c.max_out = static_cast<int>(pick(random, 1, 4));
   c.cancel_share = pick(random, 0, 2) == 0 ? 0.2 : 0.0;
+  c.fail_share = pick(random, 0, 2) == 0 ? 0.3 : 0.0;
   c.requests = random_requests(random, pick(random, 1, 40), c.limits.max_seq_len);
   return c;
 }
@@ -100,7 +102,11 @@ SchedulerCounters run_case(const Case& c, uint32_t seed) {
       out.push_back(std::move(batch));
     } else if (!out.empty()) {
       const auto at = out.begin() + pick(random, 0, std::ssize(out) - 1);
-      scheduler.complete(*at, model.run(*at));
+      if (std::uniform_real_distribution<>()(random) < c.fail_share) {
+        scheduler.fail(*at, model.fail(*at, [&] { return pick(random, 0, 1) != 0; }));
+      } else {
+        scheduler.complete(*at, model.run(*at));
+      }
       out.erase(at);
     } else {
       EXPECT_EQ(scheduler.running() + scheduler.queued(), 0) << "work, and none is formed";
@@ -118,7 +124,8 @@ SchedulerCounters run_case(const Case& c, uint32_t seed) {
   return counters;
 }
 
-// Whatever N, mu, chunk size, order of completion, sharing, salts, admission: the same tokens.
+// Whatever N, mu, chunk size, order of completion, sharing, salts, admission, failures: the same
+// tokens.
 TEST(FakeModel, TokensAreThoseOfEachRequestAlone) {
   SchedulerCounters sum;
   for (uint32_t seed = 0; seed < 400 && !HasFailure(); ++seed) {
@@ -128,12 +135,14 @@ TEST(FakeModel, TokensAreThoseOfEachRequestAlone) {
     sum.cached_prompt_tokens += counters.cached_prompt_tokens;
     sum.held_back += counters.held_back;
     sum.cancelled += counters.cancelled;
+    sum.failed_iterations += counters.failed_iterations;
   }
   // The cases are such that all of it happened.
   EXPECT_GT(sum.preemptions, 100);
   EXPECT_GT(sum.cached_prompt_tokens, 1000);
   EXPECT_GT(sum.held_back, 100);
   EXPECT_GT(sum.cancelled, 100);
+  EXPECT_GT(sum.failed_iterations, 1000);
 }
 
 }  // namespace

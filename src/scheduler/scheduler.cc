@@ -139,45 +139,78 @@ bool Scheduler::form(MicroBatch& out) {
   return false;
 }
 
-void Scheduler::complete(const MicroBatch& batch, std::span<const Outcome> outcomes) {
+// The group of an iteration that ends.
+Scheduler::Group& Scheduler::take_in(const MicroBatch& batch) {
   SLUICE_CHECK(batch.index >= 0 && batch.index < std::ssize(groups_), "a micro-batch of this plan");
   Group& group = groups_[static_cast<size_t>(batch.index)];
   SLUICE_CHECK(
       group.out && group.iteration == batch.iteration && group.slices.size() == batch.slices.size(),
-      "an iteration is completed once, after it was formed");
+      "an iteration ends once, after it was formed");
   group.out = false;
+  return group;
+}
+
+void Scheduler::complete(const MicroBatch& batch, std::span<const Outcome> outcomes) {
+  Group& group = take_in(batch);
   size_t next = 0;
   for (size_t i = 0; i < batch.slices.size(); ++i) {
-    const Slice& slice = batch.slices[i];
-    const int32_t record = group.slices[i];
-    Sequence& s = sequence(record);
-    SLUICE_CHECK(s.id == slice.sequence && s.placed, "slices are completed as they were formed");
-    advance(s, slice);
-    bool ended = slice.finishes;
-    if (slice.samples) {
-      SLUICE_CHECK(next < outcomes.size(), "every sampling slice has an outcome");
-      const Outcome& outcome = outcomes[next++];
-      ended = outcome.ended;
-      if (!s.cancelled) {
-        s.tokens.push_back(outcome.token);
-        ++counters_.generated_tokens;
-        SLUICE_CHECK(ended || s.generated() < s.max_new_tokens,
-                     "a sequence ends at max_new_tokens at the latest");
-      }
-    }
-    if (s.cancelled) {
-      ++counters_.cancelled;
-      finish(record);
-    } else if (ended) {
-      ++counters_.finished;
-      finish(record);
-    }
+    const bool samples = batch.slices[i].samples;
+    SLUICE_CHECK(!samples || next < outcomes.size(), "every sampling slice has an outcome");
+    commit(group.slices[i], batch.slices[i], samples ? &outcomes[next++] : nullptr);
   }
   SLUICE_CHECK(next == outcomes.size(), "every outcome has a sampling slice");
   ++counters_.iterations;
   counters_.sequence_slots += group.slots;
   counters_.sequence_slots_used += std::ssize(batch.slices);
   group.slices.clear();
+}
+
+void Scheduler::fail(const MicroBatch& batch, std::span<const Outcome> outcomes) {
+  Group& group = take_in(batch);
+  size_t next = 0;
+  for (size_t i = 0; i < batch.slices.size(); ++i) {
+    const Slice& slice = batch.slices[i];
+    const int32_t record = group.slices[i];
+    Sequence& s = sequence(record);
+    SLUICE_CHECK(!slice.samples || next < outcomes.size(), "every sampling slice has an outcome");
+    const Outcome* outcome = slice.samples ? &outcomes[next++] : nullptr;
+    if (outcome != nullptr && outcome->sampled) {
+      commit(record, slice, outcome);
+      continue;
+    }
+    SLUICE_CHECK(s.id == slice.sequence && s.placed, "slices end as they were formed");
+    s.placed = false;
+    if (!s.cancelled) continue;
+    ++counters_.cancelled;
+    finish(record);
+  }
+  SLUICE_CHECK(next == outcomes.size(), "every outcome has a sampling slice");
+  ++counters_.failed_iterations;
+  group.slices.clear();
+}
+
+void Scheduler::commit(int32_t record, const Slice& slice, const Outcome* outcome) {
+  Sequence& s = sequence(record);
+  SLUICE_CHECK(s.id == slice.sequence && s.placed, "slices end as they were formed");
+  advance(s, slice);
+  bool ended = slice.finishes;
+  if (outcome != nullptr) {
+    SLUICE_CHECK(outcome->sampled, "of an iteration that completes every outcome is there");
+    ended = outcome->ended;
+    if (!s.cancelled) {
+      s.tokens.push_back(outcome->token);
+      ++counters_.generated_tokens;
+      SLUICE_CHECK(ended || s.generated() < s.max_new_tokens,
+                   "a sequence ends at max_new_tokens at the latest");
+    }
+  }
+  if (s.cancelled) {
+    ++counters_.cancelled;
+    finish(record);
+  } else if (ended) {
+    ++counters_.finished;
+    finish(record);
+  }
 }
 
 void Scheduler::advance(Sequence& s, const Slice& slice) {

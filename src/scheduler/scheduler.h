@@ -6,8 +6,9 @@
 // What always holds:
 // - A sequence belongs to one micro-batch from its admission until it ends or is set back, and a
 //   micro-batch has at most one iteration between form() and complete().
-// - A sequence's rows are computed in order of position, each once per residency; what complete()
-//   has not seen is not in the prefix cache.
+// - A sequence's rows are computed in order of position, each once per residency, but for those of
+//   an iteration that failed, which are computed again; what complete() has not seen is not in the
+//   prefix cache.
 // - First come, first served: a request is overtaken only while it is held back because a running
 //   sequence is computing a prefix of it, and for at most kMaxHeldIterations iterations.
 // - form() and complete() allocate nothing.
@@ -63,7 +64,8 @@ struct SequenceRequest {
 // What came of a sampling slice.
 struct Outcome {
   int32_t token = 0;
-  bool ended = false;  // EOS, stop or length: the caller decides, at max_new_tokens at the latest
+  bool ended = false;   // EOS, stop or length: the caller decides, at max_new_tokens at the latest
+  bool sampled = true;  // false: the iteration failed before it came to that
 };
 
 struct SchedulerCounters {
@@ -73,9 +75,10 @@ struct SchedulerCounters {
   int64_t finished = 0;
   int64_t cancelled = 0;
   int64_t preemptions = 0;
-  int64_t held_back = 0;        // requests that waited for a prefix to be computed
-  int64_t iterations = 0;       // of micro-batches, completed
-  int64_t computed_tokens = 0;  // rows completed, those computed again included
+  int64_t held_back = 0;          // requests that waited for a prefix to be computed
+  int64_t iterations = 0;         // of micro-batches, completed
+  int64_t failed_iterations = 0;  // taken back
+  int64_t computed_tokens = 0;    // rows completed, those computed again included
   int64_t generated_tokens = 0;
   int64_t sequence_slots = 0;       // sum over iterations of the micro-batch's slots
   int64_t sequence_slots_used = 0;  // of these, with rows: occupancy is used / slots
@@ -109,8 +112,14 @@ class Scheduler {
   // Commits an iteration that form() gave: one outcome for each slice that samples, in order.
   void complete(const MicroBatch& batch, std::span<const Outcome> outcomes);
 
-  // Takes a sequence out: at once, or, if its micro-batch is out, when that completes (its outcome
-  // is then ignored). False if there is no such sequence.
+  // Takes an iteration back that failed: its sequences stay where they are, and their rows are
+  // computed again, into the same KV slots. One outcome for each slice that samples. What had been
+  // sampled is committed all the same, so that no token is lost or drawn twice: all rows of that
+  // slice had been through every layer.
+  void fail(const MicroBatch& batch, std::span<const Outcome> outcomes);
+
+  // Takes a sequence out: at once, or, if its micro-batch is out, when that completes or fails (its
+  // outcome is then ignored). False if there is no such sequence.
   bool cancel(SequenceId id);
 
   bool idle() const { return queued() + running() == 0; }
@@ -152,6 +161,8 @@ class Scheduler {
   // scheduler.cc
   Sequence& sequence(int32_t record) { return records_[static_cast<size_t>(record)]; }
   const Sequence& sequence(int32_t record) const { return records_[static_cast<size_t>(record)]; }
+  Group& take_in(const MicroBatch& batch);
+  void commit(int32_t record, const Slice& slice, const Outcome* outcome);
   void advance(Sequence& sequence, const Slice& slice);
   void publish(Sequence& sequence);
   void leave(int32_t record);

@@ -175,6 +175,34 @@ TEST(Scheduler, TakesOutWhatIsCancelled) {
   EXPECT_EQ(h.scheduler.counters().cancelled, 3);
 }
 
+TEST(Scheduler, ComputesAgainWhatFailedAndKeepsWhatWasSampled) {
+  Harness h(limits(3, 3, 100), 100, 4);
+  for (SequenceId id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(h.add(id, tokens(5, static_cast<int32_t>(100 * id)), 3).ok());
+  }
+  const MicroBatch first = h.form();
+  const int64_t held = h.blocks.held();
+  h.scheduler.fail(first,
+                   std::vector<Outcome>{{.sampled = false}, {.token = 7}, {.sampled = false}});
+  // Nothing has moved: the same rows in the same places, but for what had been sampled.
+  EXPECT_EQ(h.blocks.held(), held);
+  const MicroBatch again = h.form();
+  ASSERT_EQ(rows(again), (Rows{{2, 5, 1, true}, {1, 0, 5, true}, {3, 0, 5, true}}));
+  EXPECT_EQ(again.token_ids[0], 7);
+  EXPECT_GT(again.iteration, first.iteration);
+  EXPECT_EQ(again.kv_slots[1], first.kv_slots[0]);
+  EXPECT_TRUE(h.scheduler.cancel(3));
+  h.scheduler.fail(again, std::vector<Outcome>(3, {.sampled = false}));
+  EXPECT_EQ(h.scheduler.running(), 2) << "what was cancelled is gone";
+  h.left[2] = 2;
+  while (!h.scheduler.idle()) h.step();
+  EXPECT_EQ(h.scheduler.counters().failed_iterations, 2);
+  EXPECT_EQ(h.scheduler.counters().finished, 2);
+  EXPECT_EQ(h.scheduler.counters().generated_tokens, 6);
+  EXPECT_EQ(h.scheduler.counters().preemptions, 0);
+  EXPECT_EQ(h.blocks.held(), 0);
+}
+
 TEST(Scheduler, CountsItsOccupancy) {
   Harness h(limits(3, 2, 100), 100, 4);  // micro-batches of two slots and one
   for (SequenceId id = 1; id <= 2; ++id) {
@@ -193,7 +221,7 @@ TEST(Scheduler, AbortsWhenAnIterationIsCompletedTwiceOrWithoutItsOutcomes) {
   const MicroBatch batch = h.form();
   EXPECT_DEATH(h.scheduler.complete(batch, {}), "every sampling slice has an outcome");
   h.complete(batch);
-  EXPECT_DEATH(h.scheduler.complete(batch, {}), "completed once");
+  EXPECT_DEATH(h.scheduler.complete(batch, {}), "an iteration ends once");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ using schedule::TaskRef;
 VirtualExecutor::VirtualExecutor(World& world, Watch& watch, const LanePace& pace,
                                  const pipeline::ExecutorOptions& options)
     : world_(world), watch_(watch), pace_(pace), options_(options), graph_(options.limits) {
+  graph_.on_failed_end(options.on_failed_end);
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[i];
     lane.async = options.async_runners[i] != nullptr;
@@ -34,7 +35,7 @@ Result<Ticket> VirtualExecutor::submit(const schedule::Context& context,
   return ticket;
 }
 
-Status VirtualExecutor::wait(Ticket ticket) {
+Status VirtualExecutor::wait(Ticket ticket, std::optional<schedule::Task>* failed_task) {
   Status hung;
   Time since = world_.clock.now();
   const auto host_runs = [&] { return !lane(schedule::Lane::kHostCompute).running.empty(); };
@@ -51,6 +52,7 @@ Status VirtualExecutor::wait(Ticket ticket) {
     woken();
     wake_blocked();
   }
+  if (failed_task != nullptr) *failed_task = graph_.failed_task(ticket);
   const Status status = graph_.release(ticket);
   return hung.ok() ? status : hung;
 }
@@ -87,9 +89,31 @@ Status VirtualExecutor::wait_longer(Ticket ticket, Time since) {
                  "task '" + label(graph_.task(longest->task)) + "' has not ended within " + ms};
   }
   const std::string stalled = "nothing has run for " + ms + ": " + graph_.stalled(ticket);
-  // What a failed iteration has claimed is given back with the end of the run, not before.
-  if (!failed_) world_.violated("hang: " + stalled);
+  // Reads that hang keep their slots, whoever needs one.
+  bool reads_hang = false;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    reads_hang |= lanes_[i].async && outlived(static_cast<schedule::Lane>(i)) > 0;
+  }
+  if (!reads_hang) world_.violated("hang: " + stalled);
   return Error{ErrorCode::kTimeout, stalled};
+}
+
+// After a failure: what still runs of iterations that were given up ends first, or is late.
+Status VirtualExecutor::clear_events() {
+  const Time limit = world_.clock.now() + std::chrono::milliseconds(options_.lane_timeout_ms);
+  while (!world_.dead() && graph_.in_flight() > 0) {
+    if (act(false)) continue;
+    rest();
+    const std::optional<Time> next = world_.clock.next_alarm();
+    if (!next || *next > limit) {
+      go_to(limit);
+      return Error{ErrorCode::kTimeout, "a task of an iteration that was given up still runs"};
+    }
+    go_to(*next);
+  }
+  if (world_.dead()) return World::killed();
+  graph_.clear_events();
+  return {};
 }
 
 void VirtualExecutor::cancel(Ticket ticket) {
@@ -128,7 +152,8 @@ bool VirtualExecutor::act(bool host) {
 void VirtualExecutor::consider(schedule::Lane which, bool host, std::vector<Choice>& choices) {
   Lane& l = lane(which);
   if (!l.present) return;
-  if (l.async && l.look && !l.running.empty()) choices.push_back({which, Act::kPoll});
+  if (l.async && l.look && (!l.running.empty() || outlived(which) > 0))
+    choices.push_back({which, Act::kPoll});
   if (!l.async && !l.running.empty() && l.running.front().end <= world_.clock.now())
     choices.push_back({which, Act::kEnd});
   if (which == schedule::Lane::kHostCompute && !host) return;
@@ -139,6 +164,7 @@ void VirtualExecutor::consider(schedule::Lane which, bool host, std::vector<Choi
 
 // As threads are woken: a lane for which something became ready looks for work.
 void VirtualExecutor::woken() {
+  if (graph_.take_failed_end()) wake_blocked();
   const uint32_t lanes = graph_.take_woken();
   for (size_t i = 0; i < lanes_.size(); ++i) {
     if ((lanes >> i & 1) != 0) lanes_[i].retry = true;

@@ -42,11 +42,11 @@ class VirtualExecutor final : public pipeline::Executor {
 
   Result<pipeline::Ticket> submit(const schedule::Context& context,
                                   const schedule::Builder& builder, uint64_t user) override;
-  Status wait(pipeline::Ticket ticket) override;
+  Status wait(pipeline::Ticket ticket, std::optional<schedule::Task>* failed_task) override;
   bool ended(pipeline::Ticket ticket) const override { return graph_.ended(ticket); }
   void cancel(pipeline::Ticket ticket) override;
   Status signal(const schedule::Signal& signal, const Error* error) override;
-  void clear_events() override { graph_.clear_events(); }
+  Status clear_events() override;
 
  private:
   using Time = base::Clock::time_point;
@@ -83,6 +83,9 @@ class VirtualExecutor final : public pipeline::Executor {
   void poll(schedule::Lane which);
   void end_async(schedule::Lane which, uint64_t token, const Status& status);
   bool meets_fault(schedule::Lane which, schedule::TaskRef ref);
+  int outlived(schedule::Lane which) const {
+    return options_.async_runners[static_cast<size_t>(which)]->outlived();
+  }
   void tell(const char* what, schedule::Lane which, const schedule::Task& task);
   void woken();
   void wake_blocked();
@@ -101,7 +104,6 @@ class VirtualExecutor final : public pipeline::Executor {
   uint32_t present_ = 0;
   uint64_t token_ = 0;
   std::vector<Choice> choices_;
-  bool failed_ = false;  // a task has
 };
 
 }  // namespace sluice::sim

@@ -41,7 +41,6 @@ bool VirtualExecutor::meets_fault(schedule::Lane which, TaskRef ref) {
   if (!devices || !world_.random.chance(pace_.fault)) return false;
   ++world_.counts[Happening::kLaneFault];
   world_.note_lane_fault();
-  failed_ = true;
   tell("fails at", which, graph_.task(ref));
   graph_.fail(ref, {ErrorCode::kFault, "the device failed at '" + label(graph_.task(ref)) + "'"});
   wake_blocked();
@@ -88,7 +87,7 @@ void VirtualExecutor::start_compute(schedule::Lane which, TaskRef ref) {
   if (world_.random.chance(0.5)) {
     do_work(which, running);
   } else if (pace_.mutation == Mutation::kReleasesEarly) {
-    watch_.release(context_of(ref).pages);
+    watch_.release(context_of(ref));
     wake_blocked();
   }
   world_.clock.set_alarm(running.end);
@@ -112,7 +111,7 @@ void VirtualExecutor::end_compute(schedule::Lane which) {
   if (!running.done) {
     watch_.stay(graph_.task(ref), context_of(ref).pages, running.places);
     if (!world_.sound()) return world_.die("stopped: broken");
-    if (pace_.mutation == Mutation::kReleasesEarly) watch_.claim(context_of(ref).pages);
+    if (pace_.mutation == Mutation::kReleasesEarly) watch_.claim(context_of(ref));
     do_work(which, running);
     if (world_.dead()) return;
     if (running.end > world_.clock.now()) {
@@ -136,9 +135,11 @@ void VirtualExecutor::end_compute(schedule::Lane which) {
 void VirtualExecutor::poll(schedule::Lane which) {
   Lane& l = lane(which);
   std::array<AsyncTaskRunner::Ended, kEndsAtOnce> ended;
+  const int before = outlived(which);
   const size_t count = options_.async_runners[static_cast<size_t>(which)]->poll(ended, kPollMs);
   if (count == 0) {
     l.look = false;
+    if (outlived(which) < before) l.retry = true;
     return;
   }
   for (size_t i = 0; i < count; ++i) {
@@ -162,7 +163,6 @@ void VirtualExecutor::end_async(schedule::Lane which, uint64_t token, const Stat
   if (status.ok()) {
     graph_.complete(ref, {});
   } else {
-    failed_ = true;
     graph_.fail(ref, status.error());
   }
   wake_blocked();

@@ -36,13 +36,15 @@ void Watch::stay(const schedule::Task& task, std::span<const schedule::PageRange
     world_.violated("a page of '" + label(task) + "' was taken away while the task ran");
 }
 
-void Watch::release(std::span<const schedule::PageRange> ranges) {
-  for (const schedule::PageRange& range : ranges) engine_->paging()->pages().release(range.first);
+void Watch::release(const pipeline::TaskContext& task) {
+  for (const schedule::PageRange& range : task.pages)
+    engine_->paging()->pages().release(range.first, static_cast<int>(task.user));
 }
 
-void Watch::claim(std::span<const schedule::PageRange> ranges) {
-  for (const schedule::PageRange& range : ranges) {
-    if (engine_->paging()->pages().claim(range.first) != memory::WeightPages::Claim::kResident)
+void Watch::claim(const pipeline::TaskContext& task) {
+  for (const schedule::PageRange& range : task.pages) {
+    if (engine_->paging()->pages().claim(range.first, static_cast<int>(task.user)) !=
+        memory::WeightPages::Claim::kResident)
       world_.violated("page " + std::to_string(range.first) + " was taken away");
   }
 }

@@ -26,8 +26,8 @@ class Watch {
             const std::vector<const std::byte*>& before);
 
   // For tests that break the order of claims: gives pages back, and takes them again.
-  void release(std::span<const schedule::PageRange> pages);
-  void claim(std::span<const schedule::PageRange> pages);
+  void release(const pipeline::TaskContext& task);
+  void claim(const pipeline::TaskContext& task);
 
   // A transfer of a page that found no room, and that nobody has told to try again, would find
   // none now.
