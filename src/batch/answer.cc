@@ -172,6 +172,7 @@ std::optional<AnswerHead> read_answer_head(std::string_view line) {
   head.custom_id = id->get<std::string>();
   if (rest.starts_with(R"(","response":{"status_code":)")) {
     head.failed = !rest.starts_with(R"(","response":{"status_code":200,)");
+    head.fault = rest.starts_with(R"(","response":{"status_code":5)");
     return head;
   }
   if (!rest.starts_with(R"(","response":null,)")) return std::nullopt;

@@ -40,6 +40,7 @@ LineError request_error(const Error& error, const std::string& param = "");
 struct AnswerHead {
   std::string custom_id;
   bool failed = false;
+  bool fault = false;  // failed, and not by a mistake in the line: server_error
 };
 // Nothing: it is not a line that this program wrote, or not all of one.
 std::optional<AnswerHead> read_answer_head(std::string_view line);

@@ -1,7 +1,6 @@
 // Whole batches against a fake engine: what comes out, what is resumed, what is refused.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,93 +11,12 @@
 #include <set>
 #include <sstream>
 
-#include "batch/fake_engine.h"
-#include "batch/job.h"
+#include "batch/test_batch.h"
 
 namespace sluice::batch {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Batch : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "sluice-batch-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(path(name), std::ios::binary) << text;
-  }
-  std::string read(const std::string& name) const {
-    std::ifstream file(path(name), std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
-  // By custom_id; fails on a line that is no JSON and on an id that comes twice.
-  std::map<std::string, Json> answers(const std::string& name = "out.jsonl") const {
-    std::map<std::string, Json> all;
-    std::stringstream text(read(name));
-    for (std::string line; std::getline(text, line);) {
-      Json json = Json::parse(line);
-      EXPECT_TRUE(all.emplace(json["custom_id"], json).second) << json["custom_id"];
-    }
-    return all;
-  }
-  static std::string content(const Json& answer) {
-    return answer["response"]["body"]["choices"][0]["message"]["content"];
-  }
-  static std::string request(const std::string& id, const std::string& text) {
-    return R"({"custom_id":")" + id +
-           R"(","method":"POST","url":"/v1/chat/completions","body":{"messages":[{"role":"user","content":")" +
-           text + R"("}]}})" + "\n";
-  }
-
-  Status run() {
-    JobOptions options;
-    options.input_path = input_path_.empty() ? path("in.jsonl") : input_path_;
-    options.output_path = path("out.jsonl");
-    options.force = force_;
-    options.now_local_s = 1000;
-    SLUICE_ASSIGN(job_, Job::open(options));
-    const Status ran = run_opened();
-    job_.reset();
-    return ran;
-  }
-  Status run_opened() {
-    SLUICE_TRY(job_->prepare(fingerprint_, settings_));
-    FeederOptions feeder;
-    feeder.default_max_tokens = 5;
-    feeder.window_lines = window_lines_;
-    feeder.model_name = "fake";
-    RunnerHooks hooks;
-    hooks.now_unix_s = [] { return int64_t{1234}; };
-    hooks.stop_requested = &stop_;
-    hooks.on_progress = [this](const RunState& state, const engine::EngineStats&) {
-      if (on_progress_) on_progress_(state);
-    };
-    FakeEngine engine;
-    engine.fail_at_step = fail_at_step_;
-    const Status ran = job_->run(engine, text_, feeder, {text_, "fake", "fp_0"}, hooks, state_);
-    EXPECT_LE(engine.most_queued, 8);
-    return ran;
-  }
-
-  fs::path directory_;
-  FakeText text_;
-  std::unique_ptr<Job> job_;
-  std::string input_path_, fingerprint_ = "model-1";
-  Json settings_ = {{"temperature", 0}, {"kv_dtype", "f32"}};
-  bool force_ = false;
-  int64_t window_lines_ = 7, fail_at_step_ = 0;
-  std::atomic<int> stop_{0};
-  std::function<void(const RunState&)> on_progress_;
-  RunState state_;
-};
 
 TEST_F(Batch, AnswersEachLineOnceInOpenAisForm) {
   std::string input;

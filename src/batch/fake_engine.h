@@ -94,6 +94,10 @@ class FakeEngine : public engine::Engine {
         still.push_back(std::move(run));
       } else {
         finished.push_back(output(run, engine::FinishReason::kStop));
+        if (fault_on != 0 && std::ranges::find(prompt, fault_on) != prompt.end()) {
+          finished.back().choices.clear();
+          finished.back().error = Error{ErrorCode::kFault, "expert 3 of layer 1 is gone"};
+        }
       }
     }
     running_ = std::move(still);
@@ -112,6 +116,7 @@ class FakeEngine : public engine::Engine {
   const engine::EngineStats& stats() const override { return stats_; }
 
   int64_t steps = 0, fail_at_step = 0, most_queued = 0;
+  char fault_on = 0;  // requests whose prompt has this byte meet a fault of the machine
 
  private:
   struct Run {

@@ -53,6 +53,9 @@ Status Job::prepare(const std::string& model_fingerprint, const Json& settings) 
   SLUICE_ASSIGN(Output output,
                 Output::open(options_.output_path, *journal_, options_.sync, *options_.clock));
   output_.emplace(std::move(output));
+  if (options_.retry_faults) {
+    SLUICE_ASSIGN(retried_, output_->drop_faults());
+  }
   int64_t lines = input_.requests;
   if (!goes_on) {
     SLUICE_ASSIGN(const int64_t there, output_->count_lines());
@@ -65,7 +68,7 @@ Status Job::prepare(const std::string& model_fingerprint, const Json& settings) 
                                                             : input_id_at(input_.file, offset);
                                                }));
   index_.emplace(std::move(index));
-  answered_before_ = failed_before_ = 0;
+  answered_before_ = failed_before_ = faults_before_ = 0;
   SLUICE_TRY(output_->recover([this](const AnswerHead& head, int64_t offset) -> Status {
     SLUICE_ASSIGN(const bool first, index_->add_answered(head.custom_id, offset));
     if (!first) {
@@ -74,6 +77,7 @@ Status Job::prepare(const std::string& model_fingerprint, const Json& settings) 
     }
     ++answered_before_;
     failed_before_ += head.failed ? 1 : 0;
+    faults_before_ += head.fault ? 1 : 0;
     return {};
   }));
   return goes_on ? Status() : journal_->begin(identity, options_.now_local_s);

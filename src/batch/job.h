@@ -17,10 +17,11 @@
 namespace sluice::batch {
 
 struct JobOptions {
-  std::string input_path;   // "-" is standard input
-  std::string output_path;  // beside it lies the journal
-  bool force = false;       // go on with an output that was begun otherwise
-  int64_t now_local_s = 0;  // seconds since 1970 on the local clock
+  std::string input_path;     // "-" is standard input
+  std::string output_path;    // beside it lies the journal
+  bool force = false;         // go on with an output that was begun otherwise
+  bool retry_faults = false;  // answer again what failed by faults of the machine
+  int64_t now_local_s = 0;    // seconds since 1970 on the local clock
   SyncInterval sync;
   Journal::Place place;                              // for simulators
   const base::Clock* clock = &base::steady_clock();  // outlives the job
@@ -44,6 +45,8 @@ class Job {
   const Output& output() const { return *output_; }
   int64_t answered_before() const { return answered_before_; }
   int64_t failed_before() const { return failed_before_; }  // of these, error lines
+  int64_t faults_before() const { return faults_before_; }  // of these, by faults of the machine
+  int64_t retried() const { return retried_; }              // error lines that were taken out
   int64_t index_bytes() const { return index_->bytes(); }   // after prepare()
   // When the output was begun: what templates are told the time is.
   int64_t begun_local_s() const { return journal_->begun_local_s(); }
@@ -57,7 +60,7 @@ class Job {
   Input input_;
   std::optional<Output> output_;
   std::optional<IdIndex> index_;
-  int64_t answered_before_ = 0, failed_before_ = 0;
+  int64_t answered_before_ = 0, failed_before_ = 0, faults_before_ = 0, retried_ = 0;
 };
 
 }  // namespace sluice::batch

@@ -150,6 +150,11 @@ Status Journal::synced(int64_t output_bytes) {
   return {};
 }
 
+Status Journal::replaced() {
+  SLUICE_TRY(synced(0));
+  return file_.sync();
+}
+
 Status Journal::append(const Json& record) {
   SLUICE_ASSIGN(const int64_t before, file_.size());
   const Status written = file_.write(base::to_line(record) + "\n");

@@ -49,6 +49,8 @@ class Journal {
   // Each is on the disk when it returns (but for `synced`, which only ever says too little).
   Status begin(const BatchIdentity& identity, int64_t now_local_s);
   Status synced(int64_t output_bytes);
+  // Nothing of the output counts as synced any more: it is about to be replaced.
+  Status replaced();
 
   const std::string& path() const { return file_.path(); }
   FileFaults* faults() const { return file_.faults(); }

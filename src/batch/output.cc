@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <vector>
 
 #include "batch/line_reader.h"
@@ -70,6 +72,47 @@ Status Output::recover(const OnAnswer& on_answer) {
   bytes_ = good_bytes;
   synced_ = std::min(synced_, bytes_);
   return {};
+}
+
+Result<int64_t> Output::drop_faults() {
+  const std::string path = file_.path(), beside = path + ".retry";
+  SLUICE_ASSIGN(File kept,
+                File::open(beside, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, file_.faults()));
+  LineReader reader(file_, 0, kMaxAnswerBytes);
+  int64_t dropped = 0, torn_bytes = 0;
+  std::string text;
+  for (;;) {
+    SLUICE_ASSIGN(const std::optional<Line> line, reader.next());
+    if (!line) break;
+    // Nothing that this program wrote: recover() says so.
+    if (line->too_long) {
+      dropped = 0;
+      break;
+    }
+    const auto head = line->whole ? read_answer_head(line->text) : std::nullopt;
+    if (head && head->fault) {
+      ++dropped;
+      continue;
+    }
+    // Anything else is for recover() to judge.
+    text.assign(line->text);
+    if (line->whole) text.push_back('\n');
+    torn_bytes = line->whole ? 0 : static_cast<int64_t>(text.size());
+    SLUICE_TRY(kept.write(text));
+  }
+  if (dropped == 0) {
+    ::unlink(beside.c_str());
+    return dropped;
+  }
+  SLUICE_TRY(kept.sync());
+  SLUICE_ASSIGN(const int64_t bytes, kept.size());
+  if (journal_->identity()) SLUICE_TRY(journal_->replaced());
+  if (::rename(beside.c_str(), path.c_str()) != 0) return kept.system_error("rename");
+  SLUICE_TRY(sync_directory_of(path, file_.faults()));
+  SLUICE_ASSIGN(file_, File::open(path, O_RDWR | O_APPEND, kept.faults()));
+  bytes_ = synced_ = bytes;
+  if (journal_->identity()) SLUICE_TRY(journal_->synced(bytes - torn_bytes));
+  return dropped;
 }
 
 Status Output::append(std::string_view line) {

@@ -34,6 +34,11 @@ class Output {
   using OnAnswer = std::function<Status(const AnswerHead& head, int64_t offset)>;
   Status recover(const OnAnswer& on_answer);
 
+  // Takes the lines of requests that failed by faults of the machine out of the file, so that they
+  // are answered again; returns how many. Before recover(). What is left replaces the file in one
+  // step: a kill leaves it as it was, or without all of them.
+  Result<int64_t> drop_faults();
+
   // `line` has no newline. When this fails, nothing of the line is left in the file.
   Status append(std::string_view line);
   // Syncs if an interval has passed.

@@ -27,6 +27,7 @@ std::string live_line(const ProgressView& view, int columns) {
   std::vector<std::string> parts = {count, eta(view.eta_seconds)};
   parts.push_back(rate(view.generated_per_second) + " tok/s");
   if (view.failed > 0) parts.push_back(base::format_count(view.failed) + " errors");
+  if (view.repeated > 0) parts.push_back(base::format_count(view.repeated) + " retries");
   parts.push_back("prompt " + rate(view.prompt_per_second) + " tok/s");
   parts.push_back("KV " + percent(view.kv_share));
   parts.push_back(base::format_count(view.running) + " running");
@@ -45,6 +46,8 @@ std::string log_line(const ProgressView& view) {
   std::string text =
       base::format_count(view.done) + " of " + base::format_count(view.requests) + " requests done";
   if (view.failed > 0) text += ", " + base::format_count(view.failed) + " error lines";
+  if (view.repeated > 0)
+    text += ", " + base::format_count(view.repeated) + " iterations repeated after faults";
   text += "; " + rate(view.generated_per_second) + " generated tok/s, " +
           rate(view.prompt_per_second) + " prompt tok/s, KV " + percent(view.kv_share) + ", " +
           eta(view.eta_seconds);
@@ -74,6 +77,7 @@ void Progress::update(const RunState& state, const engine::EngineStats& stats) {
   view.requests = state.requests;
   view.done = state.done();
   view.failed = state.failed;
+  view.repeated = stats.failed_iterations;
   view.running = state.running;
   view.generated_per_second =
       static_cast<double>(stats.generated_tokens - from.generated) / seconds;

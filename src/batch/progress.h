@@ -46,6 +46,7 @@ class Progress {
 // What one drawing shows.
 struct ProgressView {
   int64_t requests = 0, done = 0, failed = 0;
+  int64_t repeated = 0;  // iterations that a fault ended
   double generated_per_second = 0, prompt_per_second = 0;
   double kv_share = 0;
   double eta_seconds = -1;  // negative: not known yet

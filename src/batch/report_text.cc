@@ -198,6 +198,13 @@ std::string report_text(const ReportInput& input, int columns) {
               " of the slots occupied, " + format_count(stats.iterations) + " iterations" +
               (stats.preemptions > 0 ? ", " + format_count(stats.preemptions) + " requests set back"
                                      : std::string()));
+  if (stats.failed_iterations > 0 || state.faulted > 0) {
+    text +=
+        row("faults", format_count(stats.failed_iterations) +
+                          " iterations were ended by faults of the machine and computed again; " +
+                          format_count(state.faulted) +
+                          " requests failed by them (--retry-errors answers those again)");
+  }
   text += row("memory", format_bytes(static_cast<double>(input.plan.weight_bytes)) + " weights, " +
                             format_bytes(static_cast<double>(input.plan.kv_bytes)) + " KV in " +
                             kernels::name(input.plan.kv_dtype) + ", " +

@@ -16,6 +16,10 @@ engine::RequestId request_id(int64_t line, size_t prompt) {
 int64_t line_of(engine::RequestId id) { return static_cast<int64_t>(id >> kPromptBits); }
 size_t prompt_of(engine::RequestId id) { return id & ((size_t{1} << kPromptBits) - 1); }
 
+// Requests that failed by faults of the machine, until a run stops in which fewer were answered:
+// nobody wants a line of error for each of a million.
+constexpr int64_t kFaultLinesAllowed = 100;
+
 // Adds the time of its life to a sum.
 class Timed {
  public:
@@ -197,7 +201,9 @@ Status Runner::write_answer(InFlight& flight) {
   Timed timed(*hooks_.clock, state_.writing_seconds);
   const ReadyLine& line = flight.line;
   for (const RequestOutput& output : flight.outputs) {
-    if (output.error) return write_error(line.custom_id, line.number, request_error(*output.error));
+    if (!output.error) continue;
+    SLUICE_TRY(write_error(line.custom_id, line.number, request_error(*output.error)));
+    return output.error->code == ErrorCode::kFault ? count_fault(*output.error) : Status();
   }
   const std::string text = answer_line(line.line, line.custom_id, line.prompts, flight.outputs,
                                        hooks_.now_unix_s ? hooks_.now_unix_s() : 0, context_);
@@ -218,6 +224,13 @@ Status Runner::write_error(const std::string& custom_id, int64_t number, const L
   SLUICE_TRY(output_.append(error_line(custom_id, number, error)));
   ++state_.failed;
   return {};
+}
+
+Status Runner::count_fault(const Error& error) {
+  if (++state_.faulted < kFaultLinesAllowed || state_.faulted <= state_.answered) return {};
+  return Error{ErrorCode::kFault,
+               "faults of the machine failed " + std::to_string(state_.faulted) +
+                   " requests, more than were answered; the last: " + error.message};
 }
 
 // What has no token yet costs little to do again.

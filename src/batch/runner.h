@@ -27,6 +27,7 @@ struct RunState {
   int64_t answered_before = 0;
   int64_t answered = 0;  // by this run, with an answer
   int64_t failed = 0;    // by this run, with an error line
+  int64_t faulted = 0;   // of these, by faults of the machine
   int64_t running = 0, queued = 0;
   int64_t other_models = 0;  // answered although they name another model
   double seconds = 0;        // since the loop began
@@ -54,7 +55,8 @@ class Runner {
          RunnerHooks hooks, RunState begin);
 
   // Until the input is answered, a stop is requested, or something breaks (kNoRoom: the output's
-  // disk is full). What was answered is written and synced either way.
+  // disk is full; kFault: the machine that computes, so that the engine stopped, or more requests
+  // failed than were answered). What was answered is written and synced either way.
   Status run();
   const RunState& state() const { return state_; }
 
@@ -73,6 +75,7 @@ class Runner {
   Status finish(engine::RequestOutput&& output);
   Status write_answer(InFlight& flight);
   Status write_error(const std::string& custom_id, int64_t number, const LineError& error);
+  Status count_fault(const Error& error);
   void cancel_unstarted();
   int stop_requested() const;
 

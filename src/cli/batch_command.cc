@@ -29,7 +29,7 @@ struct BatchFlags {
   uint64_t seed = 0;
   int64_t default_max_tokens = 256;
   int64_t sort_window = 1024;
-  bool force = false, json = false, no_probe = false;
+  bool force = false, json = false, no_probe = false, retry_errors = false;
 };
 
 int64_t now_unix_s() { return static_cast<int64_t>(std::time(nullptr)); }
@@ -42,6 +42,11 @@ int64_t now_local_s() {
 }
 
 int fail_resumable(const Error& error) {
+  if (error.code == ErrorCode::kFault) {
+    fail({error.code,
+          error.message + "; what is answered is kept: mend that, and the same command goes on"});
+    return kBroken;
+  }
   if (error.code != ErrorCode::kNoRoom) return fail(error);
   fail({error.code, error.message + "; make room, and the same command goes on"});
   return kDiskFull;
@@ -167,6 +172,7 @@ int batch_command(const BatchFlags& flags) {
   auto job = batch::Job::open({.input_path = flags.input,
                                .output_path = flags.output,
                                .force = flags.force,
+                               .retry_faults = flags.retry_errors,
                                .now_local_s = now_local_s()});
   if (!job) return fail_resumable(job.error());
 
@@ -231,6 +237,8 @@ void add_batch(CLI::App& program, Action& action) {
                       "JSONL of {custom_id, task, expected}: scores the answers by task");
   command->add_flag("--force", flags->force,
                     "go on with an output that another input, model or setting began");
+  command->add_flag("--retry-errors", flags->retry_errors,
+                    "answer again the lines that failed by faults of the machine (server_error)");
   command->add_flag("--no-probe", flags->no_probe,
                     "do not measure this machine; the report then names no bound");
   command->add_flag("--json", flags->json, "the closing report as one JSON object");

@@ -10,6 +10,7 @@ enum ExitCode : int {
   kErrorLines = 3,   // batch: every line is answered, some with an error line
   kInterrupted = 4,  // stopped by Ctrl-C or SIGTERM; the same command goes on
   kDiskFull = 5,     // the output could not be written; with space, the same command goes on
+  kBroken = 6,       // batch: the machine failed (disk, device); mended, the same command goes on
 };
 
 }  // namespace sluice::cli

@@ -4,6 +4,8 @@
 #include <map>
 #include <sstream>
 
+#include "batch/answer.h"
+
 namespace sluice::sim {
 namespace {
 
@@ -17,8 +19,8 @@ std::string difference(const std::string& got, const std::string& wanted) {
 
 }  // namespace
 
-void check_answers(const std::string& output_path, const std::vector<const PoolLine*>& lines,
-                   bool ended, World& world) {
+bool check_answers(const std::string& output_path, const std::vector<const PoolLine*>& lines,
+                   bool ended, bool may_fail, World& world) {
   std::ifstream file(output_path, std::ios::binary);
   std::ostringstream bytes;
   bytes << file.rdbuf();
@@ -26,6 +28,7 @@ void check_answers(const std::string& output_path, const std::vector<const PoolL
   std::map<std::string, const PoolLine*> wanted;
   for (const PoolLine* line : lines) wanted[line->custom_id] = line;
   size_t at = 0;
+  bool answered = true;
   while (at < text.size() && world.sound()) {
     const size_t end = text.find('\n', at);
     const std::string line = text.substr(at, end == std::string::npos ? end : end - at);
@@ -33,16 +36,29 @@ void check_answers(const std::string& output_path, const std::vector<const PoolL
     const std::string id = end == std::string::npos ? "" : custom_id_of(line);
     if (id.empty()) {
       if (ended) world.violated("the output ends in a damaged line: " + line.substr(0, 80));
-      return;
+      return answered;
     }
     const auto found = wanted.find(id);
-    if (found == wanted.end()) return world.violated("'" + id + "' is answered twice, or unasked");
+    if (found == wanted.end()) {
+      world.violated("'" + id + "' is answered twice, or unasked");
+      return answered;
+    }
     const PoolLine& request = *found->second;
+    if (batch::read_answer_head(line)->fault) {
+      if (!may_fail) world.violated("'" + id + "' has failed, and nothing was to blame");
+      answered = false;
+      ++world.counts[Happening::kFaultLine];
+      wanted.erase(found);
+      at = end + 1;
+      continue;
+    }
     const std::string answer = comparable(line);
-    if (line.find('\0') != std::string::npos && !ended) return;
-    if (answer != request.answer)
-      return world.violated("'" + id + "' has another answer than when it is run alone: " +
-                            difference(answer, request.answer));
+    if (line.find('\0') != std::string::npos && !ended) return answered;
+    if (answer != request.answer) {
+      world.violated("'" + id + "' has another answer than when it is run alone: " +
+                     difference(answer, request.answer));
+      return answered;
+    }
     if (ended) ++world.counts[request.error ? Happening::kErrorLine : Happening::kAnswer];
     wanted.erase(found);
     at = end + 1;
@@ -50,6 +66,7 @@ void check_answers(const std::string& output_path, const std::vector<const PoolL
   if (ended && !wanted.empty())
     world.violated("'" + wanted.begin()->first + "' and " + std::to_string(wanted.size() - 1) +
                    " others have no answer");
+  return answered;
 }
 
 }  // namespace sluice::sim

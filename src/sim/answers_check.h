@@ -10,8 +10,9 @@
 namespace sluice::sim {
 
 // Every whole line is the answer that its request must get, bit for bit, and there once; only the
-// last may be torn, and none is once the batch has ended, when every request has its answer.
-void check_answers(const std::string& output_path, const std::vector<const PoolLine*>& lines,
-                   bool ended, World& world);
+// last may be torn, and none is once the batch has ended, when every request has its answer. Where
+// `may_fail`, a request may have failed by a fault of the machine instead; false: one has.
+bool check_answers(const std::string& output_path, const std::vector<const PoolLine*>& lines,
+                   bool ended, bool may_fail, World& world);
 
 }  // namespace sluice::sim

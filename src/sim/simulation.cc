@@ -50,11 +50,14 @@ class Simulation {
   Scenario scenario_;
   std::atomic<int> stop_{0};
   int64_t steps_ = 0;
+  bool may_fail_ = false;  // a request may: something befell a run that does not pass
+  bool retries_ = false;   // this run answers again what has failed
 };
 
 void Simulation::run(SeedResult& result) {
   std::error_code ignored;
-  for (const std::string& path : {output_, output_ + ".journal"}) fs::remove(path, ignored);
+  for (const std::string& path : {output_, output_ + ".journal", output_ + ".retry"})
+    fs::remove(path, ignored);
   scenario_ = draw_scenario(world_.random, stage_.pools);
   world_.log(std::string(scenario_.pool->model->name) + ", " +
              std::to_string(scenario_.lines.size()) + " lines, " +
@@ -70,8 +73,10 @@ void Simulation::run(SeedResult& result) {
     Life life = draw_life(world_.random, *scenario_.pool, stage_.machines, troubled);
     life.lanes.mutation = mutation_;
     life.files.syncs_lie = mutation_ == Mutation::kSyncsLie;
+    retries_ = !troubled || world_.random.chance(0.3);
     ended = live(life, result);
-    check_answers(output_, scenario_.lines, ended, world_);
+    // What has failed is answered by a run that is asked to.
+    if (!check_answers(output_, scenario_.lines, ended, may_fail_, world_)) ended = false;
     if (!troubled && !ended) world_.violated("a run without faults did not end the batch");
   }
 }
@@ -79,6 +84,7 @@ void Simulation::run(SeedResult& result) {
 batch::JobOptions Simulation::job_options() {
   return {.input_path = input_,
           .output_path = output_,
+          .retry_faults = retries_,
           .sync = scenario_.sync,
           .place = {.faults = &files_, .process_id = kProcessId},
           .clock = &world_.clock};
@@ -125,6 +131,7 @@ bool Simulation::live(const Life& life, SeedResult& result) {
     const Status ran =
         run.answer(hooks(life), [&](const engine::Running& engine) { watch_.begin(engine); });
     judge(life, faults, ran, run);
+    may_fail_ = may_fail_ || faults.lasting() || world_.lane_fault();
     at_end = ran.ok() && run.state().at_end && !world_.dead();
     if (run.engine() != nullptr) add_stats(*run.engine());
     watch_.end();

@@ -93,7 +93,7 @@ TEST_F(SimulationTest, RunsManySeedsOnSeveralThreadsAndStopsWhenAsked) {
   EXPECT_EQ(alone->done, 12);
   options.threads = 3;
   const auto together = run_campaign(options);
-  ASSERT_TRUE(together.ok());
+  ASSERT_TRUE(together.ok()) << together.error().message;
   EXPECT_EQ(together->hash, alone->hash);
   EXPECT_EQ(together->counts.of, alone->counts.of);
   const std::atomic<int> stop{1};

@@ -54,6 +54,8 @@ const char* name(Happening happening) {
       return "prompts with a shared prefix";
     case Happening::kAnswer:
       return "answers";
+    case Happening::kFaultLine:
+      return "requests that failed";
     case Happening::kErrorLine:
       return "error lines";
   }

@@ -41,8 +41,9 @@ enum class Happening : uint8_t {
   kSharedPrefix,
   kAnswer,
   kErrorLine,
+  kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 25;
+inline constexpr int kHappenings = 26;
 const char* name(Happening happening);
 
 struct Counts {
