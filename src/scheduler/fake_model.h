@@ -76,8 +76,8 @@ class FakeModel {
     return outcomes;
   }
 
-  // An iteration that fails: some slices have been sampled, by `sampled`; of the others all that
-  // was written is wrong.
+  // An iteration that fails: some slices have been sampled, by `sampled`; all that was written is
+  // wrong.
   template <class Sampled>
   std::vector<Outcome> fail(const MicroBatch& batch, Sampled&& sampled) {
     std::vector<Outcome> outcomes;
@@ -85,11 +85,13 @@ class FakeModel {
     for (size_t i = 0; i < batch.slices.size(); ++i) {
       const Slice& slice = batch.slices[i];
       if (slice.samples && sampled()) {
-        run_slice(view, slice, view.sequences[i]);
         outcomes.push_back(sample(slice.sequence));
-        continue;
+        // Its other logits came before; of one that goes on they come again.
+        State& state = states_.at(slice.sequence);
+        if (state.ended) take_logits(view, slice, state);
+      } else if (slice.samples) {
+        outcomes.push_back({.sampled = false});
       }
-      if (slice.samples) outcomes.push_back({.sampled = false});
       for (int64_t row = slice.first_row; row < slice.first_row + slice.rows; ++row) {
         cache_[static_cast<size_t>(view.kv_slots[static_cast<size_t>(row)])] = {};
       }

@@ -174,15 +174,9 @@ void Scheduler::fail(const MicroBatch& batch, std::span<const Outcome> outcomes)
     Sequence& s = sequence(record);
     SLUICE_CHECK(!slice.samples || next < outcomes.size(), "every sampling slice has an outcome");
     const Outcome* outcome = slice.samples ? &outcomes[next++] : nullptr;
-    if (outcome != nullptr && outcome->sampled) {
-      commit(record, slice, outcome);
-      continue;
-    }
     SLUICE_CHECK(s.id == slice.sequence && s.placed, "slices end as they were formed");
     s.placed = false;
-    if (!s.cancelled) continue;
-    ++counters_.cancelled;
-    finish(record);
+    settle(record, outcome != nullptr && outcome->sampled ? outcome : nullptr, false);
   }
   SLUICE_CHECK(next == outcomes.size(), "every outcome has a sampling slice");
   ++counters_.failed_iterations;
@@ -193,9 +187,15 @@ void Scheduler::commit(int32_t record, const Slice& slice, const Outcome* outcom
   Sequence& s = sequence(record);
   SLUICE_CHECK(s.id == slice.sequence && s.placed, "slices end as they were formed");
   advance(s, slice);
-  bool ended = slice.finishes;
+  SLUICE_CHECK(outcome == nullptr || outcome->sampled,
+               "of an iteration that completes every outcome is there");
+  settle(record, outcome, slice.finishes);
+}
+
+// Appends what was sampled, if anything was; ends the sequence if it is at its end.
+void Scheduler::settle(int32_t record, const Outcome* outcome, bool ended) {
+  Sequence& s = sequence(record);
   if (outcome != nullptr) {
-    SLUICE_CHECK(outcome->sampled, "of an iteration that completes every outcome is there");
     ended = outcome->ended;
     if (!s.cancelled) {
       s.tokens.push_back(outcome->token);

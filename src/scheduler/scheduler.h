@@ -114,8 +114,8 @@ class Scheduler {
 
   // Takes an iteration back that failed: its sequences stay where they are, and their rows are
   // computed again, into the same KV slots. One outcome for each slice that samples. What had been
-  // sampled is committed all the same, so that no token is lost or drawn twice: all rows of that
-  // slice had been through every layer.
+  // sampled is appended all the same, so that no token is lost or drawn twice; its rows, too, are
+  // computed again, since their keys and values may not have reached where they stay.
   void fail(const MicroBatch& batch, std::span<const Outcome> outcomes);
 
   // Takes a sequence out: at once, or, if its micro-batch is out, when that completes or fails (its
@@ -163,6 +163,7 @@ class Scheduler {
   const Sequence& sequence(int32_t record) const { return records_[static_cast<size_t>(record)]; }
   Group& take_in(const MicroBatch& batch);
   void commit(int32_t record, const Slice& slice, const Outcome* outcome);
+  void settle(int32_t record, const Outcome* outcome, bool ended);
   void advance(Sequence& sequence, const Slice& slice);
   void publish(Sequence& sequence);
   void leave(int32_t record);
