@@ -104,7 +104,7 @@ TEST_P(BlockProducts, LinearGivesTheReferencesBits) {
   for (const LinearCase& shape : block_shapes(GetParam())) {
     const RandomBlocks w(GetParam(), shape.rows, shape.cols, random);
     const std::vector<float> bias = random.normals(shape.rows);
-    for (int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 24, 73, 145}) {
+    for (int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 24, 73, 145}) {
       SCOPED_TRACE(std::to_string(shape.rows) + "x" + std::to_string(shape.cols) + ", " +
                    std::to_string(tokens) + " tokens");
       const std::vector<float> x = activations(tokens, shape.cols, random, tokens % 4 != 0);

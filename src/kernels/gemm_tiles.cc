@@ -23,11 +23,12 @@ std::string to_string(const GemmPlan& plan) {
 
 std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens) {
   const BlockTiles& tiles = ops.blocks->tiles[static_cast<size_t>(dtype)];
-  const bool few = tokens <= tiles.few_tokens;
-  const std::string how = (few ? "panels end to end, " : "slab by slab, ") +
-                          std::to_string(few ? tiles.panels_few : tiles.panels_many) +
-                          " at once, " + std::to_string(tiles.slab_cols) + " of K, ";
-  if (tiles.matrix_tokens > 0 && tokens >= tiles.matrix_tokens) return how + "matrix unit";
+  const bool matrix = tiles.matrix_tokens > 0 && tokens >= tiles.matrix_tokens;
+  const bool few = !matrix && tokens <= tiles.few_tokens;
+  const int64_t ahead = tokens >= tiles.many_tokens ? tiles.panels_ahead_many : tiles.panels_ahead;
+  const std::string how = (few ? "panels end to end, " : "slab by slab, ") + std::to_string(ahead) +
+                          " ahead, " + std::to_string(tiles.slab_cols) + " of K, ";
+  if (matrix) return how + "matrix unit";
   const int64_t count = (tokens + tiles.tokens - 1) / tiles.tokens;
   const int64_t largest = (tokens + count - 1) / std::max<int64_t>(count, 1);
   return how + "tiles of " + std::to_string(largest) + " x " + std::to_string(tiles.panels);

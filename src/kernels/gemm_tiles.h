@@ -30,7 +30,7 @@ GemmPlan plan_gemm(int64_t panels, int64_t tokens, int threads);
 
 std::string to_string(const GemmPlan& plan);
 
-// How `tokens` of an item meet the panels of a block format, as "slab by slab, 2 at once, 256 of K,
+// How `tokens` of an item meet the panels of a block format, as "slab by slab, 4 ahead, 256 of K,
 // tiles of 6 x 2" (tokens x panels). A function of (format, ISA, tokens) alone.
 std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens);
 

@@ -48,14 +48,14 @@ TEST(Isas, TablesHaveEveryTile) {
 // What is printed is what the loops do: their numbers come from one place.
 TEST(Isas, SayHowTheyTileBlockFormats) {
   EXPECT_EQ(block_tiling(op_table(Isa::kScalar), tensor::DType::kQ8_0, 3),
-            "panels end to end, 1 at once, 32 of K, tiles of 1 x 1");
+            "panels end to end, 1 ahead, 32 of K, tiles of 1 x 1");
   for (Isa isa : available_isas()) {
     const OpTable& ops = op_table(isa);
     for (int dtype = tensor::kFloatDTypes; dtype < tensor::kDTypes; ++dtype) {
       const BlockTiles& tiles = ops.blocks->tiles[dtype];
       EXPECT_GE(tiles.tokens, 1);
-      EXPECT_LE(tiles.panels_few, kMaxBlockPanels);
-      EXPECT_LE(tiles.panels_many, tiles.panels_few);
+      EXPECT_LE(tiles.panels_ahead, kMaxBlockPanels);
+      EXPECT_LE(tiles.panels_ahead_many, tiles.panels_ahead);
       const auto format = static_cast<tensor::DType>(dtype);
       EXPECT_EQ(block_tiling(ops, format, kMaxItemTokens).find("matrix unit") != std::string::npos,
                 tiles.matrix_tokens > 0);

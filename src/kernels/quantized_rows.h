@@ -13,9 +13,10 @@ namespace sluice::kernels {
 //   f32 [n]                  scales; NaN if the span holds one, or an infinity
 //   s32 [n], s32 [n][2]      sums of the codes of each span, and of its halves of 16
 //   f32 [n], f32 [n][2]      -scale * those sums, rounded once
-//   [n] unused words
+//   [n]                      unused words
 //   s16 [cols / 4][0, 2, 1, 3]  the codes again, even places of every four before the odd ones, for
 //                               ISAs that multiply 16-bit pairs
+//   64 bytes                 unused: rows a power of two apart would share a few sets of the caches
 struct QuantizedRows {
   std::byte* data = nullptr;
   int64_t cols = 0;
@@ -26,7 +27,7 @@ struct QuantizedRows {
     return row_cols + field * (row_cols / 32 * 4);
   }
   static constexpr int64_t pairs_at(int64_t row_cols) { return 2 * row_cols; }
-  static constexpr int64_t row_bytes(int64_t row_cols) { return 4 * row_cols; }
+  static constexpr int64_t row_bytes(int64_t row_cols) { return 4 * row_cols + 64; }
   constexpr QuantizedRows from(int64_t row) const { return {data + row * row_bytes(cols), cols}; }
 };
 

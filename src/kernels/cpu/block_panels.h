@@ -1,10 +1,22 @@
 // Products of panels of a block format with quantized tokens (block_table.h): slab by slab of K,
 // some panels of it at once.
 
-// Few tokens wait for memory: more panels at once are more lines on their way. Many want the slabs
-// in the L1 cache.
+// Few tokens wait for memory, and read it in long runs. Many leave less of the L1 cache to what is
+// sent for.
 constexpr int64_t kFewTokens = 8;
-constexpr int64_t kPanelsAtOnce = kSlabPanels / 2;
+constexpr int64_t kManyTokens = 24;
+
+// How panels go by: so many are sent for together, and taken apart in so many places in turn.
+struct SomeTokens {
+  static constexpr bool kMany = false;
+  static constexpr int64_t kPanelsAhead = kSlabPanels;
+  static constexpr int kTurns = 2;
+};
+struct ManyTokens {
+  static constexpr bool kMany = true;
+  static constexpr int64_t kPanelsAhead = kSlabPanels / 2;
+  static constexpr int kTurns = 1;
+};
 
 // A slab of `count` panels.
 struct SlabPlace {
@@ -22,94 +34,121 @@ struct SlabPlace {
 template <int kDType>
 Ahead send_ahead(const SlabPlace& place, int64_t cols) {
   constexpr int64_t kSpanBytes = Format<kDType>::kTraits.code_bits * kChunkBytes;
+  constexpr int64_t kLines = kSlabSpans * kSpanBytes / 64;
+  static_assert(kLines % kStreams == 0);
   Ahead next;
-  next.panels = place.count;
-  next.lines = kSlabSpans * kSpanBytes / 64;
-  for (int64_t p = 0; p < place.count; ++p) {
-    next.codes[p] = place.panels[p] + place.first_span * kSpanBytes;
-    prefetch_scales<kDType>(place.panels[p], cols, place.first_span);
+  if (place.count == 0) return next;
+  const int64_t parts = kStreams / place.count;
+  next.rounds = kLines / parts;
+  for (int64_t i = 0; i < kStreams; ++i) {
+    // Of three panels the last stands there twice.
+    const int64_t p = i / parts < place.count ? i / parts : place.count - 1;
+    next.codes[i] = place.panels[p] + place.first_span * kSpanBytes + i % parts * next.rounds * 64;
   }
+  for (int64_t p = 0; p < place.count; ++p)
+    prefetch_scales<kDType>(place.panels[p], cols, place.first_span);
   return next;
 }
 
+// Panels taken apart, in turn: those that were multiplied last may still be wanted.
+template <class Slabs>
+struct WeightSlabs {
+  WeightSlab of[Slabs::kTurns][Slabs::kPanelsAtOnce];
+  int turn = 0;
+};
+
 // The slab at `here`, while the lines of that at `after` are sent for.
-template <class Slabs, int kDType>
-void multiply_slab(const SlabPlace& here, const SlabPlace& after, int64_t cols,
-                   const TokenSlab& gathered, int64_t tokens, WeightSlab* weights, float* out,
-                   int64_t ld_out) {
-  using K = KindOf<kDType>;
+template <int kDType, class Slabs>
+void multiply_slab(Slabs& slabs, const SlabPlace& here, const SlabPlace& after, int64_t cols,
+                   WeightSlabs<Slabs>& weights, float* out, int64_t ld_out) {
   const int64_t spans = here.spans(cols);
   Ahead next = send_ahead<kDType>(after, cols);
-  next.spread(here.count * spans + Slabs::template steps<K>(here.count, tokens, spans));
-  for (int64_t p = 0; p < here.count; ++p)
-    fill_slab<Slabs, kDType>(here.panels[p], cols, here.first_span, spans, weights[p], next);
-  Slabs::template multiply<K>(weights, here.count, gathered, tokens, spans, out, ld_out,
-                              here.first_span != 0, next);
+  // With some tokens the products take longer than taking apart: more is sent for beside them.
+  const int64_t send_every = slabs.tokens() > 2 ? 4 : 1;
+  next.spread(here.count * ((spans + send_every - 1) / send_every) +
+              slabs.steps(here.count, spans));
+  for (int64_t panel = 0; panel < here.count; panel += Slabs::kPanelsAtOnce) {
+    const int64_t left = here.count - panel;
+    const int64_t some = left < Slabs::kPanelsAtOnce ? left : Slabs::kPanelsAtOnce;
+    WeightSlab* const apart = weights.of[weights.turn];
+    for (int64_t p = 0; p < some; ++p)
+      fill_slab<Slabs, kDType>(here.panels[panel + p], cols, here.first_span, spans, apart[p], next,
+                               send_every);
+    slabs.multiply(apart, some, spans, out + panel * kPanelRows, ld_out, here.first_span != 0,
+                   next);
+    weights.turn = (weights.turn + 1) % Slabs::kTurns;
+  }
 }
 
-// Up to kAtOnce panels of the list from `panel` on; past its end those that the caller has next.
-template <int64_t kAtOnce>
+// Up to kAhead panels of the list from `panel` on; past its end those that the caller has next.
+template <int64_t kAhead>
 SLUICE_INLINE SlabPlace place_at(const PanelList& panels, int64_t panel, int64_t first_span) {
   if (panel >= panels.count) {
-    return {panels.next, panels.next_count < kAtOnce ? panels.next_count : kAtOnce, 0};
+    return {panels.next, panels.next_count < kAhead ? panels.next_count : kAhead, 0};
   }
   const int64_t left = panels.count - panel;
-  return {panels.at + panel, left < kAtOnce ? left : kAtOnce, first_span};
+  return {panels.at + panel, left < kAhead ? left : kAhead, first_span};
 }
 
-// Few tokens: some panels from end to end, so that memory is read in long runs.
+// Few tokens: some panels from end to end.
 template <class Slabs, int kDType>
 void by_panels(const PanelList& panels, int64_t cols, const std::byte* const* rows, int64_t tokens,
                float* out, int64_t ld_out) {
   TokenSlab gathered;
-  WeightSlab weights[kSlabPanels];
+  WeightSlabs<Slabs> weights;
+  Slabs slabs(gathered, tokens);
   for (int64_t panel = 0; panel < panels.count; panel += kSlabPanels) {
     for (int64_t first = 0; first < cols / kSpan; first += kSlabSpans) {
       const SlabPlace here = place_at<kSlabPanels>(panels, panel, first);
       const bool last = first + kSlabSpans >= cols / kSpan;
       const SlabPlace after = last ? place_at<kSlabPanels>(panels, panel + kSlabPanels, 0)
                                    : place_at<kSlabPanels>(panels, panel, first + kSlabSpans);
-      gather<Slabs, KindOf<kDType>>(rows, tokens, cols, first, here.spans(cols), gathered);
-      multiply_slab<Slabs, kDType>(here, after, cols, gathered, tokens, weights,
-                                   out + panel * kPanelRows, ld_out);
+      gather<Slabs>(rows, tokens, cols, first, here.spans(cols), gathered);
+      multiply_slab<kDType>(slabs, here, after, cols, weights, out + panel * kPanelRows, ld_out);
+      slabs.finish(ld_out, first != 0);
     }
   }
 }
 
-// Many tokens: a slab of all panels, whose tokens are gathered once.
+// More tokens: a slab of all panels, whose tokens are gathered once.
 template <class Slabs, int kDType>
 void by_slabs(const PanelList& panels, int64_t cols, const std::byte* const* rows, int64_t tokens,
               float* out, int64_t ld_out) {
+  constexpr int64_t kAhead = Slabs::kPanelsAhead;
   TokenSlab gathered;
-  WeightSlab weights[kPanelsAtOnce];
-  Slabs::template begin<KindOf<kDType>>(gathered, tokens);
+  WeightSlabs<Slabs> weights;
+  Slabs slabs(gathered, tokens);
   for (int64_t first = 0; first < cols / kSpan; first += kSlabSpans) {
     const bool last_slab = first + kSlabSpans >= cols / kSpan;
-    gather<Slabs, KindOf<kDType>>(rows, tokens, cols, first,
-                                  place_at<kPanelsAtOnce>(panels, 0, first).spans(cols), gathered);
-    for (int64_t panel = 0; panel < panels.count; panel += kPanelsAtOnce) {
-      const SlabPlace here = place_at<kPanelsAtOnce>(panels, panel, first);
-      const bool last_panels = panel + kPanelsAtOnce >= panels.count;
+    gather<Slabs>(rows, tokens, cols, first, place_at<kAhead>(panels, 0, first).spans(cols),
+                  gathered);
+    for (int64_t panel = 0; panel < panels.count; panel += kAhead) {
+      const SlabPlace here = place_at<kAhead>(panels, panel, first);
+      const bool last_panels = panel + kAhead >= panels.count;
       const SlabPlace after = last_panels && !last_slab
-                                  ? place_at<kPanelsAtOnce>(panels, 0, first + kSlabSpans)
-                                  : place_at<kPanelsAtOnce>(panels, panel + kPanelsAtOnce, first);
-      multiply_slab<Slabs, kDType>(here, after, cols, gathered, tokens, weights,
-                                   out + panel * kPanelRows, ld_out);
+                                  ? place_at<kAhead>(panels, 0, first + kSlabSpans)
+                                  : place_at<kAhead>(panels, panel + kAhead, first);
+      multiply_slab<kDType>(slabs, here, after, cols, weights, out + panel * kPanelRows, ld_out);
     }
+    slabs.finish(ld_out, first != 0);
   }
-  Slabs::end();
 }
 
 template <int kDType>
 void block_panels(const PanelList& panels, int64_t cols, const std::byte* const* rows,
                   int64_t tokens, float* out, int64_t ld_out) {
-  if constexpr (has_matrix_unit<KindOf<kDType>>()) {
+  using K = KindOf<kDType>;
+  if constexpr (has_matrix_unit<K>()) {
+    if (tokens >= kManyTokens)
+      return by_slabs<MatrixSlabs<K, ManyTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
     if (tokens >= kTokensForMatrixUnit)
-      return by_slabs<MatrixSlabs, kDType>(panels, cols, rows, tokens, out, ld_out);
+      return by_slabs<MatrixSlabs<K, SomeTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
   }
+  if (tokens >= kManyTokens)
+    return by_slabs<VectorSlabs<K, ManyTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
   if (tokens > kFewTokens)
-    return by_slabs<VectorSlabs, kDType>(panels, cols, rows, tokens, out, ld_out);
-  by_panels<VectorSlabs, kDType>(panels, cols, rows, tokens, out, ld_out);
+    return by_slabs<VectorSlabs<K, SomeTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
+  by_panels<VectorSlabs<K, SomeTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
 }
 
 template <int kDType>
@@ -118,8 +157,9 @@ constexpr BlockTiles tiles_of() {
   return {slab_tokens(K::kMaxCode),
           kTilePanels,
           kFewTokens,
-          kSlabPanels,
-          kPanelsAtOnce,
+          SomeTokens::kPanelsAhead,
+          kManyTokens,
+          ManyTokens::kPanelsAhead,
           kSlabCols,
           has_matrix_unit<K>() ? kTokensForMatrixUnit : 0};
 }

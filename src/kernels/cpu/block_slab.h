@@ -3,6 +3,7 @@
 
 constexpr int kMaxBlockTile = 8;    // tokens
 constexpr int64_t kSlabPanels = 4;  // at most
+constexpr int64_t kStreams = 4;     // of lines that are sent for
 constexpr int kSlabSpans = 8;
 constexpr int kSlabCols = kSlabSpans * kSpan;
 constexpr int kSlabGroups = 2 * kSlabSpans;  // at most
@@ -15,12 +16,12 @@ struct alignas(64) WeightSlab {
   float min[kSlabGroups * kPanelRows];
 };
 
-// Sends for the slabs that come next, some lines at each step with the present ones: all at once
-// would fill the queues and hold up the loads.
+// Sends for the slabs that come next, some rounds at each step with the present ones: all at once
+// would fill the queues and hold up the loads. A round is one line of each stream, since the
+// hardware reads ahead in each: a panel, or a part where there are fewer.
 struct Ahead {
-  const std::byte* codes[kSlabPanels] = {};
-  int64_t panels = 0;
-  int64_t lines = 0;  // of each panel
+  const std::byte* codes[kStreams] = {};
+  int64_t rounds = 0;
   int64_t steps = 1;
   int64_t at_once = 0;
   int64_t rest = 0;
@@ -28,45 +29,51 @@ struct Ahead {
 
   SLUICE_INLINE void spread(int64_t over) {
     steps = over;
-    at_once = lines / over;
-    rest = lines % over;
+    at_once = rounds / over;
+    rest = rounds % over;
   }
   SLUICE_INLINE void send() {
     credit += rest;
     const bool one_more = credit >= steps;
     if (one_more) credit -= steps;
-    const int64_t some = at_once + (one_more ? 1 : 0);
-    if (some == 0) return;
-    for (int64_t p = 0; p < panels; ++p) {
-      for (int64_t line = 0; line < some; ++line) __builtin_prefetch(codes[p] + line * 64, 0, 3);
-      codes[p] += some * 64;
+    for (int64_t i = at_once + (one_more ? 1 : 0); i > 0; --i) {
+      SLUICE_UNROLL for (int64_t p = 0; p < kStreams; ++p) {
+        __builtin_prefetch(codes[p], 0, 3);
+        codes[p] += 64;
+      }
     }
   }
 };
 
+// Takes a slab apart, and lets `next` send every so many spans.
 template <class Slabs, int kDType>
 void fill_slab(const std::byte* panel, int64_t cols, int64_t first_span, int64_t spans,
-               WeightSlab& slab, Ahead& next) {
+               WeightSlab& slab, Ahead& next, int64_t send_every) {
   using F = Format<kDType>;
-  const Scales<kDType> scales(panel + code_bytes(F::kTraits, cols));
   const std::byte* span = panel + first_span * F::kTraits.code_bits * kChunkBytes;
   std::byte* to = slab.codes;
   for (int64_t i = 0; i < spans; ++i, span += F::kTraits.code_bits * kChunkBytes) {
-    next.send();
+    if (i % send_every == 0) next.send();
     for_constants<0, kSpanSteps>([&]<int kStep>(Constant<kStep>) SLUICE_LAMBDA_INLINE {
       const Codes codes = F::template codes<kStep>(span);
       SLUICE_UNROLL for (int r = 0; r < kCodeRegisters; ++r) {
-        store_codes(Slabs::template codes<KindOf<kDType>>(codes.v[r]),
-                    to + r * (kChunkBytes / kCodeRegisters));
+        store_codes(Slabs::codes(codes.v[r]), to + r * (kChunkBytes / kCodeRegisters));
       }
       to += kChunkBytes;
     });
   }
-  constexpr int64_t kGroups = kSpan / F::kGroup;
-  for (int64_t g = 0; g < spans * kGroups; ++g) {
-    store(scales.scale(first_span * kGroups + g), slab.scale + g * kPanelRows);
-    if constexpr (F::kHasMin)
-      store(scales.min(first_span * kGroups + g), slab.min + g * kPanelRows);
+  // A slab is whole units.
+  constexpr int64_t kGroups = Scales<kDType>::kGroups;
+  constexpr int64_t kUnitSpans = scale_unit_cols(F::kTraits) / kSpan;
+  const std::byte* scales = panel + code_bytes(F::kTraits, cols);
+  for (int64_t unit = 0; unit < spans / kUnitSpans; ++unit) {
+    const Scales<kDType> of_unit(scales, first_span / kUnitSpans + unit);
+    float* scale = slab.scale + unit * kGroups * kPanelRows;
+    float* min = slab.min + unit * kGroups * kPanelRows;
+    SLUICE_UNROLL for (int64_t g = 0; g < kGroups; ++g) {
+      store(of_unit.scale(g), scale + g * kPanelRows);
+      if constexpr (F::kHasMin) store(of_unit.min(g), min + g * kPanelRows);
+    }
   }
 }
 
@@ -91,9 +98,10 @@ struct alignas(64) TokenSlab {
 };
 
 // Whole eights of words are copied: what lies behind the row's last span is of no use, and there.
-template <class Slabs, class K>
+template <class Slabs>
 void gather(const std::byte* const* rows, int64_t tokens, int64_t cols, int64_t first_span,
             int64_t spans, TokenSlab& slab) {
+  using K = typename Slabs::Kind;
   constexpr int kBytes = kWantsPairs<K> ? 2 : 1;
   constexpr int kEights = K::kHalves * kSlabSpans / 8;
   const int64_t codes_at =

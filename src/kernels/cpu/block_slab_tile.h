@@ -91,41 +91,45 @@ struct SlabTiles {
 
 // Slabs for vectors: codes as they are stored, unsigned; a sum begins with -offset * sum of the
 // activations' codes.
-struct VectorSlabs {
+template <class K, class Pace>
+class VectorSlabs {
+ public:
+  using Kind = K;
   static constexpr bool kKeepsOffset = true;
-  template <class K>
-  static SLUICE_INLINE CodeRegister codes(CodeRegister stored) {
-    return stored;
-  }
-  template <class K>
-  static SLUICE_INLINE void begin(TokenSlab&, int64_t) {}
-  static SLUICE_INLINE void end() {}
+  static constexpr int64_t kPanelsAtOnce = kTilePanels;
+  static constexpr int64_t kPanelsAhead = Pace::kPanelsAhead;
+  static constexpr int kTurns = Pace::kTurns;
+  static SLUICE_INLINE CodeRegister codes(CodeRegister stored) { return stored; }
 
-  template <class K>
-  static SLUICE_INLINE int64_t tiles_of(int64_t tokens) {
-    return (tokens + SlabTiles<K>::kTokens - 1) / SlabTiles<K>::kTokens;
-  }
+  SLUICE_INLINE VectorSlabs(const TokenSlab& slab, int64_t tokens)
+      : slab_(slab), tokens_(tokens), tiles_((tokens + kTokens - 1) / kTokens) {}
+
   // How often multiply() lets `next` send.
-  template <class K>
-  static SLUICE_INLINE int64_t steps(int64_t count, int64_t tokens, int64_t spans) {
-    return (count + kTilePanels - 1) / kTilePanels * tiles_of<K>(tokens) * spans;
+  SLUICE_INLINE int64_t steps(int64_t count, int64_t spans) const {
+    return (count + kTilePanels - 1) / kTilePanels * tiles_ * spans;
   }
   // out[t][p] of all tokens and the `count` panels whose slabs these are.
-  template <class K>
-  static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
-                       int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
-                       Ahead& next) {
-    using All = SlabTiles<K>;
-    const int64_t tiles = tiles_of<K>(tokens);
+  SLUICE_INLINE void multiply(const WeightSlab* weights, int64_t count, int64_t spans, float* out,
+                              int64_t ld_out, bool resume, Ahead& next) const {
     for (int64_t panel = 0; panel < count; panel += kTilePanels) {
       const int64_t some = count - panel < kTilePanels ? count - panel : kTilePanels;
-      for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t from = tokens * i / tiles;
-        const int64_t to = tokens * (i + 1) / tiles;
-        All::kTable.of[some - 1][to - from](weights + panel, slab, from, spans,
-                                            out + from * ld_out + panel * kPanelRows, ld_out,
-                                            resume, next);
+      for (int64_t i = 0; i < tiles_; ++i) {
+        const int64_t from = tokens_ * i / tiles_;
+        const int64_t to = tokens_ * (i + 1) / tiles_;
+        SlabTiles<K>::kTable.of[some - 1][to - from](weights + panel, slab_, from, spans,
+                                                     out + from * ld_out + panel * kPanelRows,
+                                                     ld_out, resume, next);
       }
     }
   }
+  SLUICE_INLINE int64_t tokens() const { return tokens_; }
+  // Nothing waits.
+  SLUICE_INLINE void finish(int64_t, bool) const {}
+
+ private:
+  static constexpr int64_t kTokens = SlabTiles<K>::kTokens;
+
+  const TokenSlab& slab_;
+  const int64_t tokens_;
+  const int64_t tiles_;
 };

@@ -5,4 +5,5 @@ constexpr bool has_matrix_unit() {
   return false;
 }
 constexpr int64_t kTokensForMatrixUnit = 0;
-using MatrixSlabs = VectorSlabs;
+template <class K, class Pace>
+using MatrixSlabs = VectorSlabs<K, Pace>;

@@ -1,9 +1,12 @@
-// Products over slabs (block_slab.h) with AMX, in units of sixteen tokens and one panel. The matrix
-// unit multiplies a group of K of one unit; its sums wait in one of four tiles, then in a stage in
-// the L1 cache, while vectors scale and add those of the unit before. Whole numbers until then, so
-// the bits are those of every other ISA.
+// Products over slabs (block_slab.h) with AMX, in units of up to sixteen tokens and one panel. The
+// matrix unit multiplies a group of K of one unit; its sums wait in one of four tiles, then in a
+// stage in the L1 cache, while vectors scale and add those of the unit before. Whole numbers until
+// then, so the bits are those of every other ISA.
+//
+// While the matrix unit works, multiply-adds of 64 bytes run at half their rate; in between it must
+// not rest for more than some thousand cycles, or waking it up takes as many.
 
-constexpr int kTileTokens = 16;
+constexpr int kUnitTokens = 16;
 constexpr int kSumTiles = 4;  // tiles 0 to 3; 4 and 5 hold tokens, 6 and 7 weights
 
 // The same address, of which the compiler knows nothing: it would keep one of its own for each
@@ -14,10 +17,10 @@ SLUICE_INLINE const float* one_base(const float* address) {
 }
 
 struct alignas(64) Stage {
-  int32_t sums[kSlabGroups][kTileTokens * kPanelRows];
+  int32_t sums[kSlabGroups][kUnitTokens * kPanelRows];
 };
 
-// Sixteen tokens, or the last fewer, times one panel.
+// Some tokens times one panel.
 struct Unit {
   const WeightSlab* weights;
   const TokenSlab* tokens;
@@ -56,8 +59,8 @@ SLUICE_INLINE void scale_group(const WeightSlab& weights, const float* of_tokens
   }
 }
 
-// Multiplies `unit` while it scales the one before, of R tokens or fewer, whose last sums still
-// wait in tiles. The first has none before it, and past the last there is none to multiply.
+// Multiplies `unit` while it scales the one before, of R tokens, whose last sums still wait in
+// tiles. The first has none before it, and past the last there is none to multiply.
 template <class K, int R, bool kMultiplies, bool kScales>
 void run_unit(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_before,
               int64_t groups, int64_t ld_out, bool resume, Ahead& next) {
@@ -67,7 +70,7 @@ void run_unit(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_b
   const float* of_sums = before.tokens->minus_scaled_sum[before.first_token];
   F16 acc[R];
   SLUICE_UNROLL for (int t = 0; t < R; ++t) {
-    acc[t] = kScales && resume && t < before.rows ? load(before.out + t * ld_out) : zero();
+    acc[t] = kScales && resume ? load(before.out + t * ld_out) : zero();
   }
   for (int64_t first = 0; first < groups; first += kSumTiles) {
     for_constants<0, kSumTiles>([&]<int kTile>(Constant<kTile>) SLUICE_LAMBDA_INLINE {
@@ -89,87 +92,113 @@ void run_unit(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_b
     });
   }
   SLUICE_UNROLL for (int t = 0; t < R; ++t) {
-    if (kScales && t < before.rows) store(acc[t], before.out + t * ld_out);
+    if constexpr (kScales) store(acc[t], before.out + t * ld_out);
   }
 }
 
-template <class K, bool kMultiplies>
-void run_after(const Unit& unit, Stage& stage, const Unit& before, Stage& stage_before,
-               int64_t groups, int64_t ld_out, bool resume, Ahead& next) {
-  const auto run = [&]<int kRows>(Constant<kRows>) {
-    run_unit<K, kRows, kMultiplies, true>(unit, stage, before, stage_before, groups, ld_out, resume,
-                                          next);
-  };
-  if (before.rows <= 4) return run(Constant<4>());
-  if (before.rows <= 8) return run(Constant<8>());
-  if (before.rows <= 12) return run(Constant<12>());
-  run(Constant<16>());
+template <class K, bool kMultiplies, int kRows = 1>
+SLUICE_INLINE void run_after(const Unit& unit, Stage& stage, const Unit& before,
+                             Stage& stage_before, int64_t groups, int64_t ld_out, bool resume,
+                             Ahead& next) {
+  if constexpr (kRows < kUnitTokens) {
+    if (before.rows > kRows) {
+      return run_after<K, kMultiplies, kRows + 1>(unit, stage, before, stage_before, groups, ld_out,
+                                                  resume, next);
+    }
+  }
+  run_unit<K, kRows, kMultiplies, true>(unit, stage, before, stage_before, groups, ld_out, resume,
+                                        next);
 }
 
-// A group of sixteen fills half of the unit.
+// A group of sixteen takes a tile as long as one of 32.
 template <class K>
 constexpr bool has_matrix_unit() {
   return K::kHalves == 1;
 }
-constexpr int64_t kTokensForMatrixUnit = 24;
+constexpr int64_t kTokensForMatrixUnit = 6;
 
-// Slabs for the matrix unit: signed codes, their offset taken off.
-struct MatrixSlabs {
+// Slabs for the matrix unit: signed codes, their offset taken off. With fewer than many tokens the
+// last unit waits to be scaled beside the products of the next one, so its slabs of weights and
+// tokens must stay until then. Many do without: they would meet one panel at a time and be loaded
+// from the L2 cache for each.
+template <class K, class Pace>
+class MatrixSlabs {
+ public:
+  using Kind = K;
   static constexpr bool kKeepsOffset = false;
-  template <class K>
+  static constexpr bool kWaits = !Pace::kMany;
+  static constexpr int64_t kPanelsAtOnce = kWaits ? 1 : 2;
+  static constexpr int64_t kPanelsAhead = Pace::kPanelsAhead;
+  static constexpr int kTurns = Pace::kTurns;
   static SLUICE_INLINE CodeRegister codes(CodeRegister stored) {
     if constexpr (K::kOffset == 0) return stored;
     return _mm512_sub_epi8(stored, repeat8(static_cast<int8_t>(K::kOffset)));
   }
 
-  template <class K>
-  static SLUICE_INLINE void begin(TokenSlab& slab, int64_t tokens) {
+  SLUICE_INLINE MatrixSlabs(TokenSlab& slab, int64_t tokens)
+      : slab_(slab),
+        tokens_(tokens),
+        units_((tokens + kUnitTokens - 1) / kUnitTokens),
+        rows_((tokens + units_ - 1) / units_) {
     TileConfig config{};
     config.palette = 1;
     for (int tile = 0; tile < 8; ++tile) {
-      config.rows[tile] = tile < 6 ? kTileTokens : K::kSteps;
+      config.rows[tile] = tile < 6 ? static_cast<uint8_t>(rows_) : K::kSteps;
       config.row_bytes[tile] = tile == 4 || tile == 5 ? K::kGroup : 64;
     }
     tile_configure(config);
-    // Tokens that fill the last tile up.
-    for (int64_t t = tokens; t % kTileTokens != 0; ++t) {
+    // Tokens that fill the last unit up.
+    for (int64_t t = tokens; t < units_ * rows_; ++t)
       __builtin_memset(slab.codes + t * kSlabCols, 0, kSlabCols);
-      __builtin_memset(slab.scale[t], 0, sizeof slab.scale[t]);
-      __builtin_memset(slab.minus_scaled_sum[t], 0, sizeof slab.minus_scaled_sum[t]);
-    }
   }
-  static SLUICE_INLINE void end() { tile_release(); }
+  SLUICE_INLINE ~MatrixSlabs() { tile_release(); }
 
   // How often multiply() lets `next` send.
-  template <class K>
-  static SLUICE_INLINE int64_t steps(int64_t count, int64_t tokens, int64_t spans) {
-    return (tokens + kTileTokens - 1) / kTileTokens * count * spans * K::kHalves;
+  SLUICE_INLINE int64_t steps(int64_t count, int64_t spans) const {
+    return units_ * count * spans * K::kHalves;
   }
-  // out[t][p] of all tokens and the `count` panels whose slabs these are.
-  template <class K>
-  static void multiply(const WeightSlab* weights, int64_t count, const TokenSlab& slab,
-                       int64_t tokens, int64_t spans, float* out, int64_t ld_out, bool resume,
-                       Ahead& next) {
-    const int64_t groups = spans * K::kHalves;
-    Stage stages[2];
-    int which = 0;
-    Unit before{};
-    for (int64_t first = 0; first < tokens; first += kTileTokens) {
-      const int64_t rows = tokens - first < kTileTokens ? tokens - first : kTileTokens;
+  // out[t][p] of all tokens and the `count` panels whose slabs these are, but for a unit that
+  // waits.
+  SLUICE_INLINE void multiply(const WeightSlab* weights, int64_t count, int64_t spans, float* out,
+                              int64_t ld_out, bool resume, Ahead& next) {
+    groups_ = spans * K::kHalves;
+    for (int64_t first = 0; first < tokens_; first += rows_) {
+      const int64_t rows = tokens_ - first < rows_ ? tokens_ - first : rows_;
       for (int64_t p = 0; p < count; ++p) {
-        const Unit unit{weights + p, &slab, first, rows, out + first * ld_out + p * kPanelRows};
-        if (first == 0 && p == 0) {
-          run_unit<K, 1, true, false>(unit, stages[which], unit, stages[1 - which], groups, ld_out,
-                                      resume, next);
+        const Unit unit{weights + p, &slab_, first, rows, out + first * ld_out + p * kPanelRows};
+        if (before_.rows == 0) {
+          run_unit<K, 1, true, false>(unit, stages_[turn_], unit, stages_[1 - turn_], groups_,
+                                      ld_out, resume, next);
         } else {
-          run_after<K, true>(unit, stages[which], before, stages[1 - which], groups, ld_out, resume,
-                             next);
+          run_after<K, true>(unit, stages_[turn_], before_, stages_[1 - turn_], groups_, ld_out,
+                             resume, next);
         }
-        before = unit;
-        which = 1 - which;
+        before_ = unit;
+        turn_ = 1 - turn_;
       }
     }
-    run_after<K, false>(before, stages[which], before, stages[1 - which], groups, ld_out, resume,
-                        next);
+    if constexpr (!kWaits) scale_last(ld_out, resume);
   }
+  SLUICE_INLINE int64_t tokens() const { return tokens_; }
+  // The unit that waits.
+  SLUICE_INLINE void finish(int64_t ld_out, bool resume) {
+    if constexpr (kWaits) scale_last(ld_out, resume);
+  }
+
+ private:
+  SLUICE_INLINE void scale_last(int64_t ld_out, bool resume) {
+    Ahead none;
+    run_after<K, false>(before_, stages_[turn_], before_, stages_[1 - turn_], groups_, ld_out,
+                        resume, none);
+    before_.rows = 0;
+  }
+
+  TokenSlab& slab_;
+  const int64_t tokens_;
+  const int64_t units_;  // of one panel
+  const int64_t rows_;   // of a unit, the last perhaps excepted: as even as they can be
+  int64_t groups_ = 0;
+  Unit before_{};  // no rows: there is none
+  int turn_ = 0;
+  Stage stages_[2];
 };

@@ -26,14 +26,16 @@ template <int kDType>
 void one_panel(const std::byte* panel, int64_t cols, const std::byte* const* rows, int64_t tokens,
                float* out, int64_t ld_out) {
   constexpr tensor::BlockTraits kTraits = tensor::kBlockTraits[kDType];
-  const Scales<kDType> scales(panel + code_bytes(kTraits, cols));
+  const std::byte* scales = panel + code_bytes(kTraits, cols);
   for (int64_t t = 0; t < tokens; ++t) {
     for (int lane = 0; lane < kPanelRows; ++lane) out[t * ld_out + lane] = 0.0f;
   }
   for (int64_t k = 0; k < cols; k += kTraits.group) {
-    const F16 scale = scales.scale(k / kTraits.group);
+    constexpr int64_t kUnit = scale_unit_cols(kTraits);
+    const Scales<kDType> of_unit(scales, k / kUnit);
+    const F16 scale = of_unit.scale(k % kUnit / kTraits.group);
     F16 min = zero();
-    if constexpr (kTraits.has_min) min = scales.min(k / kTraits.group);
+    if constexpr (kTraits.has_min) min = of_unit.min(k % kUnit / kTraits.group);
     const std::byte* span = panel + k / kSpan * kTraits.code_bits * kChunkBytes;
     const auto first = static_cast<int>(k % kSpan);
     for (int lane = 0; lane < kPanelRows; ++lane) {
@@ -66,7 +68,7 @@ void block_panels(const PanelList& panels, int64_t cols, const std::byte* const*
 
 template <int kDType>
 constexpr BlockTiles tiles_of() {
-  return {1, 1, kMaxItemTokens, 1, 1, tensor::kBlockTraits[kDType].group, 0};
+  return {1, 1, kMaxItemTokens, 1, 1, 1, tensor::kBlockTraits[kDType].group, 0};
 }
 
 void quantize_row(const float* x, int64_t cols, std::byte* row) {
