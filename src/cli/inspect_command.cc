@@ -10,12 +10,12 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
 #include "cli/inspect_engine.h"
-#include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "engine/model_files.h"
 #include "models/checkpoint_tensors.h"
 #include "models/load_tensor.h"
 #include "models/weights_map.h"
+#include "plan/fit.h"
 #include "weights/checkpoint.h"
 
 namespace sluice::cli {
@@ -106,9 +106,9 @@ Result<Inspection> inspect(const std::string& path, bool verify_all) {
   found.available_memory = engine::available_host_memory();
   const models::WeightNeeds needs = models::weight_needs(*source);
   found.weight_bytes = needs.bytes;
-  SLUICE_ASSIGN(found.kv_dtype, engine::kv_dtype({}, needs.stored));
-  auto plan = engine::fit_plan(
-      found.config, engine::fit_model(needs), {},
+  SLUICE_ASSIGN(found.kv_dtype, plan::kv_dtype({}, needs.stored));
+  auto plan = plan::fit_plan(
+      found.config, plan::fit_model(needs), {},
       {.available_memory = found.available_memory, .cores = engine::available_cores()});
   if (plan) {
     found.plan = std::move(*plan);

@@ -8,37 +8,28 @@
 
 namespace sluice::engine {
 
-int64_t DeviceKv::place_bytes(std::span<const kernels::KvLayout> layers) {
-  int64_t most = 0;
-  for (const kernels::KvLayout& layout : layers) most = std::max(most, layout.block_bytes());
-  const int64_t step = memory::KvCache::kBlockAlignment;
-  return (most + step - 1) / step * step;
+namespace {
+
+int64_t bytes_of(const DeviceKv::Shape& shape) {
+  return memory::device_kv_bytes(shape.layers, shape.resident, shape.window_blocks);
 }
 
-int64_t DeviceKv::places(int64_t layers, int64_t resident, int64_t window_blocks) {
-  return layers * resident + kWindows * window_blocks;
-}
-
-int64_t DeviceKv::bytes(std::span<const kernels::KvLayout> layers, int64_t resident,
-                        int64_t window_blocks) {
-  return places(std::ssize(layers), resident, window_blocks) * place_bytes(layers);
-}
+}  // namespace
 
 Result<std::unique_ptr<DeviceKv>> DeviceKv::create(const Shape& shape,
                                                    const memory::KvCache* home) {
   SLUICE_CHECK(shape.resident == shape.blocks || (home != nullptr && shape.window_blocks > 0),
                "blocks that are not resident have a home and a window");
-  SLUICE_ASSIGN(memory::Arena arena,
-                memory::Arena::create(bytes(shape.layers, shape.resident, shape.window_blocks)));
+  SLUICE_ASSIGN(memory::Arena arena, memory::Arena::create(bytes_of(shape)));
   return std::unique_ptr<DeviceKv>(new DeviceKv(shape, home, std::move(arena)));
 }
 
 DeviceKv::DeviceKv(const Shape& shape, const memory::KvCache* home, memory::Arena arena)
-    : shape_(shape), home_(home), arena_(std::move(arena)), stride_(place_bytes(shape.layers)) {
-  base_ = arena_
-              .allocate("device kv", bytes(shape.layers, shape.resident, shape.window_blocks),
-                        memory::KvCache::kBlockAlignment)
-              .data();
+    : shape_(shape),
+      home_(home),
+      arena_(std::move(arena)),
+      stride_(memory::device_kv_place_bytes(shape.layers)) {
+  base_ = arena_.allocate("device kv", bytes_of(shape), memory::KvCache::kBlockAlignment).data();
   for (const kernels::KvLayout& layout : shape.layers) views_.push_back({layout, base_, stride_});
   number_.assign(static_cast<size_t>(shape.blocks), -1);
   flights_.resize(static_cast<size_t>(shape.micro_batches));

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "memory/arena.h"
+#include "memory/device_kv_size.h"
 #include "memory/kv_cache.h"
 #include "models/batch_view.h"
 #include "schedule/builder.h"
@@ -22,7 +23,7 @@ namespace sluice::engine {
 
 class DeviceKv {
  public:
-  static constexpr int kWindows = 2;
+  static constexpr int kWindows = memory::kDeviceKvWindows;
 
   struct Shape {
     std::vector<kernels::KvLayout> layers;  // all of the same block_tokens
@@ -33,10 +34,6 @@ class DeviceKv {
     int64_t sequences = 0, rows = 0;  // of one micro-batch's iteration, at most
     int64_t sequence_blocks = 0;      // of one sequence, at most
   };
-
-  // Bytes that it takes of the device.
-  static int64_t bytes(std::span<const kernels::KvLayout> layers, int64_t resident,
-                       int64_t window_blocks);
 
   // `home` is borrowed: the host's cache of all blocks that are not resident, the first of which is
   // its block 0; null if there are none. kNoRoom when the system refuses the memory.
@@ -80,8 +77,6 @@ class DeviceKv {
   };
 
   DeviceKv(const Shape& shape, const memory::KvCache* home, memory::Arena arena);
-  static int64_t place_bytes(std::span<const kernels::KvLayout> layers);
-  static int64_t places(int64_t layers, int64_t resident, int64_t window_blocks);
   void add_blocks(Flight& flight, const models::BatchView& batch, bool arriving);
   int window_of(size_t flight, int layer);  // -1: it has none
   int64_t place_of(int32_t entry, int layer, int window) const;

@@ -7,14 +7,14 @@
 #include "base/units.h"
 #include "device/faults.h"
 #include "engine/environment.h"
-#include "engine/fit.h"
 #include "engine/host_memory.h"
 #include "models/rope_config.h"
+#include "plan/fit.h"
 
 namespace sluice::engine {
 namespace {
 
-FitWishes wishes_of(const EngineOptions& options) {
+plan::FitWishes wishes_of(const EngineOptions& options) {
   return {.schedule = options.schedule,
           .threads = options.threads,
           .max_batch_size = options.max_batch_size,
@@ -140,12 +140,12 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   model->block_weights = needs.block_weights;
   const std::vector<int> nodes = base::own_nodes_to_interleave();
   const auto fit = [&](int64_t device_memory) {
-    return fit_plan(config, fit_model(needs), wishes_of(options),
-                    {.available_memory = available_host_memory(),
-                     .device_memory = device_memory,
-                     .process_memory = process_memory(),
-                     .cores = available_cores(),
-                     .memory_nodes = std::max(1, static_cast<int>(nodes.size()))});
+    return plan::fit_plan(config, plan::fit_model(needs), wishes_of(options),
+                          {.available_memory = available_host_memory(),
+                           .device_memory = device_memory,
+                           .process_memory = process_memory(),
+                           .cores = available_cores(),
+                           .memory_nodes = std::max(1, static_cast<int>(nodes.size()))});
   };
   SLUICE_ASSIGN(model->plan, fit(machine ? machine->capacity_bytes : 0));
   if (machine && options.device_faults != nullptr) {

@@ -2,9 +2,9 @@
 // asked for cannot be.
 #pragma once
 
-#include "engine/fit.h"
+#include "plan/fit.h"
 
-namespace sluice::engine {
+namespace sluice::plan {
 
 // Whether experts may stay on disk with this schedule; "auto" becomes one that can.
 bool reads_experts(const std::string& schedule);
@@ -12,6 +12,6 @@ bool reads_experts(const std::string& schedule);
 // Fills the policy's schedule (with "auto" and no device still the first choice: fit_plan() knows
 // what fits) and places. kInvalid for wishes that contradict each other, the model or the machine.
 Status choose_places(const FitModel& model, const FitWishes& wishes, const FitMachine& machine,
-                     plan::Policy& policy);
+                     Policy& policy);
 
-}  // namespace sluice::engine
+}  // namespace sluice::plan

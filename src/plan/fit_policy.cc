@@ -1,12 +1,10 @@
-#include "engine/fit_policy.h"
+#include "plan/fit_policy.h"
 
 #include <algorithm>
 #include <array>
 
-namespace sluice::engine {
+namespace sluice::plan {
 namespace {
-
-using plan::Place;
 
 Error invalid(const std::string& message) { return {ErrorCode::kInvalid, message}; }
 
@@ -26,7 +24,7 @@ Result<Place> asked_place(const char* flag, const std::string& text) {
 
 // Each expert where it is sooner done pays where lanes overlap; the others are what that is
 // measured against, with their experts where they always are.
-Status choose_experts(const FitWishes& w, const FitMachine& machine, plan::Policy& policy) {
+Status choose_experts(const FitWishes& w, const FitMachine& machine, Policy& policy) {
   const bool device = machine.device_memory > 0;
   policy.experts_on = policy.schedule == "cgopipe" ? Place::kAuto
                       : device                     ? Place::kDevice
@@ -38,7 +36,7 @@ Status choose_experts(const FitWishes& w, const FitMachine& machine, plan::Polic
   return {};
 }
 
-Status check_without_device(const FitModel& model, const FitWishes& w, const plan::Policy& policy) {
+Status check_without_device(const FitModel& model, const FitWishes& w, const Policy& policy) {
   if (w.schedule == "cgopipe" || w.schedule == "kv_prefetch") {
     return invalid("--schedule " + w.schedule + " needs a --device");
   }
@@ -54,7 +52,7 @@ Status check_without_device(const FitModel& model, const FitWishes& w, const pla
 }
 
 // cgopipe attends on the host, kv_prefetch on the device, serial wherever it is told to.
-Status choose_on_device(const FitModel& model, const FitWishes& w, plan::Policy& policy) {
+Status choose_on_device(const FitModel& model, const FitWishes& w, Policy& policy) {
   if (!runs_on_device(w.schedule)) {
     return invalid("--schedule " + w.schedule +
                    " uses no device; leave --device out, or take cgopipe, kv_prefetch or serial");
@@ -87,7 +85,7 @@ bool reads_experts(const std::string& schedule) {
 }
 
 Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine& machine,
-                     plan::Policy& policy) {
+                     Policy& policy) {
   if (w.attention_on != "auto") {
     SLUICE_ASSIGN(policy.attention_on, asked_place("--attention-on", w.attention_on));
   }
@@ -107,4 +105,4 @@ Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine
   return {};
 }
 
-}  // namespace sluice::engine
+}  // namespace sluice::plan

@@ -10,7 +10,15 @@
 #include "models/weights_map.h"
 #include "plan/plan.h"
 
-namespace sluice::engine {
+namespace sluice::plan {
+
+// Tokens of one KV block, where nobody says otherwise.
+constexpr int64_t kKvBlockTokens = 32;
+// With fewer slots for experts than this a model is refused: hardly anything could be moved ahead.
+constexpr int64_t kLeastSlots = 4;
+
+// Rows of one part of the head, of a micro-batch of so many sequences.
+int64_t logit_rows(const models::ModelConfig& config, int64_t micro_batch);
 
 // What the caller asked for; 0 leaves a choice open (engine.h has the defaults).
 struct FitWishes {
@@ -28,7 +36,7 @@ struct FitWishes {
   std::optional<double> resident_kv;  // none: nothing of what is on the host is on a device too
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
-  int64_t kv_block_tokens = 32;
+  int64_t kv_block_tokens = kKvBlockTokens;
   std::string kv_dtype = "auto";
 };
 
@@ -61,7 +69,7 @@ Result<kernels::KvDType> kv_dtype(const FitWishes& wishes, tensor::DType stored)
 // no room stay on disk, if the schedule that was asked for (or none was) can do so. Errors:
 // kInvalid for wishes that contradict each other or the model; kNoRoom with what is needed, what
 // there is, and the nearest that fits.
-Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
-                            const FitWishes& wishes, const FitMachine& machine);
+Result<Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
+                      const FitWishes& wishes, const FitMachine& machine);
 
-}  // namespace sluice::engine
+}  // namespace sluice::plan

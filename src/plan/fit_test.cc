@@ -1,10 +1,10 @@
-#include "engine/fit.h"
+#include "plan/fit.h"
 
 #include <gtest/gtest.h>
 
 #include "models/family.h"
 
-namespace sluice::engine {
+namespace sluice::plan {
 namespace {
 
 models::ModelConfig small() {
@@ -197,7 +197,7 @@ TEST(Fit, AttentionOnADeviceHasItsKeysAndValuesCountedThere) {
   const FitMachine machine{.available_memory = kGiB, .device_memory = 120 * kMiB};
   const auto none = fit_plan(small(), with_experts(), wishes, machine);
   ASSERT_TRUE(none.ok()) << none.error().message;
-  EXPECT_EQ(none->policy.attention_on, plan::Place::kDevice);
+  EXPECT_EQ(none->policy.attention_on, Place::kDevice);
   EXPECT_EQ(none->device_kv_blocks, 0);
   EXPECT_EQ(none->device_kv_window, 2 * 256 / 32);  // two sequences
   EXPECT_EQ(none->kv_bytes, none->kv_blocks * kBlock);
@@ -234,10 +234,8 @@ TEST(Fit, ChoosesWhereToAttend) {
   EXPECT_EQ(policy({}).schedule, "cgopipe");
   EXPECT_EQ(policy({.attention_on = "host"}).schedule, "cgopipe");
   EXPECT_EQ(policy({.attention_on = "device"}).schedule, "kv_prefetch");
-  EXPECT_EQ(policy({.schedule = "serial"}).attention_on, plan::Place::kHost);
-  EXPECT_EQ(policy({.schedule = "serial", .attention_on = "device"}).attention_on,
-            plan::Place::kDevice);
-  using plan::Place;
+  EXPECT_EQ(policy({.schedule = "serial"}).attention_on, Place::kHost);
+  EXPECT_EQ(policy({.schedule = "serial", .attention_on = "device"}).attention_on, Place::kDevice);
   EXPECT_EQ(policy({}).experts_on, Place::kAuto);
   EXPECT_EQ(policy({.experts_on = "device"}).experts_on, Place::kDevice);
   EXPECT_EQ(policy({.experts_on = "host"}).experts_on, Place::kHost);
@@ -271,4 +269,4 @@ TEST(Fit, SaysWhatCannotAttendWhere) {
 }
 
 }  // namespace
-}  // namespace sluice::engine
+}  // namespace sluice::plan

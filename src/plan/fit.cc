@@ -1,12 +1,12 @@
-#include "engine/fit.h"
+#include "plan/fit.h"
 
 #include <algorithm>
 
-#include "engine/fit_memory.h"
-#include "engine/fit_policy.h"
 #include "models/activations.h"
+#include "plan/fit_memory.h"
+#include "plan/fit_policy.h"
 
-namespace sluice::engine {
+namespace sluice::plan {
 namespace {
 
 constexpr int64_t kDefaultBatch = 64;
@@ -59,9 +59,9 @@ Status check_wishes(const models::ModelConfig& config, const FitWishes& w) {
   return {};
 }
 
-plan::Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
-                        const FitMachine& machine) {
-  plan::Plan plan;
+Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
+                  const FitMachine& machine) {
+  Plan plan;
   plan.policy.schedule = w.schedule == "auto" ? "resident" : w.schedule;
   plan.threads = w.threads > 0 ? w.threads : machine.cores;
   plan.memory_nodes = machine.memory_nodes;
@@ -72,14 +72,12 @@ plan::Plan open_choices(const models::ModelConfig& config, const FitWishes& w,
   plan.max_num_tokens =
       w.max_num_tokens > 0 ? w.max_num_tokens : std::max(kDefaultTokens, plan.policy.micro_batch);
   plan.max_seq_len = w.max_seq_len > 0 ? w.max_seq_len : config.max_positions;
-  plan.logit_rows =
-      std::clamp<int64_t>(kLogitBytes / (int64_t{4} * config.vocab), 1, plan.policy.micro_batch);
+  plan.logit_rows = logit_rows(config, plan.policy.micro_batch);
   plan.kv_block_tokens = w.kv_block_tokens;
   return plan;
 }
 
-int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan,
-                       bool block_weights) {
+int64_t activations_of(const models::ModelConfig& config, const Plan& plan, bool block_weights) {
   return plan.micro_batches() * models::activation_bytes(config, {.rows = plan.max_num_tokens,
                                                                   .logit_rows = plan.logit_rows,
                                                                   .context = plan.max_seq_len,
@@ -87,6 +85,10 @@ int64_t activations_of(const models::ModelConfig& config, const plan::Plan& plan
 }
 
 }  // namespace
+
+int64_t logit_rows(const models::ModelConfig& config, int64_t micro_batch) {
+  return std::clamp<int64_t>(kLogitBytes / (int64_t{4} * config.vocab), 1, micro_batch);
+}
 
 FitModel fit_model(const models::WeightNeeds& needs) {
   return {.weight_bytes = needs.bytes,
@@ -109,10 +111,10 @@ Result<kernels::KvDType> kv_dtype(const FitWishes& w, tensor::DType stored) {
                "--kv-dtype is '" + w.kv_dtype + "'; auto, f32, f16, bf16 or q8 is expected"};
 }
 
-Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
-                            const FitWishes& wishes, const FitMachine& machine) {
+Result<Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
+                      const FitWishes& wishes, const FitMachine& machine) {
   SLUICE_TRY(check_wishes(config, wishes));
-  plan::Plan plan = open_choices(config, wishes, machine);
+  Plan plan = open_choices(config, wishes, machine);
   SLUICE_ASSIGN(plan.kv_dtype, kv_dtype(wishes, model.stored));
   if (plan.max_num_tokens < plan.policy.micro_batch) {
     return Error{ErrorCode::kInvalid, "--max-num-tokens is " + std::to_string(plan.max_num_tokens) +
@@ -125,10 +127,10 @@ Result<plan::Plan> fit_plan(const models::ModelConfig& config, const FitModel& m
   plan.activation_bytes = activations_of(config, plan, model.block_weights);
   if (machine.device_memory > 0) return fit_device(config, model, wishes, machine, plan);
   if (wishes.resident_weights < 1.0) return fit_paged(config, model, wishes, machine, plan);
-  Result<plan::Plan> resident = fit_resident(config, wishes, machine, plan);
+  Result<Plan> resident = fit_resident(config, wishes, machine, plan);
   const bool full = !resident.ok() && resident.error().code == ErrorCode::kNoRoom;
   if (!full || !reads_experts(wishes.schedule) || model.pages == 0) return resident;
   return fit_paged(config, model, wishes, machine, plan);
 }
 
-}  // namespace sluice::engine
+}  // namespace sluice::plan

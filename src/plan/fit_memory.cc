@@ -1,13 +1,13 @@
-#include "engine/fit_memory.h"
+#include "plan/fit_memory.h"
 
 #include <algorithm>
 
 #include "base/units.h"
-#include "engine/device_kv.h"
+#include "memory/device_kv_size.h"
 #include "memory/kv_cache.h"
 #include "memory/weight_pages.h"
 
-namespace sluice::engine {
+namespace sluice::plan {
 namespace {
 
 // Blocks beyond what a full batch needs, for prefixes of finished requests.
@@ -16,12 +16,10 @@ constexpr int64_t kCacheShare = 2;
 constexpr int64_t kProcessGrowth = int64_t{64} << 20;
 // Experts on their way or waiting for their turn; with fewer the disk would wait for the host.
 constexpr int64_t kMovingSlots = 48;
-// With fewer slots than this a model is refused: hardly anything could be moved ahead.
-constexpr int64_t kLeastSlots = 4;
 
 std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(bytes)); }
 
-int64_t block_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
+int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
   return memory::KvCache::bytes_per_block(
       models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
 }
@@ -30,7 +28,7 @@ int64_t blocks_for(int64_t tokens, int64_t block_tokens) {
   return (tokens + block_tokens - 1) / block_tokens;
 }
 
-Error no_room(const plan::Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
+Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
   std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
                         show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
                         " of KV cache in " + kernels::name(plan.kv_dtype) +
@@ -69,7 +67,7 @@ int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, i
 
 // Gives the cache its blocks and, of what then is left, slots to the experts that find room.
 void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t block,
-               int64_t per_sequence, plan::Plan& plan) {
+               int64_t per_sequence, Plan& plan) {
   const int64_t base = model.weight_bytes - model.expert_bytes;
   const int64_t fewest = std::min(model.pages, kLeastSlots);
   const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
@@ -91,8 +89,8 @@ void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int
 
 }  // namespace
 
-Result<plan::Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
-                                const FitMachine& machine, plan::Plan plan) {
+Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
+                          const FitMachine& machine, Plan plan) {
   const int64_t room = room_for(wishes, machine);
   const int64_t bytes = block_bytes(config, plan);
   const int64_t left = room - plan.weight_bytes - plan.activation_bytes;
@@ -116,8 +114,8 @@ Result<plan::Plan> fit_resident(const models::ModelConfig& config, const FitWish
   return plan;
 }
 
-Result<plan::Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
-                             const FitWishes& wishes, const FitMachine& machine, plan::Plan plan) {
+Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
+                       const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   if (wishes.schedule == "auto") plan.policy.schedule = "layer_stream";
   const int64_t room = room_for(wishes, machine);
   const int64_t block = block_bytes(config, plan);
@@ -137,7 +135,7 @@ namespace {
 
 // Which blocks of the cache stay on the device, and what the others need there; their home is the
 // host's memory.
-void share_kv(const models::ModelConfig& config, plan::Plan& plan) {
+void share_kv(const models::ModelConfig& config, Plan& plan) {
   const auto resident =
       static_cast<int64_t>(plan.policy.resident_kv * static_cast<double>(plan.kv_blocks));
   const int64_t home = plan.kv_blocks - resident;
@@ -148,19 +146,19 @@ void share_kv(const models::ModelConfig& config, plan::Plan& plan) {
   plan.kv_bytes = home * block_bytes(config, plan);
 }
 
-int64_t device_kv_bytes(const models::ModelConfig& config, const plan::Plan& plan) {
-  if (plan.policy.attention_on == plan::Place::kHost) return 0;
-  return DeviceKv::bytes(
+int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
+  if (plan.policy.attention_on == Place::kHost) return 0;
+  return memory::device_kv_bytes(
       models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
       plan.device_kv_blocks, plan.device_kv_window);
 }
 
 }  // namespace
 
-Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
-                              const FitWishes& wishes, const FitMachine& machine, plan::Plan plan) {
+Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
+                        const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
-  if (plan.policy.attention_on == plan::Place::kDevice) share_kv(config, plan);
+  if (plan.policy.attention_on == Place::kDevice) share_kv(config, plan);
   const int64_t room = wishes.device_memory > 0
                            ? std::min(wishes.device_memory, machine.device_memory)
                            : machine.device_memory;
@@ -188,4 +186,4 @@ Result<plan::Plan> fit_device(const models::ModelConfig& config, const FitModel&
   return plan;
 }
 
-}  // namespace sluice::engine
+}  // namespace sluice::plan

@@ -1,0 +1,23 @@
+// The parts of fit_plan(): what goes where, once batch, lengths and types are chosen. Pure
+// functions; `plan` comes with weight_bytes and activation_bytes set. Errors as in fit.h.
+#pragma once
+
+#include "plan/fit.h"
+
+namespace sluice::plan {
+
+// Everything in host memory.
+Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
+                          const FitMachine& machine, Plan plan);
+
+// The weights that are not experts' stay in host memory, and so do as many experts as find room.
+Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
+                       const FitWishes& wishes, const FitMachine& machine, Plan plan);
+
+// All weights and the cache in host memory; on the device a copy of the weights that are not
+// experts', activations, and as many experts as find room. With attention on the device also its
+// share of the cache, which then is not on the host, and windows for the rest.
+Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
+                        const FitWishes& wishes, const FitMachine& machine, Plan plan);
+
+}  // namespace sluice::plan
