@@ -18,6 +18,14 @@ int ModelConfig::max_top_k() const {
 
 kernels::KvLayout kv_layout(const AttentionConfig& attention, int block_tokens,
                             kernels::KvDType dtype) {
+  if (const auto& latent = attention.latent) {
+    // The value is the key's compressed part.
+    return {.kv_heads = 1,
+            .key_dim = latent->kv_rank + latent->rope_dim,
+            .value_dim = 0,
+            .block_tokens = block_tokens,
+            .dtype = dtype};
+  }
   return {.kv_heads = attention.kv_heads,
           .key_dim = attention.head_dim,
           .value_dim = attention.head_dim,

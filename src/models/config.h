@@ -44,6 +44,18 @@ enum class QkNorm : uint8_t {
   kFullWidth,  // RMS norm of the whole projection, weight [heads * head_dim] (OLMoE)
 };
 
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): of a token the cache
+// keeps one compressed vector and one rotary key for all heads; the matrices that take it apart are
+// absorbed into the query and the output. Costs know it; the forward pass does not yet.
+struct LatentAttention {
+  int q_rank = 0;     // of the compressed query; 0: it is not compressed
+  int kv_rank = 0;    // of the compressed keys and values
+  int rope_dim = 0;   // of the rotary part of a head's query, and of the one rotary key
+  int nope_dim = 0;   // of the other part of a head's query
+  int value_dim = 0;  // of a head's value
+  bool operator==(const LatentAttention&) const = default;
+};
+
 struct AttentionConfig {
   int q_heads = 0;
   int kv_heads = 0;
@@ -53,6 +65,8 @@ struct AttentionConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   std::optional<float> clip_qkv;
+  std::optional<LatentAttention> latent;  // of costs and plans alone, like the next
+  int window = 0;                         // keys that a token attends to at most; 0: all
   bool operator==(const AttentionConfig&) const = default;
 };
 

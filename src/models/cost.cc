@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/check.h"
 #include "models/stage.h"
 
@@ -28,8 +30,32 @@ double kv_token_bytes(const AttentionConfig& a, const WeightBytes& weights) {
   return static_cast<double>(kv_layout(a, kAnyBlock, weights.kv).bytes_per_token());
 }
 
+// The query down and up, the compressed key and value with the rotary key, and each head's query
+// taken into the compressed space.
+Cost latent_qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens,
+                     const WeightBytes& weights) {
+  const LatentAttention& l = *a.latent;
+  const double q = double{1} * a.q_heads * (l.nope_dim + l.rope_dim);
+  Cost cost = elementwise(config.hidden * tokens, 4, 2 * kF32);
+  if (l.q_rank > 0) cost += matmul(l.q_rank, config.hidden, tokens, weights.dense);
+  cost += matmul(q, l.q_rank > 0 ? l.q_rank : config.hidden, tokens, weights.dense);
+  cost += matmul(l.kv_rank + l.rope_dim, config.hidden, tokens, weights.dense);
+  cost += matmul(double{1} * a.q_heads * l.nope_dim, l.kv_rank, tokens, weights.dense);
+  cost += elementwise((double{1} * a.q_heads + 1) * l.rope_dim * tokens, 6, 2 * kF32);
+  return cost;
+}
+
+// Each head's output taken out of the compressed space, then the output projection.
+Cost latent_o_cost(double hidden, const AttentionConfig& a, double tokens,
+                   const WeightBytes& weights) {
+  const double heads_width = double{1} * a.q_heads * a.latent->value_dim;
+  Cost cost = matmul(heads_width, a.latent->kv_rank, tokens, weights.dense);
+  return cost += matmul(hidden, heads_width, tokens, weights.dense);
+}
+
 Cost qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens,
               const WeightBytes& weights) {
+  if (a.latent) return latent_qkv_cost(config, a, tokens, weights);
   const double q = double{1} * a.q_heads * a.head_dim;
   const double kv = double{1} * a.kv_heads * a.head_dim;
   Cost cost = elementwise(config.hidden * tokens, 4, 2 * kF32);
@@ -42,12 +68,20 @@ Cost qkv_cost(const ModelConfig& config, const AttentionConfig& a, double tokens
 // dimension each, the softmax about 5 a score. Every sequence's keys and values are read once for
 // all its rows.
 Cost attend_cost(const AttentionConfig& a, const Load& load, const WeightBytes& weights) {
+  int64_t keys = load.visible_keys;
+  int64_t context = load.context_tokens;
+  if (a.window > 0) {
+    keys = std::min(keys, load.tokens * a.window);
+    context = std::min(context, load.tokens * a.window);
+  }
+  // Of a head: what a score and what the weighted sum goes over.
+  const double key_dim = a.latent ? a.latent->kv_rank + a.latent->rope_dim : a.head_dim;
+  const double value_dim = a.latent ? a.latent->kv_rank : a.head_dim;
   Cost cost;
-  const auto keys = static_cast<double>(load.visible_keys);
-  cost.flops = a.q_heads * keys * (4.0 * a.head_dim + 5);
-  cost.kv_bytes =
-      static_cast<double>(load.tokens + load.context_tokens) * kv_token_bytes(a, weights);
-  cost.activation_bytes = static_cast<double>(load.tokens) * 2.0 * a.q_heads * a.head_dim * kF32;
+  cost.flops = a.q_heads * static_cast<double>(keys) * (2 * key_dim + 2 * value_dim + 5);
+  cost.kv_bytes = static_cast<double>(load.tokens + context) * kv_token_bytes(a, weights);
+  cost.activation_bytes =
+      static_cast<double>(load.tokens) * a.q_heads * (key_dim + value_dim) * kF32;
   return cost;
 }
 
@@ -123,6 +157,7 @@ Cost stage_cost(const ModelConfig& config, const Stage& stage, const Load& load,
     case StageKind::kAttend:
       return attend_cost(a, load, weights);
     case StageKind::kOProj:
+      if (a.latent) return latent_o_cost(hidden, a, tokens, weights);
       return matmul(hidden, double{1} * a.q_heads * a.head_dim, tokens, weights.dense);
     case StageKind::kRoute:
       return route_cost(config, f, tokens, weights);
