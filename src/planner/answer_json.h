@@ -1,0 +1,30 @@
+// An answer as plan.json: what `batch --plan` runs, what `plan --diff` compares.
+#pragma once
+
+#include "planner/planner.h"
+
+namespace sluice::planner {
+
+constexpr int64_t kPlanFileVersion = 1;
+
+Json to_json(const Question& question, const Answer& answer, const std::vector<WhatIf>& what_ifs);
+
+// What of such a file a run needs.
+struct PlanFile {
+  std::string model;
+  std::string quant;
+  bool runs = false;
+  std::string why_not;
+  plan::Plan plan;
+};
+// kInvalid names what is missing or not understood.
+Result<PlanFile> plan_file(const Json& json);
+
+// Every value that differs, by its path: "policy.micro_batch".
+struct Difference {
+  std::string field;
+  std::string before, after;  // empty: it is not there
+};
+std::vector<Difference> difference(const Json& before, const Json& after);
+
+}  // namespace sluice::planner

@@ -1,0 +1,35 @@
+// How long a whole workload takes under a candidate, and what it costs: passes (hrm.h) summed over
+// the phases of the job.
+#pragma once
+
+#include "planner/hrm.h"
+#include "planner/workload.h"
+
+namespace sluice::planner {
+
+// What the search minimizes.
+enum class Objective : uint8_t { kThroughput, kLatency, kEnergy };
+const char* name(Objective objective);  // "throughput", "latency", "energy"
+
+struct Estimate {
+  double seconds = 0;            // of the whole workload
+  double prefill_seconds = 0;    // of these, until the last prompt of a batch is computed; 0 where
+                                 // prompts ride along with decoding
+  double tokens_per_second = 0;  // generated tokens over all of the time
+  double seconds_per_token = 0;  // of one sequence, between two of its tokens
+  double joules_per_token = 0;   // 0: the machine states no watts
+  LaneSeconds busy{};            // of the whole workload
+  schedule::Lane bound = schedule::Lane::kHostCompute;  // the busiest lane
+  Rows rows;  // of a micro-batch's iteration in the middle of the job
+  Pass pass;  // that iteration's, of all micro-batches
+};
+
+// `with_work`: the pass states its work, for reports.
+Estimate estimate(const Subject& subject, const Candidate& candidate, const Workload& workload,
+                  bool with_work = false);
+
+// Smaller is better: seconds per generated token, seconds per token of a sequence, joules per
+// token.
+double score(const Estimate& estimate, Objective objective);
+
+}  // namespace sluice::planner

@@ -1,0 +1,138 @@
+#include "planner/estimate.h"
+
+#include <gtest/gtest.h>
+
+#include "models/shape.h"
+
+namespace sluice::planner {
+namespace {
+
+using schedule::Lane;
+
+// A machine with whole numbers: a device of 100 GB/s and 10 TFLOP/s behind a link of 10 GB/s.
+Machine round_machine() {
+  Machine machine;
+  machine.devices = 1;
+  machine.device_memory = machine.host_memory = int64_t{1} << 40;
+  machine.rates(Lane::kDeviceCompute) = {.flops_per_second = 1e13, .bytes_per_second = 1e11};
+  machine.rates(Lane::kHostCompute) = {.flops_per_second = 1e12, .bytes_per_second = 5e10};
+  machine.rates(Lane::kHostToDevice) = {.bytes_per_second = 1e10};
+  machine.rates(Lane::kDeviceToHost) = {.bytes_per_second = 1e10};
+  return machine;
+}
+
+struct Fixture {
+  models::ModelConfig model = models::known_shape("mixtral-8x7b").value();
+  Machine machine = round_machine();
+  Layers layers = layers_of(model, {});
+  WeightSizes weights = weight_sizes(model, "none").value();
+  Subject subject() const { return {model, machine, layers, weights}; }
+};
+
+Candidate cgopipe(int64_t micro_batch, int64_t micro_batches) {
+  Candidate candidate;
+  candidate.policy = {.schedule = "cgopipe",
+                      .batch = micro_batch * micro_batches,
+                      .micro_batch = micro_batch,
+                      .attention_on = plan::Place::kHost,
+                      .experts_on = plan::Place::kDevice,
+                      .resident_weights = 0,
+                      .resident_kv = 0};
+  candidate.max_num_tokens = 512;
+  return candidate;
+}
+
+// All experts of 32 layers cross the link once for all micro-batches.
+TEST(Hrm, APassMovesEachExpertOnce) {
+  const Fixture f;
+  const double experts = 32.0 * 8 * 3 * 4096 * 14336 * 2;
+  const double hidden = 32.0 * 4096 * 4;  // bytes of one row's attended heads, all layers
+  for (const int64_t batches : {1, 4, 16}) {
+    const Pass pass =
+        pass_of(f.subject(), cgopipe(64, batches), {.decode = 64, .decode_context = 100});
+    EXPECT_NEAR(pass.lanes[static_cast<size_t>(Lane::kHostToDevice)],
+                (experts + hidden * 64 * static_cast<double>(batches)) / 1e10, 1e-4);
+    // Ten micro-batches read the device's memory for as long as the link moves a layer (eq. 11).
+    const Lane bound = batches < 10 ? Lane::kHostToDevice : Lane::kDeviceCompute;
+    EXPECT_EQ(pass.bound, bound);
+    EXPECT_EQ(pass.seconds, pass.lanes[static_cast<size_t>(bound)]);  // eq. 12
+  }
+}
+
+// The cache of every sequence is read once by the host, at its bandwidth.
+TEST(Hrm, AttentionTakesWhatItsCacheTakes) {
+  const Fixture f;
+  const Pass pass =
+      pass_of(f.subject(), cgopipe(64, 2), {.decode = 64, .decode_context = 1000}, false, true);
+  double attend = 0;
+  for (const WorkTime& work : pass.work) {
+    if (std::string_view(work.what) != "attend") continue;
+    EXPECT_EQ(work.lane, Lane::kHostCompute);
+    attend = work.seconds;
+    EXPECT_NEAR(work.cost.kv_bytes, 128 * 1001 * 32 * 4096.0, 1);
+  }
+  EXPECT_NEAR(attend, 128 * 1001 * 32 * 4096.0 / 5e10, 0.02 * attend);
+}
+
+TEST(Hrm, TheWorkOfALaneIsItsTime) {
+  const Fixture f;
+  for (const char* schedule : {"cgopipe", "kv_prefetch", "serial", "flexgen", "flexgen_c"}) {
+    Candidate candidate = cgopipe(8, 3);
+    candidate.policy.schedule = schedule;
+    candidate.policy.attention_on = find_schedule(schedule)->attention_on;
+    const Rows rows{8, 300, 20, 2, 50};
+    const Pass pass = pass_of(f.subject(), candidate, rows, false, true);
+    LaneSeconds sums{};
+    for (const WorkTime& work : pass.work) sums[static_cast<size_t>(work.lane)] += work.seconds;
+    double all = 0, most = 0;
+    for (size_t lane = 0; lane < sums.size(); ++lane) {
+      EXPECT_NEAR(sums[lane], pass.lanes[lane], 1e-12) << schedule;
+      all += sums[lane];
+      most = std::max(most, sums[lane]);
+    }
+    EXPECT_GE(pass.seconds, most) << schedule;
+    EXPECT_LE(pass.seconds, all * (1 + 1e-12)) << schedule;
+    EXPECT_EQ(pass.seconds, pass_of(f.subject(), candidate, rows).seconds);
+  }
+}
+
+TEST(Hrm, TurningPointsAreTheEquations) {
+  const Machine m = round_machine();
+  const auto points =
+      turning_points(m.rates(Lane::kHostCompute), m.rates(Lane::kDeviceCompute), 1e10, 4, 50);
+  EXPECT_DOUBLE_EQ(points.stay, 5e10 * 4 / 1e10);   // eq. 9, by the host's memory
+  EXPECT_DOUBLE_EQ(points.link, 1e11 * 50 / 1e10);  // eq. 10, by the device's memory
+  const auto peaks =
+      turning_points(m.rates(Lane::kHostCompute), m.rates(Lane::kDeviceCompute), 1e10, 1e6, 1e6);
+  EXPECT_DOUBLE_EQ(peaks.stay, 1e12 / 1e10);
+  EXPECT_DOUBLE_EQ(peaks.link, 1e13 / 1e10);
+}
+
+// Tokens, seconds and their quotient agree, and a job of k batches takes about k times one's.
+TEST(Estimate, UnitsAndSums) {
+  const Fixture f;
+  const Workload one{"one", {{100, 50, 640}}}, ten{"ten", {{100, 50, 6400}}};
+  for (const char* schedule : {"cgopipe", "moe_lightning", "flexgen"}) {
+    Candidate candidate = cgopipe(64, 10);
+    candidate.policy.schedule = schedule;
+    const Estimate a = estimate(f.subject(), candidate, one);
+    const Estimate b = estimate(f.subject(), candidate, ten);
+    EXPECT_NEAR(a.tokens_per_second * a.seconds, 640 * 50, 1e-6);
+    EXPECT_LE(b.seconds, 10 * a.seconds * 1.0001) << schedule;
+    EXPECT_GT(b.seconds, 7 * a.seconds) << schedule;
+    EXPECT_GT(a.prefill_seconds, 0);
+    EXPECT_LT(a.prefill_seconds, a.seconds);
+  }
+}
+
+TEST(Estimate, EnergyIsIdleAndBusyWattsOverTheTime) {
+  Fixture f;
+  f.machine.device_watts = {.idle = 10, .busy = 70};
+  const Workload workload{"w", {{100, 50, 640}}};
+  const Estimate e = estimate(f.subject(), cgopipe(64, 10), workload);
+  const double busy = e.busy[static_cast<size_t>(Lane::kDeviceCompute)];
+  EXPECT_NEAR(e.joules_per_token * 640 * 50, 10 * e.seconds + 60 * busy, 1e-6 * e.seconds);
+}
+
+}  // namespace
+}  // namespace sluice::planner

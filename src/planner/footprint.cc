@@ -1,0 +1,100 @@
+#include "planner/footprint.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "memory/kv_cache.h"
+#include "memory/weight_pages.h"
+#include "models/activations.h"
+#include "plan/fit.h"
+
+namespace sluice::planner {
+namespace {
+
+int64_t blocks(double tokens) {
+  return static_cast<int64_t>(std::ceil(tokens / plan::kKvBlockTokens));
+}
+
+// Of the whole batch: every sequence with room for its answer, whole blocks.
+int64_t kv_bytes(const Subject& subject, const Candidate& candidate, const Workload& workload) {
+  const int64_t block = memory::KvCache::bytes_per_block(models::kv_layouts(
+      subject.model, static_cast<int>(plan::kKvBlockTokens), candidate.kv_dtype));
+  const int64_t batch = std::min(candidate.policy.batch, workload.count());
+  const double mean = workload.mean_prompt() + workload.mean_generated();
+  return std::max(batch * blocks(mean), blocks(static_cast<double>(workload.max_tokens()))) * block;
+}
+
+int64_t activation_bytes(const Subject& subject, const Candidate& candidate,
+                         const Workload& workload) {
+  return candidate.micro_batches() *
+         models::activation_bytes(
+             subject.model,
+             {.rows = candidate.max_num_tokens,
+              .logit_rows = plan::logit_rows(subject.model, candidate.policy.micro_batch),
+              .context = workload.max_tokens(),
+              .block_weights = subject.weights.fit.block_weights});
+}
+
+// Experts that so many bytes have room for.
+double share_of(const plan::FitModel& fit, int64_t bytes) {
+  if (fit.pages == 0) return 1;
+  const double slots = std::floor(static_cast<double>(bytes - memory::WeightPages::bytes(0, 0)) /
+                                  static_cast<double>(fit.page_bytes));
+  return std::clamp(slots / static_cast<double>(fit.pages), 0.0, 1.0);
+}
+
+int64_t experts_bytes(const plan::FitModel& fit, double share) {
+  return static_cast<int64_t>(share * static_cast<double>(fit.expert_bytes));
+}
+
+}  // namespace
+
+Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload) {
+  const plan::FitModel& fit = subject.weights.fit;
+  const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
+  const int64_t kv = kv_bytes(subject, candidate, workload);
+  const int64_t activations = activation_bytes(subject, candidate, workload);
+  const int64_t dense = subject.weights.dense_bytes();
+  Footprint f;
+  f.host_activations = activations;
+  f.host_weights = dense + experts_bytes(fit, candidate.host_weights);
+  f.disk_weights = fit.expert_bytes - experts_bytes(fit, candidate.host_weights);
+  f.host_kv = kv;
+  if (!kind.device) return f;
+  f.device_kv = static_cast<int64_t>(candidate.policy.resident_kv * static_cast<double>(kv));
+  f.host_kv = kv - f.device_kv;
+  f.device_activations = activations;
+  f.device_weights = dense + experts_bytes(fit, candidate.policy.resident_weights);
+  return f;
+}
+
+std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
+                               Candidate& candidate) {
+  const plan::FitModel& fit = subject.weights.fit;
+  const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
+  const Machine& machine = subject.machine;
+  const double least = fit.pages == 0
+                           ? 0.0
+                           : static_cast<double>(std::min(fit.pages, plan::kLeastSlots)) /
+                                 static_cast<double>(fit.pages);
+  candidate.policy.resident_weights = least;
+  candidate.host_weights = machine.has_disk() && kind.moves ? least : 1;
+  Footprint f = footprint(subject, candidate, workload);
+  if (f.host() > machine.host_memory)
+    return Shortage{schedule::Level::kHost, f.host() - machine.host_memory};
+  if (f.device() > machine.device_memory)
+    return Shortage{schedule::Level::kDevice, f.device() - machine.device_memory};
+  const int64_t floor = experts_bytes(fit, least);
+  if (candidate.host_weights < 1)
+    candidate.host_weights = std::max(least, share_of(fit, machine.host_memory - f.host() + floor));
+  if (!kind.device) {
+    candidate.policy.resident_weights = candidate.host_weights;
+    return std::nullopt;
+  }
+  // An expert computed on the host needs no slot here.
+  candidate.policy.resident_weights =
+      std::max(least, share_of(fit, machine.device_memory - f.device() + floor));
+  return std::nullopt;
+}
+
+}  // namespace sluice::planner

@@ -1,0 +1,251 @@
+#include "planner/hrm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "base/check.h"
+
+namespace sluice::planner {
+
+using models::Cost;
+using models::StageKind;
+using schedule::Lane;
+
+namespace {
+
+constexpr double kFloat = sizeof(float);
+
+Cost scaled(Cost cost, double times) {
+  cost.flops *= times;
+  cost.weight_bytes *= times;
+  cost.kv_bytes *= times;
+  cost.activation_bytes *= times;
+  return cost;
+}
+
+// One pass while it is summed up.
+class PassSum {
+ public:
+  PassSum(const Subject& subject, const Candidate& candidate, const Rows& rows, bool prompts_alone,
+          bool with_work)
+      : subject_(subject),
+        candidate_(candidate),
+        kind_(*find_schedule(candidate.policy.schedule)),
+        rows_(rows),
+        with_work_(with_work),
+        batches_(static_cast<double>(candidate.micro_batches())) {
+    attend_on_device_ =
+        kind_.device && (prompts_alone || candidate.policy.attention_on == plan::Place::kDevice);
+    weights_ = subject.weights.bytes;
+    weights_.kv = candidate.kv_dtype;
+    load_.tokens = std::llround(rows.total());
+    load_.visible_keys =
+        std::llround(rows.decode * rows.decode_context + rows.prompt * rows.prompt_context);
+    load_.context_tokens = std::llround(rows.decode * rows.decode_context +
+                                        2 * rows.prompt_sequences * rows.prompt_context);
+    load_.logit_rows = std::llround(rows.decode + rows.prompt_sequences);
+  }
+
+  Pass run(bool prompts_alone) {
+    stage(StageKind::kEmbed, -1, 1);
+    for (const LayerKind& kind : subject_.layers.kinds) {
+      attention(kind, prompts_alone);
+      stage(StageKind::kRoute, kind.layer, kind.count);
+      if (kind.routing >= 0) experts(kind);
+      if (kind.routing < 0 || ffn(kind).shared_inter > 0)
+        stage(StageKind::kShared, kind.layer, kind.count);
+      exchange(kind);
+    }
+    stage(StageKind::kHead, -1, 1);
+    if (kind_.device) {
+      move("logits", Lane::kDeviceToHost,
+           static_cast<double>(load_.logit_rows) * subject_.model.vocab * kFloat, batches_);
+    }
+    stage(StageKind::kSample, -1, 1, Lane::kHostCompute);
+    finish();
+    return std::move(pass_);
+  }
+
+ private:
+  Lane compute() const { return kind_.device ? Lane::kDeviceCompute : Lane::kHostCompute; }
+  const models::FfnConfig& ffn(const LayerKind& kind) const {
+    return subject_.model.layers[static_cast<size_t>(kind.layer)].ffn;
+  }
+
+  // `times` tasks of this cost each.
+  void add(const char* what, Lane lane, const Cost& each, double times) {
+    const schedule::Rates& rates = subject_.machine.rates(lane);
+    spend(what, lane, each, times, schedule::predicted_ns(rates, each.flops, each.bytes()));
+  }
+  // The same of a stage's work, whose products have so many rows to each matrix.
+  void add(StageKind kind, Lane lane, const Cost& each, double times, double tokens) {
+    spend(models::name(kind), lane, each, times,
+          schedule::cost_ns(subject_.machine.costs, lane, kind, each, tokens));
+  }
+  void spend(const char* what, Lane lane, const Cost& each, double times, int64_t each_ns) {
+    const double seconds = 1e-9 * times * static_cast<double>(each_ns);
+    pass_.lanes[static_cast<size_t>(lane)] += seconds;
+    if (!with_work_ || times <= 0) return;
+    for (WorkTime& work : pass_.work) {
+      if (work.lane != lane || std::string_view(work.what) != what) continue;
+      work.seconds += seconds;
+      work.cost += scaled(each, times);
+      return;
+    }
+    pass_.work.push_back({what, lane, seconds, scaled(each, times)});
+  }
+  void stage(StageKind kind, int layer, int layers, Lane lane) {
+    const models::Stage stage{kind, static_cast<int16_t>(layer), 0, 1};
+    add(kind, lane, models::stage_cost(subject_.model, stage, load_, weights_), batches_ * layers,
+        static_cast<double>(kind == StageKind::kHead ? load_.logit_rows : load_.tokens));
+  }
+  void stage(StageKind kind, int layer, int layers) { stage(kind, layer, layers, compute()); }
+  void move(const char* what, Lane lane, double bytes, double times) {
+    if (bytes > 0) add(what, lane, {.activation_bytes = bytes}, times);
+  }
+
+  void attention(const LayerKind& kind, bool prompts_alone) {
+    stage(StageKind::kQkv, kind.layer, kind.count);
+    stage(StageKind::kAttend, kind.layer, kind.count,
+          attend_on_device_ ? Lane::kDeviceCompute : Lane::kHostCompute);
+    stage(StageKind::kOProj, kind.layer, kind.count);
+    if (!kind_.device) return;
+    const models::AttentionConfig& a =
+        subject_.model.layers[static_cast<size_t>(kind.layer)].attention;
+    const double times = batches_ * kind.count;
+    if (!attend_on_device_) {
+      const double q = double{1} * a.q_heads * a.head_dim;
+      const double kv = double{1} * a.kv_heads * a.head_dim;
+      move("qkv", Lane::kDeviceToHost, rows_.total() * (q + 2 * kv) * kFloat, times);
+      move("hidden", Lane::kHostToDevice, rows_.total() * q * kFloat, times);
+      return;
+    }
+    // What of the cache does not stay on the device comes there to be read, and goes back grown.
+    const double away = 1 - candidate_.policy.resident_kv;
+    const auto token = static_cast<double>(models::kv_layout(a, 16, weights_.kv).bytes_per_token());
+    const double read = prompts_alone ? 0 : static_cast<double>(load_.context_tokens);
+    move("kv", Lane::kHostToDevice, away * read * token, times);
+    kv_up_ += away * read * token * times;
+    move("kv", Lane::kDeviceToHost, away * rows_.total() * token, times);
+  }
+
+  // Experts between these shares of all, in order of use, of one micro-batch on a lane.
+  void group(const LayerKind& kind, Lane lane, double from, double to) {
+    if (to <= from) return;
+    const Routing& routing = subject_.layers.routings[static_cast<size_t>(kind.routing)];
+    const models::Stage stage{StageKind::kExpertGroup, static_cast<int16_t>(kind.layer), 0, 1};
+    // A cost is linear in both.
+    const double hit = routing.distinct(rows_.total(), from, to);
+    const double tokens = routing.tokens(rows_.total(), from, to);
+    Cost cost =
+        scaled(models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_), hit);
+    cost +=
+        scaled(models::stage_cost(subject_.model, stage, {.expert_tokens = 1}, weights_), tokens);
+    add(StageKind::kExpertGroup, lane, cost, batches_ * kind.count, tokens / hit);
+  }
+
+  // Bytes of the experts between these shares that a pass brings over a lane: each once for all
+  // micro-batches, unless nothing overlaps.
+  void bring(const LayerKind& kind, Lane lane, double from, double to) {
+    if (to <= from) return;
+    const Routing& routing = subject_.layers.routings[static_cast<size_t>(kind.routing)];
+    const bool each = kind_.overlap == Overlap::kNone;
+    const double rows = each ? rows_.total() : rows_.total() * batches_;
+    const models::Stage stage{StageKind::kExpertGroup, static_cast<int16_t>(kind.layer), 0, 1};
+    const double page =
+        models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_).weight_bytes;
+    const double bytes = routing.distinct(rows, from, to) * page;
+    const double times = (each ? batches_ : 1) * kind.count;
+    if (bytes > 0) add("weights", lane, {.weight_bytes = bytes}, times);
+    if (lane == Lane::kHostToDevice) weights_up_ += bytes * times;
+  }
+
+  void experts(const LayerKind& kind) {
+    stage(StageKind::kDispatch, kind.layer, kind.count);
+    const double near = kind_.device ? candidate_.policy.resident_weights : candidate_.host_weights;
+    const double host = std::max(candidate_.host_weights, near);
+    const bool on_host = !kind_.device || candidate_.policy.experts_on == plan::Place::kHost;
+    if (!on_host || !kind_.device) {
+      group(kind, compute(), 0, 1);
+    } else {
+      group(kind, Lane::kDeviceCompute, 0, near);
+      group(kind, Lane::kHostCompute, near, 1);
+      const double rows = rows_.total() * subject_.model.hidden * kFloat;
+      if (near < 1) {
+        move("hidden", Lane::kDeviceToHost, rows, batches_ * kind.count);
+        move("hidden", Lane::kHostToDevice, rows, batches_ * kind.count);
+      }
+    }
+    if (kind_.device && !on_host) bring(kind, Lane::kHostToDevice, near, 1);
+    bring(kind, Lane::kDisk, host, 1);
+    stage(StageKind::kCombine, kind.layer, kind.count);
+  }
+
+  // Devices that share a layer sum its two halves: 2 (d - 1) / d of the rows, over their links.
+  void exchange(const LayerKind& kind) {
+    const double devices = subject_.machine.devices;
+    if (!kind_.device || devices < 2) return;
+    const double bytes = 2 * rows_.total() * subject_.model.hidden * 2;
+    const double link = subject_.machine.rates(Lane::kDeviceToHost).bytes_per_second / devices;
+    const double seconds = bytes * 2 * (devices - 1) / devices / link;
+    pass_.lanes[static_cast<size_t>(Lane::kDeviceCompute)] += seconds * batches_ * kind.count;
+  }
+
+  void finish() {
+    const auto at = [&](Lane lane) { return pass_.lanes[static_cast<size_t>(lane)]; };
+    const auto busiest = std::max_element(pass_.lanes.begin(), pass_.lanes.end());
+    pass_.bound = static_cast<Lane>(busiest - pass_.lanes.begin());
+    double sum = 0;
+    for (const double seconds : pass_.lanes) sum += seconds;
+    switch (kind_.overlap) {
+      case Overlap::kAll:
+        pass_.seconds = *busiest;
+        return;
+      case Overlap::kNone:
+        pass_.seconds = sum;
+        return;
+      case Overlap::kWeightsFirst: {
+        const double link = subject_.machine.rates(Lane::kHostToDevice).bytes_per_second;
+        const double compute = at(Lane::kDeviceCompute) + at(Lane::kHostCompute);
+        pass_.seconds = std::max(weights_up_ / link, compute / batches_) +
+                        (1 - 1 / batches_) * std::max(kv_up_ / link, compute);
+        pass_.seconds = std::max(pass_.seconds, *busiest);
+        return;
+      }
+    }
+  }
+
+  const Subject& subject_;
+  const Candidate& candidate_;
+  const ScheduleKind& kind_;
+  const Rows& rows_;
+  bool with_work_;
+  double batches_;
+  bool attend_on_device_ = false;
+  models::WeightBytes weights_;
+  models::Load load_;
+  double weights_up_ = 0, kv_up_ = 0;  // bytes of the pass to the device
+  Pass pass_;
+};
+
+double roof(const schedule::Rates& rates, double intensity) {
+  return std::min(rates.flops_per_second, rates.bytes_per_second * intensity);
+}
+
+}  // namespace
+
+Pass pass_of(const Subject& subject, const Candidate& candidate, const Rows& rows,
+             bool prompts_alone, bool with_work) {
+  SLUICE_CHECK(find_schedule(candidate.policy.schedule) != nullptr, "a schedule that is known");
+  return PassSum(subject, candidate, rows, prompts_alone, with_work).run(prompts_alone);
+}
+
+TurningPoints turning_points(const schedule::Rates& at_from, const schedule::Rates& at_to,
+                             double link_bytes_per_second, double intensity_at_from,
+                             double intensity_at_to) {
+  return {.stay = roof(at_from, intensity_at_from) / link_bytes_per_second,  // eq. 9
+          .link = roof(at_to, intensity_at_to) / link_bytes_per_second};     // eq. 10
+}
+
+}  // namespace sluice::planner

@@ -1,0 +1,260 @@
+#include "planner/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/units.h"
+
+namespace sluice::planner {
+namespace {
+
+// A level's name in a sentence, and the flag that changes it.
+struct LevelWords {
+  const char* level;
+  const char* flag;
+};
+LevelWords words(schedule::Level level) {
+  return level == schedule::Level::kDevice ? LevelWords{"the device", "--device"}
+                                           : LevelWords{"host memory", "--host-memory"};
+}
+
+Error no_room(const Question& question, const Search& found) {
+  const LevelWords level = words(found.nearest->level);
+  const int64_t have = [&] {
+    const auto kind = found.nearest->level == schedule::Level::kDevice
+                          ? hardware::LevelKind::kDevice
+                          : hardware::LevelKind::kHost;
+    const hardware::Level* part = question.hardware.find(kind);
+    return part != nullptr ? part->capacity_bytes : 0;
+  }();
+  return {ErrorCode::kNoRoom,
+          question.model_name + " does not fit '" + question.hardware.name + "': even a batch of " +
+              std::to_string(std::max<int64_t>(question.batch, 1)) + " lacks " +
+              base::format_bytes(static_cast<double>(found.nearest->bytes)) + " of " + level.level +
+              ", which has " + base::format_bytes(static_cast<double>(have)) +
+              "; the smallest change that makes it fit is " + level.flag + " of " +
+              base::format_bytes(static_cast<double>(have + found.nearest->bytes)) +
+              (question.quants.size() == 1 ? ", or --quant auto" : "") +
+              (question.hardware.find(hardware::LevelKind::kDisk) == nullptr
+                   ? ", or a --disk to stream experts from (of this machine: sluice probe --disk)"
+                   : "")};
+}
+
+SearchOptions search_options(const Question& question, const std::string& quant,
+                             kernels::KvDType automatic) {
+  SearchOptions options{.objective = question.objective,
+                        .deadline_seconds = question.deadline_seconds,
+                        .quant = quant,
+                        .kv_dtypes = question.kv_dtypes,
+                        .batch = question.batch,
+                        .micro_batch = question.micro_batch,
+                        .max_num_tokens = question.max_num_tokens,
+                        .most_resident_weights = question.most_resident_weights};
+  if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
+  if (question.schedule != "auto") options.schedules = {question.schedule};
+  if (question.runnable_only) {
+    options.experts_on_host = false;
+    if (options.schedules.empty()) {
+      for (const ScheduleKind& kind : schedule_kinds()) {
+        const bool device = question.hardware.find(hardware::LevelKind::kDevice) != nullptr;
+        if (!kind.prompts_first && kind.overlap == Overlap::kAll && kind.device == device &&
+            schedule::find(kind.name).ok())
+          options.schedules.emplace_back(kind.name);
+      }
+    }
+  }
+  return options;
+}
+
+// Whether the engine, as it stands, does what the candidate says; else why not.
+std::string cannot_run(const Answer& answer) {
+  const Candidate& c = answer.candidate;
+  if (!schedule::find(c.policy.schedule).ok())
+    return "the schedule " + c.policy.schedule + " is costed and not built";
+  const ScheduleKind& kind = *find_schedule(c.policy.schedule);
+  if (answer.model.family == "shape") return "the architecture is costed and not built";
+  if (kind.device && c.policy.experts_on == plan::Place::kHost)
+    return "experts computed on the host beside a device are costed and not built";
+  if (kind.device && c.host_weights < 1)
+    return "a device whose experts come from disk is costed and not built";
+  if (answer.machine.devices > 1) return "several devices are costed and not built";
+  return "";
+}
+
+// Runs the finalists through the real schedule and takes the best of them.
+void conclude(const Question& question, const Search& found, Answer& answer) {
+  const Subject subject = answer.subject();
+  double best = 0;
+  bool any = false;
+  for (const Choice& choice : found.finalists) {
+    Answer tried = answer;
+    tried.candidate = choice.candidate;
+    tried.estimate = choice.estimate;
+    tried.why_not = cannot_run(tried);
+    auto plan = plan_of(subject, choice.candidate, question.workload);
+    tried.runs = tried.why_not.empty() && plan.ok();
+    if (!plan.ok() && tried.why_not.empty()) tried.why_not = plan.error().message;
+    if (question.runnable_only && !tried.runs) {
+      if (!any) answer.why_not = tried.why_not;
+      continue;
+    }
+    if (plan.ok()) tried.plan = *plan;
+    double stretch = 1;
+    if (tried.runs && question.replays) {
+      auto replayed = replay(subject, tried.plan, question.workload);
+      if (replayed.ok()) tried.replayed = std::move(*replayed);
+      if (tried.replayed) stretch = tried.replayed->stretch;
+    }
+    tried.seconds = choice.estimate.seconds * stretch;
+    if (tried.replayed && tried.replayed->whole) tried.seconds = tried.replayed->seconds;
+    tried.seconds_per_token = choice.estimate.seconds_per_token * stretch;
+    tried.tokens_per_second = static_cast<double>(question.workload.count()) *
+                              question.workload.mean_generated() / tried.seconds;
+    const double value = score(choice.estimate, question.objective) * stretch;
+    if (any && value >= best) continue;
+    any = true;
+    best = value;
+    answer = std::move(tried);
+  }
+  answer.costed = found.costed;
+  if (!any) answer.candidate.policy.batch = 0;
+}
+
+// The best answer with one quantization.
+Result<Answer> answer_with(const Question& question, const std::string& quant) {
+  Answer answer;
+  answer.model = question.runnable_only ? question.model : with_movable_ffns(question.model);
+  SLUICE_ASSIGN(answer.weights, weight_sizes(answer.model, quant, question.stored));
+  if (question.fit && quant == "none") answer.weights.fit = *question.fit;
+  SLUICE_ASSIGN(Machine one,
+                machine_of(question.hardware, answer.weights.formats, question.efficiency));
+  if (question.devices > 1 && !one.has_device()) {
+    return Error{ErrorCode::kInvalid, "--devices " + std::to_string(question.devices) +
+                                          " needs a --device to have so many of"};
+  }
+  answer.machine = question.devices > 1 ? with_devices(one, question.devices) : one;
+  answer.layers = layers_of(answer.model, question.skew);
+  SLUICE_ASSIGN(const kernels::KvDType kv, plan::kv_dtype({}, answer.weights.fit.stored));
+  const Subject subject = answer.subject();
+  const Search found = search(subject, question.workload, search_options(question, quant, kv));
+  if (found.finalists.empty()) {
+    if (found.nearest) return no_room(question, found);
+    return Error{ErrorCode::kInvalid, "no schedule of this program uses the levels of '" +
+                                          question.hardware.name + "' with --schedule " +
+                                          question.schedule};
+  }
+  conclude(question, found, answer);
+  if (answer.candidate.policy.batch == 0) {
+    return Error{ErrorCode::kNoRoom, "none of the best policies runs here: " + answer.why_not +
+                                         "; leave out --runnable to see what is costed alone"};
+  }
+  answer.estimate = estimate(answer.subject(), answer.candidate, question.workload, true);
+  answer.footprint = footprint(answer.subject(), answer.candidate, question.workload);
+  return answer;
+}
+
+hardware::Hardware times(hardware::Hardware hardware, hardware::LevelKind kind, double capacity,
+                         double bandwidth) {
+  for (hardware::Level& level : hardware.levels) {
+    if (level.kind != kind) continue;
+    level.capacity_bytes = std::llround(static_cast<double>(level.capacity_bytes) * capacity);
+    level.read_bytes_per_second *= bandwidth;
+    if (!level.compute || bandwidth == 1) continue;
+    // A curve measured with the old memory says nothing of the new one.
+    level.compute->kernel_rates.clear();
+  }
+  return hardware;
+}
+
+}  // namespace
+
+Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
+                           const Workload& workload) {
+  const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
+  plan::FitWishes wishes{.schedule = candidate.policy.schedule,
+                         .threads = subject.machine.cores,
+                         .max_batch_size = candidate.policy.batch,
+                         .micro_batch_size = candidate.policy.micro_batch,
+                         .max_num_tokens = candidate.max_num_tokens,
+                         .max_seq_len = workload.max_tokens(),
+                         .kv_dtype = kernels::name(candidate.kv_dtype)};
+  const Footprint needed = footprint(subject, candidate, workload);
+  wishes.kv_cache_memory = needed.host_kv + needed.device_kv;
+  // So many slots as the share stands for, whole ones.
+  const auto pages = static_cast<double>(std::max<int64_t>(subject.weights.fit.pages, 1));
+  const double share = (std::floor(candidate.policy.resident_weights * pages) + 0.5) / pages;
+  if (kind.moves && share < 1) wishes.resident_weights = share;
+  const plan::FitMachine machine{.available_memory = subject.machine.host_memory,
+                                 .device_memory = kind.device ? subject.machine.device_memory : 0,
+                                 .cores = subject.machine.cores,
+                                 .memory_nodes = subject.machine.memory_nodes};
+  return plan::fit_plan(subject.model, subject.weights.fit, wishes, machine);
+}
+
+Result<Answer> answer(const Question& question) {
+  std::optional<Answer> best;
+  std::optional<Error> problem;
+  for (const std::string& quant : question.quants) {
+    Result<Answer> one = answer_with(question, quant);
+    if (!one.ok()) {
+      if (one.error().code != ErrorCode::kNoRoom) return one.error();
+      problem = one.error();
+      continue;
+    }
+    // Of equals the finer: it comes first.
+    if (!best || score(one->estimate, question.objective) <
+                     score(best->estimate, question.objective) * (1 - 1e-3)) {
+      best = std::move(*one);
+    }
+  }
+  if (!best) return *problem;
+  return std::move(*best);
+}
+
+std::vector<WhatIf> what_ifs(const Question& question, const Answer& answer) {
+  using hardware::LevelKind;
+  std::vector<WhatIf> found;
+  const auto ask = [&](const std::string& what, auto&& change) {
+    Question other = question;
+    other.replays = false;
+    other.quants = {answer.candidate.quant};
+    change(other);
+    const auto changed = planner::answer(other);
+    if (!changed.ok()) return;
+    const double gain = changed->estimate.tokens_per_second / answer.estimate.tokens_per_second;
+    found.push_back({what, gain});
+  };
+  const auto level = [&](const std::string& what, LevelKind kind, double room, double bandwidth) {
+    if (question.hardware.find(kind) == nullptr) return;
+    ask(what, [&](Question& q) { q.hardware = times(q.hardware, kind, room, bandwidth); });
+  };
+  if (answer.machine.has_device()) {
+    ask("2 x the link", [](Question& q) {
+      for (hardware::Link& link : q.hardware.links) link.bytes_per_second *= 2;
+    });
+  }
+  level("2 x the device's memory", LevelKind::kDevice, 2, 1);
+  level("2 x the device's bandwidth", LevelKind::kDevice, 1, 2);
+  level("2 x the host's memory", LevelKind::kHost, 2, 1);
+  level("2 x the host's bandwidth", LevelKind::kHost, 1, 2);
+  level("a disk twice as fast", LevelKind::kDisk, 1, 2);
+  for (const char* quant : {"q8", "q4"}) {
+    if (fineness(quant) < fineness(answer.candidate.quant))
+      ask(std::string("--quant ") + quant, [&](Question& q) { q.quants = {quant}; });
+  }
+  if (answer.candidate.kv_dtype != kernels::KvDType::kQ8)
+    ask("--kv-dtype q8", [](Question& q) { q.kv_dtypes = {kernels::KvDType::kQ8}; });
+  ask("prompts twice as long", [](Question& q) {
+    for (Lengths& lengths : q.workload.requests) lengths.prompt *= 2;
+  });
+  ask("answers twice as long", [](Question& q) {
+    for (Lengths& lengths : q.workload.requests) lengths.generated *= 2;
+  });
+  std::sort(found.begin(), found.end(), [](const WhatIf& a, const WhatIf& b) {
+    return std::tie(b.gain, a.what) < std::tie(a.gain, b.what);
+  });
+  return found;
+}
+
+}  // namespace sluice::planner

@@ -1,0 +1,60 @@
+// Of a replay: which experts' pages are where, decided by the residency that the engine has
+// (memory::WeightPages, here with slots of no size), and which experts tokens choose.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "memory/weight_pages.h"
+#include "plan/plan.h"
+#include "planner/hrm.h"
+#include "schedule/builder.h"
+
+namespace sluice::planner {
+
+class ReplayExperts {
+ public:
+  // kNoRoom for a model of more pages than that.
+  static Result<std::unique_ptr<ReplayExperts>> create(const Subject& subject,
+                                                       const plan::Plan& plan, int64_t most_pages);
+
+  const schedule::Residency& residency() const { return residency_; }
+  // While nothing is in flight: which are kept, for iterations of so many rows.
+  void settle(int64_t rows);
+
+  enum class Claim : uint8_t { kThere, kMoves, kNoRoom };
+  Claim claim(const schedule::Transfer& transfer);
+  void moved(const schedule::Transfer& transfer);  // its task ended; of any transfer
+  void release(const schedule::PageRange& range);
+
+ private:
+  ReplayExperts(const Subject& subject, const plan::Plan& plan);
+
+  const Subject& subject_;
+  const plan::Plan& plan_;
+  int experts_ = 0;
+  memory::ExpertUse use_;
+  std::unique_ptr<memory::WeightPages> pages_;
+  std::vector<schedule::Level> levels_;
+  std::vector<int16_t> order_;
+  std::vector<float> share_;
+  std::vector<int64_t> page_bytes_;
+  schedule::Level near_, far_;
+  schedule::Residency residency_;
+};
+
+// Draws which experts some rows choose, in a fixed pseudo-random order: the same replay draws the
+// same.
+class RoutingSampler {
+ public:
+  // [experts], (token, expert) pairs of each; valid until the next call.
+  std::span<const int32_t> sample(const Routing& routing, int64_t rows, int top_k);
+
+ private:
+  double uniform();  // [0, 1)
+  uint64_t state_ = 0x9E3779B97F4A7C15ULL;
+  std::vector<int32_t> counts_;
+};
+
+}  // namespace sluice::planner

@@ -1,0 +1,114 @@
+#include "planner/replay.h"
+
+#include <gtest/gtest.h>
+
+#include "models/shape.h"
+#include "planner/planner.h"
+
+namespace sluice::planner {
+namespace {
+
+using schedule::Lane;
+
+struct Fixture {
+  models::ModelConfig model;
+  Machine machine;
+  Layers layers;
+  WeightSizes weights;
+  Subject subject() const { return {model, machine, layers, weights}; }
+
+  explicit Fixture(bool device) {
+    model = models::known_shape("olmoe-1b-7b").value();
+    model.layers.resize(4);
+    layers = layers_of(model, {});
+    weights = weight_sizes(model, "none").value();
+    machine.cores = 2;
+    machine.host_memory = int64_t{16} << 30;
+    machine.rates(Lane::kHostCompute) = {.flops_per_second = 1e12, .bytes_per_second = 5e10};
+    machine.disk_bytes = int64_t{1} << 40;
+    machine.rates(Lane::kDisk) = {.bytes_per_second = 2e9};
+    if (!device) return;
+    machine.devices = 1;
+    machine.device_memory = int64_t{2} << 30;
+    machine.rates(Lane::kDeviceCompute) = {.flops_per_second = 1e13, .bytes_per_second = 3e11};
+    machine.rates(Lane::kHostToDevice) = {.bytes_per_second = 1e10};
+    machine.rates(Lane::kDeviceToHost) = {.bytes_per_second = 1e10};
+  }
+};
+
+Candidate policy(const char* schedule, int64_t micro_batch, int64_t batch) {
+  Candidate candidate;
+  candidate.policy.schedule = schedule;
+  candidate.policy.micro_batch = micro_batch;
+  candidate.policy.batch = batch;
+  candidate.max_num_tokens = 64;
+  return candidate;
+}
+
+// Every token of every request comes, whatever the schedule and however lengths are mixed.
+TEST(Replay, AWholeJobGeneratesAllItsTokens) {
+  const Workload workload{"w", {{30, 5, 11}, {90, 9, 3}}};
+  for (const auto& [schedule, device] :
+       {std::pair{"resident", false}, {"layer_stream", false}, {"cgopipe", true}}) {
+    Fixture f(device);
+    if (std::string_view(schedule) == "layer_stream") f.machine.host_memory = int64_t{1} << 30;
+    const auto plan = plan_of(f.subject(), policy(schedule, 4, 8), workload);
+    ASSERT_TRUE(plan.ok()) << schedule << ": " << plan.error().message;
+    const auto replayed = replay(f.subject(), *plan, workload, {.tasks = 1 << 22});
+    ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+    EXPECT_TRUE(replayed->whole) << schedule;
+    EXPECT_EQ(replayed->tokens, 11 * 5 + 3 * 9) << schedule;
+    // No lane works longer than the job takes, and one always works.
+    double most = 0, all = 0;
+    for (const double busy : replayed->busy) {
+      most = std::max(most, busy);
+      all += busy;
+    }
+    EXPECT_LE(most, replayed->seconds * (1 + 1e-9)) << schedule;
+    EXPECT_GE(all, replayed->seconds * (1 - 1e-9)) << schedule;
+    EXPECT_GE(replayed->stretch, 1);
+    const auto again = replay(f.subject(), *plan, workload, {.tasks = 1 << 22});
+    EXPECT_EQ(again->seconds, replayed->seconds);
+    EXPECT_EQ(again->tasks, replayed->tasks);
+  }
+}
+
+// One lane cannot wait for itself: the replay is the sum of what is predicted.
+TEST(Replay, OneLaneTakesTheSumOfItsTasks) {
+  const Fixture f(false);
+  const Workload workload{"w", {{20, 4, 6}}};
+  const auto plan = plan_of(f.subject(), policy("resident", 6, 6), workload).value();
+  const auto replayed = replay(f.subject(), plan, workload, {.tasks = 1 << 22}).value();
+  EXPECT_NEAR(replayed.seconds, replayed.busy[static_cast<size_t>(Lane::kHostCompute)],
+              1e-9 * replayed.seconds);
+  EXPECT_NEAR(replayed.stretch, 1, 1e-9);
+}
+
+// Tasks of a lane follow each other, and the last ones are kept.
+TEST(Replay, TheTimelineIsInOrder) {
+  const Fixture f(true);
+  const Workload workload{"w", {{20, 8, 16}}};
+  const auto plan = plan_of(f.subject(), policy("cgopipe", 4, 16), workload).value();
+  const auto replayed =
+      replay(f.subject(), plan, workload, {.tasks = 1 << 22, .timeline_tasks = 500}).value();
+  ASSERT_EQ(replayed.timeline.size(), 500);
+  LaneSeconds until{};
+  for (const ReplayedTask& task : replayed.timeline) {
+    double& end = until[static_cast<size_t>(task.lane)];
+    EXPECT_GE(task.begin, end - 1e-12);
+    EXPECT_GT(task.end, task.begin);
+    end = task.end;
+  }
+}
+
+TEST(Replay, StopsAtItsLimit) {
+  const Fixture f(true);
+  const Workload workload{"w", {{20, 100, 1000}}};
+  const auto plan = plan_of(f.subject(), policy("cgopipe", 4, 16), workload).value();
+  const auto replayed = replay(f.subject(), plan, workload, {.tasks = 2000}).value();
+  EXPECT_FALSE(replayed.whole);
+  EXPECT_EQ(replayed.tasks, 2000);
+}
+
+}  // namespace
+}  // namespace sluice::planner

@@ -1,0 +1,54 @@
+// What a model's weights take under a quantization, from the stages' own statements: nothing is
+// read of a file.
+#pragma once
+
+#include <string>
+
+#include "models/quantization.h"
+#include "models/stage.h"
+#include "plan/fit.h"
+#include "planner/machine.h"
+#include "planner/routing.h"
+
+namespace sluice::planner {
+
+struct WeightSizes {
+  models::WeightBytes bytes;  // of one weight; kv is the candidate's
+  WeightFormats formats;
+  plan::FitModel fit;  // in memory, as what reserves it wants to know
+  int64_t dense_bytes() const { return fit.weight_bytes - fit.expert_bytes; }
+};
+
+// Of weights stored as `stored`, quantized as `quant` ("none", "q8", ...) says. kInvalid for a name
+// that is none.
+Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::string& quant,
+                                 tensor::DType stored = tensor::DType::kBF16);
+
+// How coarse a quantization is: larger is finer. -1 for a name that is none.
+int fineness(const std::string& quant);
+
+// A model without experts, whose FFNs could move as experts do: each the one expert of its layer,
+// which every token chooses. One with experts comes back as it is.
+models::ModelConfig with_movable_ffns(models::ModelConfig config);
+
+// Layers that cost the same.
+struct LayerKind {
+  int layer = 0;  // one of them
+  int count = 0;
+  int routing = -1;  // of Layers::routings; -1: dense
+};
+
+// What the costs of a pass walk: few kinds of layers, however many layers there are.
+struct Layers {
+  std::vector<LayerKind> kinds;
+  std::vector<Routing> routings;
+  int moe_layers = 0;
+};
+
+// How tokens choose experts, where nothing was measured.
+struct RoutingSkew {
+  double zipf_exponent = 0;  // 0: every expert as often as any other
+};
+Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew);
+
+}  // namespace sluice::planner
