@@ -21,7 +21,9 @@ int64_t kv_bytes(const Subject& subject, const Candidate& candidate, const Workl
       subject.model, static_cast<int>(plan::kKvBlockTokens), candidate.kv_dtype));
   const int64_t batch = std::min(candidate.policy.batch, workload.count());
   const double mean = workload.mean_prompt() + workload.mean_generated();
-  return std::max(batch * blocks(mean), blocks(static_cast<double>(workload.max_tokens()))) * block;
+  return std::max(batch * blocks(mean),
+                  blocks(static_cast<double>(workload.max_seq_len(subject.model.max_positions)))) *
+         block;
 }
 
 int64_t activation_bytes(const Subject& subject, const Candidate& candidate,
@@ -31,7 +33,7 @@ int64_t activation_bytes(const Subject& subject, const Candidate& candidate,
              subject.model,
              {.rows = candidate.max_num_tokens,
               .logit_rows = plan::logit_rows(subject.model, candidate.policy.micro_batch),
-              .context = workload.max_tokens(),
+              .context = workload.max_seq_len(subject.model.max_positions),
               .block_weights = subject.weights.fit.block_weights});
 }
 

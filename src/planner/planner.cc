@@ -134,6 +134,8 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
                                           " needs a --device to have so many of"};
   }
   answer.machine = question.devices > 1 ? with_devices(one, question.devices) : one;
+  // Experts of a device come from host memory, as it is built today.
+  if (question.runnable_only && answer.machine.has_device()) answer.machine.disk_bytes = 0;
   answer.layers = layers_of(answer.model, question.skew);
   SLUICE_ASSIGN(const kernels::KvDType kv, plan::kv_dtype({}, answer.weights.fit.stored));
   const Subject subject = answer.subject();
@@ -177,7 +179,7 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
                          .max_batch_size = candidate.policy.batch,
                          .micro_batch_size = candidate.policy.micro_batch,
                          .max_num_tokens = candidate.max_num_tokens,
-                         .max_seq_len = workload.max_tokens(),
+                         .max_seq_len = workload.max_seq_len(subject.model.max_positions),
                          .kv_dtype = kernels::name(candidate.kv_dtype)};
   const Footprint needed = footprint(subject, candidate, workload);
   wishes.kv_cache_memory = needed.host_kv + needed.device_kv;

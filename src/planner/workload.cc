@@ -82,6 +82,10 @@ int64_t Workload::max_tokens() const {
   return value;
 }
 
+int64_t Workload::max_seq_len(int64_t max_positions) const {
+  return std::min(2 * max_tokens(), max_positions);
+}
+
 Workload Workload::padded() const {
   Workload padded{name + ", padded", requests};
   for (Lengths& lengths : padded.requests) lengths.prompt = max_prompt();

@@ -29,6 +29,9 @@ struct Workload {
   int64_t max_prompt() const;
   int64_t max_generated() const;
   int64_t max_tokens() const;  // of one sequence, prompt and answer
+  // The longest sequence that a plan lets in: twice that, as far as the model goes, since lengths
+  // are often an estimate.
+  int64_t max_seq_len(int64_t max_positions) const;
   // Every prompt as long as the longest.
   Workload padded() const;
   bool operator==(const Workload&) const = default;
