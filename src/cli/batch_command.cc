@@ -13,6 +13,7 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
 #include "cli/machine.h"
+#include "cli/plan_file.h"
 #include "cli/quiet_check.h"
 #include "cli/sampling_flags.h"
 #include "cli/terminal.h"
@@ -23,7 +24,8 @@ namespace sluice::cli {
 namespace {
 
 struct BatchFlags {
-  std::string model, input, output, expected, served_model_name;
+  std::string model, input, output, expected, served_model_name, plan;
+  const CLI::App* command = nullptr;
   EngineFlags engine;
   engine::SamplingParams sampling;
   uint64_t seed = 0;
@@ -159,10 +161,18 @@ std::optional<hardware::Hardware> this_machine(const BatchFlags& flags) {
   return probed->hardware;
 }
 
-int batch_command(const BatchFlags& flags) {
+int batch_command(BatchFlags flags) {
   // What may be wrong on the command line is found before the model is loaded.
   auto options = engine_options(flags.engine);
   if (!options) return fail(options.error());
+  std::optional<plan::Plan> planned;
+  if (!flags.plan.empty()) {
+    auto read = apply_plan(flags.plan, *flags.command, *options);
+    if (!read) return fail(read.error());
+    planned = std::move(*read);
+    flags.engine.options.max_seq_len = options->max_seq_len;
+    flags.engine.options.quant = options->quant;
+  }
   std::optional<batch::Scorer> scorer;
   if (!flags.expected.empty()) {
     auto opened = batch::Scorer::open(flags.expected);
@@ -190,6 +200,9 @@ int batch_command(const BatchFlags& flags) {
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
   auto engine = load_engine(flags.model, *options, report.load_seconds);
   if (!engine) return fail(engine.error());
+  if (planned) {
+    if (const Status held = holds(*planned, (*engine)->plan()); !held) return fail(held.error());
+  }
   if (machine) report.limits = limits_of(*machine, (*engine)->block_weights() ? "int8" : "f32");
 
   BatchRun run(flags, **job, **engine);
@@ -233,6 +246,10 @@ void add_batch(CLI::App& program, Action& action) {
                    "lines read ahead and sorted by length and beginning")
       ->check(quiet(CLI::Range(int64_t{1}, int64_t{1} << 20)))
       ->capture_default_str();
+  command
+      ->add_option("--plan", flags->plan, "run exactly what 'sluice plan -o' wrote, or say why not")
+      ->type_name("FILE");
+  flags->command = command;
   command->add_option("--expected", flags->expected,
                       "JSONL of {custom_id, task, expected}: scores the answers by task");
   command->add_flag("--force", flags->force,

@@ -15,6 +15,7 @@ void add_batch(CLI::App& program, Action& action);
 void add_run(CLI::App& program, Action& action);
 void add_build(CLI::App& program, Action& action);
 void add_inspect(CLI::App& program, Action& action);
+void add_plan(CLI::App& program, Action& action);
 void add_probe(CLI::App& program, Action& action);
 void add_simulate(CLI::App& program, Action& action);
 

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   add_run(program, action);
   add_build(program, action);
   add_inspect(program, action);
+  add_plan(program, action);
   add_probe(program, action);
   add_simulate(program, action);
   try {

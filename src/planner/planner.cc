@@ -59,7 +59,7 @@ SearchOptions search_options(const Question& question, const std::string& quant,
       for (const ScheduleKind& kind : schedule_kinds()) {
         const bool device = question.hardware.find(hardware::LevelKind::kDevice) != nullptr;
         if (!kind.prompts_first && kind.overlap == Overlap::kAll && kind.device == device &&
-            schedule::find(kind.name).ok())
+            kind.attention_on == plan::Place::kHost && schedule::find(kind.name).ok())
           options.schedules.emplace_back(kind.name);
       }
     }
@@ -73,6 +73,9 @@ std::string cannot_run(const Answer& answer) {
   if (!schedule::find(c.policy.schedule).ok())
     return "the schedule " + c.policy.schedule + " is costed and not built";
   const ScheduleKind& kind = *find_schedule(c.policy.schedule);
+  if (kind.attention_on == plan::Place::kDevice)
+    return "attention on a device is costed without its windows for keys and values; run it with "
+           "flags";
   if (answer.model.family == "shape") return "the architecture is costed and not built";
   if (kind.device && c.policy.experts_on == plan::Place::kHost)
     return "experts computed on the host beside a device are costed and not built";
@@ -181,6 +184,7 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
                          .max_num_tokens = candidate.max_num_tokens,
                          .max_seq_len = workload.max_seq_len(subject.model.max_positions),
                          .kv_dtype = kernels::name(candidate.kv_dtype)};
+  if (kind.device) wishes.experts_on = plan::name(candidate.policy.experts_on);
   const Footprint needed = footprint(subject, candidate, workload);
   wishes.kv_cache_memory = needed.host_kv + needed.device_kv;
   // So many slots as the share stands for, whole ones.

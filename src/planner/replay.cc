@@ -140,7 +140,7 @@ class Replay {
     double seconds = 1e-9 * static_cast<double>(task.predicted_ns);
     if (const schedule::Transfer* transfer = task.transfer();
         transfer != nullptr && transfer->payload == schedule::Payload::kWeights && experts_) {
-      switch (experts_->claim(*transfer)) {
+      switch (experts_->claim(*transfer, static_cast<size_t>(graph_.user(ref)))) {
         case ReplayExperts::Claim::kNoRoom:
           running.blocked = true;
           SLUICE_CHECK(graph_.give_back(ref), "no iteration of a replay fails");
@@ -180,7 +180,7 @@ class Replay {
         experts_->moved(*transfer);
       else
         for (const schedule::PageRange& range : graph_.graph(ref).pages_of(task))
-          experts_->release(range);
+          experts_->release(range, user);
     }
     schedule::RoutingOutcome routing;
     if (task.stage() != nullptr && task.stage()->kind == models::StageKind::kRoute)

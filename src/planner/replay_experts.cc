@@ -42,7 +42,8 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
                      .slot_bytes = kNoBytes,
                      .slots = plan.expert_slots,
                      .reserved = std::min(std::max<int64_t>(plan.moving_slots / kReservedPart, 1),
-                                          plan.expert_slots - 1)}));
+                                          plan.expert_slots - 1),
+                     .holders = static_cast<int>(plan.micro_batches())}));
   made->levels_.assign(count, made->far_);
   made->order_.assign(count, 0);
   made->share_.assign(count, 0);
@@ -74,9 +75,9 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
     for (int layer = 0; layer < subject.model.layer_count(); ++layer) {
       if (round >= subject.model.layers[static_cast<size_t>(layer)].ffn.experts) continue;
       const memory::WeightPageId page = made->pages_->id(layer, round);
-      if (made->pages_->claim(page) == memory::WeightPages::Claim::kLoad) {
+      if (made->pages_->claim(page, 0) == memory::WeightPages::Claim::kLoad) {
         made->pages_->loaded(page);
-        made->pages_->release(page);
+        made->pages_->release(page, 0);
       }
     }
   }
@@ -102,8 +103,8 @@ void ReplayExperts::settle(int64_t rows) {
   }
 }
 
-ReplayExperts::Claim ReplayExperts::claim(const schedule::Transfer& transfer) {
-  switch (pages_->claim(transfer.pages.first, transfer.ahead)) {
+ReplayExperts::Claim ReplayExperts::claim(const schedule::Transfer& transfer, size_t flight) {
+  switch (pages_->claim(transfer.pages.first, static_cast<int>(flight), transfer.ahead)) {
     case memory::WeightPages::Claim::kResident:
       return Claim::kThere;
     case memory::WeightPages::Claim::kLoading:  // a lane moves one page at a time
@@ -120,8 +121,9 @@ void ReplayExperts::moved(const schedule::Transfer& transfer) {
   if (!pages_->resident(transfer.pages.first)) pages_->loaded(transfer.pages.first);
 }
 
-void ReplayExperts::release(const schedule::PageRange& range) {
-  for (uint32_t i = 0; i < range.count; ++i) pages_->release(range.first + i);
+void ReplayExperts::release(const schedule::PageRange& range, size_t flight) {
+  for (uint32_t i = 0; i < range.count; ++i)
+    pages_->release(range.first + i, static_cast<int>(flight));
 }
 
 double RoutingSampler::uniform() {

@@ -24,9 +24,10 @@ class ReplayExperts {
   void settle(int64_t rows);
 
   enum class Claim : uint8_t { kThere, kMoves, kNoRoom };
-  Claim claim(const schedule::Transfer& transfer);
+  // `flight`: whose iteration asks.
+  Claim claim(const schedule::Transfer& transfer, size_t flight);
   void moved(const schedule::Transfer& transfer);  // its task ended; of any transfer
-  void release(const schedule::PageRange& range);
+  void release(const schedule::PageRange& range, size_t flight);
 
  private:
   ReplayExperts(const Subject& subject, const plan::Plan& plan);

@@ -1,0 +1,18 @@
+// A plan explained on one page of a terminal.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "planner/planner.h"
+
+namespace sluice::cli {
+
+std::string plan_page(const planner::Question& question, const planner::Answer& answer,
+                      const std::vector<planner::WhatIf>& what_ifs, int columns);
+
+// One iteration of every micro-batch as lanes over time, out of a replay's tasks: `width` cells a
+// lane, each showing the kind of task that fills most of it.
+std::string plan_timeline(const planner::Answer& answer, int width);
+
+}  // namespace sluice::cli

@@ -1,0 +1,106 @@
+"""`sluice plan` as its users run it, and `sluice batch --plan`, which runs what it wrote.
+
+usage: plan_command_test.py SLUICE MODEL DIRECTORY [unittest arguments]
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+import xml.etree.ElementTree
+
+SLUICE, MODEL, DIRECTORY = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+
+
+def run(*arguments):
+    environment = dict(os.environ, XDG_CACHE_HOME=str(DIRECTORY / "cache"))
+    return subprocess.run([SLUICE, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=240)
+
+
+class PlanCommand(unittest.TestCase):
+    def setUp(self):
+        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        DIRECTORY.mkdir(parents=True)
+        self.input = DIRECTORY / "in.jsonl"
+        self.input.write_text("".join(json.dumps({"custom_id": str(i), "prompt": "What is 17 + 25?" * (1 + i % 3),
+                                                  "max_tokens": 4}) + "\n" for i in range(12)))
+        self.plan = DIRECTORY / "plan.json"
+
+    def planned(self, *arguments):
+        done = run("plan", MODEL, "-i", self.input, "--runnable", "-o", self.plan, *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(self.plan.read_text()), done.stdout
+
+    def refused(self, *arguments):
+        done = run(*arguments)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def test_a_plan_is_explained_and_run(self):
+        plan, page = self.planned("--host", "xeon-24c", "--max-num-tokens", 256)
+        for part in ("tokens/s", "What lives where", "bound by", "What if"):
+            self.assertIn(part, page)
+        self.assertEqual(sum(lengths["requests"] for lengths in plan["workload"]["lengths"]), 12)
+        plan["plan"]["threads"] = 1  # whatever this machine has
+        self.plan.write_text(json.dumps(plan))
+        done = run("batch", MODEL, "-i", self.input, "-o", DIRECTORY / "out.jsonl", "--plan", self.plan, "--json", "--no-probe")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        ran = json.loads(done.stdout)["plan"]
+        for field in ("schedule", "batch", "micro_batch", "max_num_tokens", "max_seq_len", "kv_blocks", "kv_dtype", "threads"):
+            self.assertEqual(ran[field], plan["plan"][field], field)
+
+    def test_a_plan_is_not_mixed_with_flags_nor_run_where_it_cannot_hold(self):
+        plan, _ = self.planned("--host", "xeon-24c")
+        out = DIRECTORY / "out.jsonl"
+        batch = ["batch", MODEL, "-i", self.input, "-o", out, "--no-probe", "--plan", self.plan]
+        self.assertIn("--max-batch-size", self.refused(*batch, "--max-batch-size", 3))
+        plan["plan"]["threads"] = 4000
+        self.plan.write_text(json.dumps(plan))
+        self.assertIn("4000 threads", self.refused(*batch))
+        plan["plan"].update(threads=1, kv_blocks=1 << 40, kv_bytes=1 << 49)
+        self.plan.write_text(json.dumps(plan))
+        self.assertIn("cannot hold here", self.refused(*batch))
+        plan["runs"] = False
+        plan["why_not"] = "it is a test"
+        self.plan.write_text(json.dumps(plan))
+        self.assertIn("it is a test", self.refused(*batch))
+
+    def test_machines_and_models_that_are_not_here(self):
+        plot = DIRECTORY / "roofline.svg"
+        done = run("plan", "mixtral-8x7b", "--device", "l4", "--host-memory", "192G", "--workload", "mtbench", "--json", "--plot", plot)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        policy = json.loads(done.stdout)["policy"]
+        self.assertEqual((policy["attention_on"], policy["experts_on"]), ("host", "device"))
+        self.assertTrue(xml.etree.ElementTree.parse(plot).getroot().tag.endswith("svg"))
+        missing = self.refused("plan", "deepseek-v3", "--device", "t4", "--host-memory", "64G")
+        self.assertIn("smallest change", missing)
+
+    def test_two_plans_differ_where_they_differ(self):
+        self.planned("--host", "xeon-24c")
+        other = DIRECTORY / "other.json"
+        done = run("plan", MODEL, "-i", self.input, "--host", "epyc-9654", "-o", other)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(run("plan", "--diff", other, other).stdout, "")
+        self.assertRegex(run("plan", "--diff", self.plan, other).stdout, r"hardware +xeon-24c -> epyc-9654")
+
+    def test_what_is_wrong_is_named(self):
+        for arguments, word in (
+                (["gpt-9"], "deepseek-v3"), ([MODEL, "--device", "rtx-9090"], "rtx-5090"),
+                ([MODEL, "--host", "xeon-24c", "--prompt-tokens", "many"], "--prompt-tokens"),
+                ([MODEL, "--host", "xeon-24c", "--prompt-tokens", "100000"], "shorter lengths"),
+                ([MODEL, "--host", "xeon-24c", "--quant", "q3"], "q4"),
+                ([MODEL, "--host", "xeon-24c", "--objective", "joy"], "energy"),
+                ([MODEL, "--host", "xeon-24c", "--router", "zipf"], "zipf:S"),
+                ([MODEL, "--host", "xeon-24c", "--schedule", "magic"], "cgopipe"),
+                ([MODEL, "--host", "xeon-24c", "--devices", "2"], "--device"),
+                ([MODEL, "--host", "xeon-24c", "-i", self.input, "--requests", "3"], "leave out"),
+                ([MODEL, "--host", "xeon-24c", "--hardware", "h.json"], "--hardware")):
+            self.assertIn(word, self.refused("plan", *arguments))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
