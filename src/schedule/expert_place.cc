@@ -82,7 +82,8 @@ Loads loads_of_layer(const Context& context, int16_t layer) {
 }  // namespace
 
 int64_t pages_ns(const Context& context, int layer, size_t pages) {
-  if (context.costs == nullptr) return 0;
+  // Where no page moves, no layer states its bytes.
+  if (context.costs == nullptr || pages == 0) return 0;
   return static_cast<int64_t>(static_cast<double>(pages) * page_ns(context, layer) /
                               static_cast<double>(context.plan->micro_batches()));
 }

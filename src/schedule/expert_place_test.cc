@@ -118,6 +118,12 @@ TEST_F(ExpertPlaces, AreAsThePlanSays) {
   EXPECT_FALSE(ExpertLists(context_, 0, 0).on_host(1));
 }
 
+TEST_F(ExpertPlaces, TakeNoTimeForPagesWhereNoneMoves) {
+  EXPECT_GT(pages_ns(context_, 0, 2), 0);
+  context_.residency = {};  // layer_stream with all experts in memory: no layer states its bytes
+  EXPECT_EQ(pages_ns(context_, 0, 0), 0);
+}
+
 TEST_F(ExpertPlaces, ListFewTokensOnTheHostAndManyBehindTheLink) {
   EXPECT_TRUE(ExpertLists(context_, 0, 0).on_host(1));
   EXPECT_FALSE(ExpertLists(context_, 0, 0).on_host(50'000));
