@@ -10,22 +10,15 @@
 // layers go first, so they do.
 #pragma once
 
-#include "schedule/paged_experts.h"
+#include "schedule/device_pipeline.h"
 
 namespace sluice::schedule {
 
-class Cgopipe final : public PagedExperts {
+class Cgopipe final : public DevicePipeline {
  public:
-  Cgopipe() : PagedExperts(kDeviceLanes) {}
+  Cgopipe() : DevicePipeline(AttendOn::kHost) {}
 
   const char* name() const override { return "cgopipe"; }
-  void iteration(const Context& context, Subgraph& out) const override;
-  BuilderBounds bounds(const Context& context) const override;
-
- private:
-  bool ahead(const Context& context, int layer, int expert) const override {
-    return likely(context, layer, expert);
-  }
 };
 
 }  // namespace sluice::schedule

@@ -6,22 +6,15 @@
 // move by pages, as in cgopipe, behind the keys and values of their layer (paged_experts.h).
 #pragma once
 
-#include "schedule/paged_experts.h"
+#include "schedule/device_pipeline.h"
 
 namespace sluice::schedule {
 
-class KvPrefetch final : public PagedExperts {
+class KvPrefetch final : public DevicePipeline {
  public:
-  KvPrefetch() : PagedExperts(kDeviceLanes) {}
+  KvPrefetch() : DevicePipeline(AttendOn::kDeviceAhead) {}
 
   const char* name() const override { return "kv_prefetch"; }
-  void iteration(const Context& context, Subgraph& out) const override;
-  BuilderBounds bounds(const Context& context) const override;
-
- private:
-  bool ahead(const Context& context, int layer, int expert) const override {
-    return likely(context, layer, expert);
-  }
 };
 
 }  // namespace sluice::schedule

@@ -10,9 +10,6 @@ namespace sluice::schedule {
 class LayerStream final : public PagedExperts {
  public:
   const char* name() const override { return "layer_stream"; }
-
- private:
-  bool ahead(const Context& context, int layer, int expert) const override;
 };
 
 }  // namespace sluice::schedule

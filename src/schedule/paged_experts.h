@@ -39,6 +39,9 @@ constexpr int64_t kv_rank(int layer) {
 }
 constexpr int64_t ahead_rank(int layer, int position) { return kv_rank(layer) + 1 + position; }
 
+// Whether at least one row of the batch will choose this expert, with 90 % probability.
+bool likely(const Context& context, int layer, int expert);
+
 class PagedExperts : public Builder {
  public:
   explicit PagedExperts(const PagedLanes& lanes = {}) : lanes_(lanes) {}
@@ -58,14 +61,13 @@ class PagedExperts : public Builder {
   // Those that are not kept, are moved before their layer is routed, and are not the host's.
   ExpertSet moved_ahead(const Context& context, int layer) const;
   // Whether this expert, which is not kept, is worth moving before its layer is routed.
-  virtual bool ahead(const Context& context, int layer, int expert) const = 0;
+  virtual bool ahead(const Context& context, int layer, int expert) const {
+    return likely(context, layer, expert);
+  }
   // Whether pages move while experts are computed; else each waits for the one before.
   virtual bool overlaps() const { return true; }
 
   PagedLanes lanes_;
 };
-
-// Whether at least one row of the batch will choose this expert, with 90 % probability.
-bool likely(const Context& context, int layer, int expert);
 
 }  // namespace sluice::schedule
