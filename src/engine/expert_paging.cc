@@ -1,21 +1,15 @@
 #include "engine/expert_paging.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace sluice::engine {
 
 namespace {
 
-int most_chosen(const models::ModelConfig& config) {
-  int top_k = 1;
-  for (const models::LayerConfig& layer : config.layers) top_k = std::max(top_k, layer.ffn.top_k);
-  return top_k;
-}
-
-// Slots that pages read ahead leave to those that a router has asked for.
-int64_t reserved_of(int64_t slots, int64_t moving) {
-  return std::min(std::max<int64_t>(moving / 8, 1), slots - 1);
+std::vector<int64_t> page_bytes(const std::vector<models::ExpertPage>& layouts) {
+  std::vector<int64_t> bytes;
+  for (const models::ExpertPage& layout : layouts) bytes.push_back(layout.bytes);
+  return bytes;
 }
 
 }  // namespace
@@ -26,23 +20,8 @@ ExpertPaging::ExpertPaging(const models::ModelConfig& config, Options options,
       options_(std::move(options)),
       weights_(weights),
       experts_(config.max_experts()),
-      use_(config.layer_count(), config.max_experts(), most_chosen(config)) {
-  const auto layers = static_cast<size_t>(config.layer_count());
-  const auto all = layers * static_cast<size_t>(experts_);
-  levels_.assign(all, options_.far);
-  share_.assign(all, 0);
-  order_.resize(all);
-  for (size_t layer = 0; layer < layers; ++layer) {
-    page_bytes_.push_back(options_.layouts[layer].bytes);
-    std::iota(order_.begin() + static_cast<ptrdiff_t>(layer) * experts_,
-              order_.begin() + static_cast<ptrdiff_t>(layer + 1) * experts_, int16_t{0});
-  }
-  residency_ = {.experts = levels_,
-                .order = order_,
-                .share = share_,
-                .page_bytes = page_bytes_,
-                .experts_per_layer = experts_};
-}
+      use_(config.layer_count(), config.max_experts(), config.max_top_k()),
+      table_(config, page_bytes(options_.layouts), options_.near, options_.far) {}
 
 Result<std::unique_ptr<ExpertPaging>> ExpertPaging::create(const models::ModelConfig& config,
                                                            Options options,
@@ -52,9 +31,9 @@ Result<std::unique_ptr<ExpertPaging>> ExpertPaging::create(const models::ModelCo
   SLUICE_ASSIGN(paging->pages_, memory::WeightPages::create(
                                     {.layers = config.layer_count(),
                                      .pages_per_layer = paging->experts_,
-                                     .slot_bytes = *std::ranges::max_element(paging->page_bytes_),
+                                     .slot_bytes = std::ranges::max(paging->residency().page_bytes),
                                      .slots = o.slots,
-                                     .reserved = reserved_of(o.slots, o.moving),
+                                     .reserved = memory::reserved_slots(o.slots, o.moving),
                                      .holders = o.holders},
                                     o.arena));
   // Types and shapes are those of every expert of the layer; the places come with the pages.
@@ -70,25 +49,7 @@ Result<std::unique_ptr<ExpertPaging>> ExpertPaging::create(const models::ModelCo
 
 void ExpertPaging::settle(int64_t rows, bool ahead) {
   pages_->settle(use_, rows, options_.moving);
-  for (int layer = 0; layer < config_.layer_count(); ++layer) {
-    const int experts = config_.layers[static_cast<size_t>(layer)].ffn.experts;
-    const size_t first = static_cast<size_t>(layer) * static_cast<size_t>(experts_);
-    int16_t* const order = order_.data() + first;
-    int kept = 0;
-    for (int e = 0; e < experts; ++e) {
-      const size_t at = first + static_cast<size_t>(e);
-      const bool stays = pages_->kept(static_cast<memory::WeightPageId>(at));
-      levels_[at] = stays ? options_.near : options_.far;
-      const bool may = ahead && !pages_->doubtful(static_cast<memory::WeightPageId>(at));
-      share_[at] = may ? static_cast<float>(use_.share(layer, e)) : 0;
-      if (stays) order[kept++] = static_cast<int16_t>(e);
-    }
-    for (int e = 0; e < experts; ++e) {
-      if (levels_[first + static_cast<size_t>(e)] == options_.far) {
-        order[kept++] = static_cast<int16_t>(e);
-      }
-    }
-  }
+  table_.settle(*pages_, use_, ahead);
 }
 
 int64_t ExpertPaging::all_pages() const {

@@ -11,7 +11,7 @@
 #include "memory/weight_pages.h"
 #include "models/weight_source.h"
 #include "models/weights_map.h"
-#include "schedule/builder.h"
+#include "schedule/residency_table.h"
 
 namespace sluice::engine {
 
@@ -34,9 +34,9 @@ class ExpertPaging {
                                                       models::ModelWeights& weights);
 
   // What builders read; it changes in settle() alone.
-  const schedule::Residency& residency() const { return residency_; }
+  const schedule::Residency& residency() const { return table_.residency(); }
   // [layer * max_experts + position], as ForwardContext wants it.
-  std::span<const int16_t> order() const { return order_; }
+  std::span<const int16_t> order() const { return residency().order; }
 
   // While nothing is in flight: chooses which experts are kept, for iterations of `rows` tokens.
   // `ahead`: pages may be moved before a router asks for them. After a failure they are not, so
@@ -69,11 +69,7 @@ class ExpertPaging {
   int experts_ = 0;  // of the layer that has most
   memory::ExpertUse use_;
   std::unique_ptr<memory::WeightPages> pages_;
-  std::vector<schedule::Level> levels_;  // as in Residency, like the next three
-  std::vector<int16_t> order_;
-  std::vector<float> share_;
-  std::vector<int64_t> page_bytes_;
-  schedule::Residency residency_;
+  schedule::ResidencyTable table_;
 };
 
 // How the experts of each layer lie in a source, and in weights that are in memory.

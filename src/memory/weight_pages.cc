@@ -5,6 +5,10 @@
 #include "base/check.h"
 
 namespace sluice::memory {
+
+int64_t reserved_slots(int64_t slots, int64_t moving) {
+  return std::min(std::max<int64_t>(moving / 8, 1), slots - 1);
+}
 namespace {
 
 constexpr int64_t kSlotAlignment = 4096;

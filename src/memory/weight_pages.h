@@ -31,6 +31,10 @@ struct WeightPagesShape {
   int holders = 1;       // who may hold claims, by number: iterations in flight
 };
 
+// Slots that pages moved ahead leave to those that a router has asked for, of `slots`, `moving` of
+// which make room for others.
+int64_t reserved_slots(int64_t slots, int64_t moving);
+
 // What went through, for reports.
 struct WeightPagesCounts {
   int64_t hits = 0;    // claims of pages that were there

@@ -12,18 +12,23 @@ namespace {
 constexpr int64_t kNoBytes = 4096;  // the least a slot can have
 // Rows for which every choice is drawn; of more, counts are expected values, rounded by draws.
 constexpr int64_t kDrawnRows = 16;
-// As the engine keeps slots for pages that a router has asked for.
-constexpr int64_t kReservedPart = 8;
+
+std::vector<int64_t> page_bytes(const Subject& subject) {
+  std::vector<int64_t> bytes;
+  for (const models::LayerConfig& layer : subject.model.layers)
+    bytes.push_back(layer.ffn.is_moe() ? subject.weights.fit.page_bytes : 0);
+  return bytes;
+}
 
 }  // namespace
 
 ReplayExperts::ReplayExperts(const Subject& subject, const plan::Plan& plan)
-    : subject_(subject),
-      plan_(plan),
+    : plan_(plan),
       experts_(subject.model.max_experts()),
       use_(subject.model.layer_count(), experts_, subject.model.max_top_k()),
-      near_(plan.device_bytes > 0 ? Level::kDevice : Level::kHost),
-      far_(plan.device_bytes > 0 ? Level::kHost : Level::kDisk) {}
+      table_(subject.model, page_bytes(subject),
+             plan.device_bytes > 0 ? Level::kDevice : Level::kHost,
+             plan.device_bytes > 0 ? Level::kHost : Level::kDisk) {}
 
 Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subject,
                                                              const plan::Plan& plan,
@@ -34,21 +39,14 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
                                          " experts; this model has " + std::to_string(all)};
   }
   std::unique_ptr<ReplayExperts> made(new ReplayExperts(subject, plan));
-  const auto count = static_cast<size_t>(all);
   SLUICE_ASSIGN(made->pages_,
                 memory::WeightPages::create(
                     {.layers = subject.model.layer_count(),
                      .pages_per_layer = made->experts_,
                      .slot_bytes = kNoBytes,
                      .slots = plan.expert_slots,
-                     .reserved = std::min(std::max<int64_t>(plan.moving_slots / kReservedPart, 1),
-                                          plan.expert_slots - 1),
+                     .reserved = memory::reserved_slots(plan.expert_slots, plan.moving_slots),
                      .holders = static_cast<int>(plan.micro_batches())}));
-  made->levels_.assign(count, made->far_);
-  made->order_.assign(count, 0);
-  made->share_.assign(count, 0);
-  for (const models::LayerConfig& layer : subject.model.layers)
-    made->page_bytes_.push_back(layer.ffn.is_moe() ? subject.weights.fit.page_bytes : 0);
   // What was measured of the model, or is assumed: positions are experts, the most used first.
   std::vector<int32_t> chosen(static_cast<size_t>(made->experts_));
   constexpr double kRows = 4096;
@@ -64,11 +62,6 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
                        static_cast<int64_t>(kRows));
     }
   }
-  made->residency_ = {.experts = made->levels_,
-                      .order = made->order_,
-                      .share = made->share_,
-                      .page_bytes = made->page_bytes_,
-                      .experts_per_layer = made->experts_};
   // A replay begins as a run that has gone on for a while: slots hold the most used pages.
   const int64_t fill = plan.expert_slots - plan.moving_slots;
   for (int round = 0; round < made->experts_ && made->pages_->resident_pages() < fill; ++round) {
@@ -87,20 +80,7 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
 
 void ReplayExperts::settle(int64_t rows) {
   pages_->settle(use_, rows, plan_.moving_slots);
-  for (int layer = 0; layer < subject_.model.layer_count(); ++layer) {
-    const int experts = subject_.model.layers[static_cast<size_t>(layer)].ffn.experts;
-    const auto first = static_cast<size_t>(layer) * static_cast<size_t>(experts_);
-    size_t place = first;
-    for (const bool kept : {true, false}) {
-      for (int e = 0; e < experts; ++e) {
-        const memory::WeightPageId page = pages_->id(layer, e);
-        if (pages_->kept(page) != kept) continue;
-        levels_[page] = kept ? near_ : far_;
-        share_[page] = static_cast<float>(use_.share(layer, e));
-        order_[place++] = static_cast<int16_t>(e);
-      }
-    }
-  }
+  table_.settle(*pages_, use_, true);
 }
 
 ReplayExperts::Claim ReplayExperts::claim(const schedule::Transfer& transfer, size_t flight) {

@@ -9,7 +9,7 @@
 #include "memory/weight_pages.h"
 #include "plan/plan.h"
 #include "planner/hrm.h"
-#include "schedule/builder.h"
+#include "schedule/residency_table.h"
 
 namespace sluice::planner {
 
@@ -19,7 +19,7 @@ class ReplayExperts {
   static Result<std::unique_ptr<ReplayExperts>> create(const Subject& subject,
                                                        const plan::Plan& plan, int64_t most_pages);
 
-  const schedule::Residency& residency() const { return residency_; }
+  const schedule::Residency& residency() const { return table_.residency(); }
   // While nothing is in flight: which are kept, for iterations of so many rows.
   void settle(int64_t rows);
 
@@ -32,17 +32,11 @@ class ReplayExperts {
  private:
   ReplayExperts(const Subject& subject, const plan::Plan& plan);
 
-  const Subject& subject_;
   const plan::Plan& plan_;
   int experts_ = 0;
   memory::ExpertUse use_;
   std::unique_ptr<memory::WeightPages> pages_;
-  std::vector<schedule::Level> levels_;
-  std::vector<int16_t> order_;
-  std::vector<float> share_;
-  std::vector<int64_t> page_bytes_;
-  schedule::Level near_, far_;
-  schedule::Residency residency_;
+  schedule::ResidencyTable table_;
 };
 
 // Draws which experts some rows choose, in a fixed pseudo-random order: the same replay draws the
