@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/load_tensor.h"
+#include "models/read_ahead.h"
 
 namespace sluice::models {
 namespace {
@@ -71,8 +72,16 @@ Status CheckpointLoad::open(const LoadOptions& options) {
 Status CheckpointLoad::load(const LoadOptions& options) {
   SLUICE_TRY(open(options));
   int64_t done = 0, total = 0;
-  for (const LoadRun& run : runs_) total += run.extent.bytes;
+  std::vector<int64_t> ends;
+  for (const LoadRun& run : runs_) ends.push_back(total += run.extent.bytes);
+  // A mapping may be of a file that is not cached: see MappedFile::cached().
+  ReadAhead ahead(std::move(ends));
   for (size_t i = 0; i < runs_.size(); ++i) {
+    ahead.reach(i, [&](size_t next) {
+      const io::Extent& extent = runs_[next].extent;
+      if (mapped_[next])
+        files_[static_cast<size_t>(extent.file)].prefetch(extent.offset, extent.bytes);
+    });
     const io::Extent& at = runs_[i].extent;
     const weights::MappedFile& file = files_[static_cast<size_t>(at.file)];
     if (mapped_[i]) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/reader.h"
+#include "models/read_ahead.h"
 #include "weights/checksum.h"
 #include "weights/engine_manifest.h"
 
@@ -42,6 +43,7 @@ class EngineLoad {
   Status open(const LoadOptions& options);
   bool more() const { return next_ < chunks_.size() && out_ < kAheadBytes; }
   Status begin_batch();
+  void prefetch(const Chunk& chunk) const;
   void make_ready(const Chunk& chunk, int64_t begin, int64_t bytes) const;
   Status submit(size_t chunk);
   Status collect();
@@ -57,6 +59,7 @@ class EngineLoad {
   size_t next_ = 0;                     // the first chunk that was not begun
   int64_t out_ = 0;                     // cost of the chunks that are being read
   std::vector<size_t> arrived_;         // parts to check
+  ReadAhead ahead_;
 };
 
 Status EngineLoad::open(const LoadOptions& options) {
@@ -72,6 +75,10 @@ Status EngineLoad::open(const LoadOptions& options) {
     for (int64_t at = 0; at < part.bytes; at += kChunkBytes)
       chunks_.push_back({i, at, std::min(kChunkBytes, part.bytes - at)});
   }
+  std::vector<int64_t> ends;
+  int64_t total = 0;
+  for (const Chunk& chunk : chunks_) ends.push_back(total += chunk.bytes);
+  ahead_ = ReadAhead(std::move(ends));
   if (!reads) return {};
   SLUICE_ASSIGN(reader_, io::Reader::create({.queue_depth = kQueueDepth,
                                              .max_requests = kMaxRequests,
@@ -80,6 +87,13 @@ Status EngineLoad::open(const LoadOptions& options) {
     if (auto opened = reader_->open(files_[i].path()); !opened) return opened.error();
   }
   return {};
+}
+
+// A mapping may be of a file that is not cached: see MappedFile::cached().
+void EngineLoad::prefetch(const Chunk& chunk) const {
+  const EnginePart& part = parts_[chunk.part];
+  if (mapped_[chunk.part])
+    files_[static_cast<size_t>(part.file)].prefetch(part.offset + chunk.begin, chunk.bytes);
 }
 
 // Pages of memory that were never touched are made by the kernel one after the other when a read
@@ -105,6 +119,7 @@ Status EngineLoad::begin_batch() {
   for (int64_t bytes = 0; next_ < chunks_.size() && bytes < kBatchBytes; ++next_) {
     const Chunk& chunk = chunks_[next_];
     bytes += chunk.cost();
+    ahead_.reach(next_, [&](size_t next) { prefetch(chunks_[next]); });
     for (int64_t at = 0; at < chunk.bytes; at += kPieceBytes)
       pieces.push_back({&chunk, at, std::min(kPieceBytes, chunk.bytes - at)});
   }
