@@ -49,8 +49,10 @@ int64_t holder(const File& file) {
 }
 
 // The first line of a journal, or what is left of one; bytes that never reached the disk are 0.
-bool may_begin_journal(std::string_view line) {
+// Only a torn line, one without its end, may be short.
+bool may_begin_journal(std::string_view line, bool torn) {
   constexpr std::string_view kBegin = "{\"sluice_batch_";
+  if (!torn && line.size() < kBegin.size()) return false;
   for (size_t i = 0; i < std::min(line.size(), kBegin.size()); ++i) {
     if (line[i] != kBegin[i] && line[i] != '\0') return false;
   }
@@ -119,7 +121,7 @@ Status Journal::read() {
   if (bytes > 0 && whole_bytes == 0) {
     // Torn within its first line, or something else altogether, which is not ours to cut.
     SLUICE_ASSIGN(const std::string first, line_at(file_, 0));
-    if (!may_begin_journal(first)) return damaged;
+    if (!may_begin_journal(first, std::ssize(first) == bytes)) return damaged;
   }
   return bytes > whole_bytes ? file_.truncate(whole_bytes) : Status();
 }

@@ -64,6 +64,10 @@ TEST_F(DamagedJournal, WithoutItsIdentityIsBegunAnew) {
 
 TEST_F(DamagedJournal, ThatIsNoneIsLeftAlone) {
   EXPECT_EQ(open_with("notes\n" + first_).error().code, ErrorCode::kCorrupt);
+  for (const std::string other : {"{\n  \"a\": 1\n}\n", "\nnotes\n"}) {
+    EXPECT_EQ(open_with(other).error().code, ErrorCode::kCorrupt) << other;
+    EXPECT_EQ(std::filesystem::file_size(path_ + ".journal"), other.size());
+  }
 }
 
 }  // namespace
