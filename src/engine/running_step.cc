@@ -39,11 +39,12 @@ Status Running::launch() {
       paging()->settle(flight.batch.view().rows(), failed_rounds_ == 0);
     }
     flight.choices.clear();
+    const double now = now_s();
     for (const scheduler::Slice& slice : flight.batch.slices) {
       ChoiceRun* choice = choices_.at(slice.sequence).get();
       flight.choices.push_back(choice);
       ++choice->in_flight;
-      note_start(choice->request(), *choice, slice, now_s());
+      note_start(choice->request(), *choice, slice, now);
     }
     flight.context = {
         .model = &model_->files.config,

@@ -61,15 +61,7 @@ class LaneChain {
                             .from = up ? Level::kHost : Level::kDevice,
                             .to = up ? Level::kDevice : Level::kHost,
                             .bytes = bytes};
-    const TaskIndex index = out_.add({.work = transfer,
-                                      .lane = lane,
-                                      .layer = layer,
-                                      .micro_batch = static_cast<uint16_t>(context_.micro_batch),
-                                      .rank = rank});
-    if (context_.costs != nullptr) {
-      out_.tasks[index].predicted_ns = transfer_ns(*context_.costs, lane, transfer);
-    }
-    return index;
+    return add_transfer(context_, lane, transfer, layer, rank, out_);
   }
 
   void follow(TaskIndex index) {

@@ -37,15 +37,7 @@ TaskIndex add_page(const PagedLanes& lanes, const Context& context, int layer, i
                       .pages = {context.residency.page(layer, expert), 1},
                       .bytes = context.residency.page_bytes[static_cast<size_t>(layer)],
                       .ahead = ahead};
-  const TaskIndex index = out.add({.work = page,
-                                   .lane = lanes.pages,
-                                   .layer = static_cast<int16_t>(layer),
-                                   .micro_batch = static_cast<uint16_t>(context.micro_batch),
-                                   .rank = rank});
-  if (context.costs != nullptr) {
-    out.tasks[index].predicted_ns = transfer_ns(*context.costs, lanes.pages, page);
-  }
-  return index;
+  return add_transfer(context, lanes.pages, page, layer, rank, out);
 }
 
 int64_t host_expert_bytes(const Context& context) {
@@ -137,15 +129,7 @@ TaskIndex ExpertExpansion::stage(Lane lane, const models::Stage& stage) {
 }
 
 TaskIndex ExpertExpansion::transfer(Lane lane, const Transfer& transfer) {
-  const TaskIndex index = out_.add({.work = transfer,
-                                    .lane = lane,
-                                    .layer = layer_,
-                                    .micro_batch = static_cast<uint16_t>(context_.micro_batch),
-                                    .rank = load_rank(layer_)});
-  if (context_.costs != nullptr) {
-    out_.tasks[index].predicted_ns = transfer_ns(*context_.costs, lane, transfer);
-  }
-  return index;
+  return add_transfer(context_, lane, transfer, layer_, load_rank(layer_), out_);
 }
 
 TaskIndex ExpertExpansion::group(Lane lane, int first, int count, TaskIndex after) {

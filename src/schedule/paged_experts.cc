@@ -11,8 +11,6 @@
 
 namespace sluice::schedule {
 
-using models::StageKind;
-
 namespace {
 
 // A page that is moved in vain costs as much as one that is needed; one that is asked for late

@@ -46,6 +46,19 @@ TaskIndex add_stage(const Context& context, Lane lane, const models::Stage& stag
   return index;
 }
 
+TaskIndex add_transfer(const Context& context, Lane lane, const Transfer& transfer, int layer,
+                       int64_t rank, Subgraph& out) {
+  const TaskIndex index = out.add({.work = transfer,
+                                   .lane = lane,
+                                   .layer = static_cast<int16_t>(layer),
+                                   .micro_batch = static_cast<uint16_t>(context.micro_batch),
+                                   .rank = rank});
+  if (context.costs != nullptr) {
+    out.tasks[index].predicted_ns = transfer_ns(*context.costs, lane, transfer);
+  }
+  return index;
+}
+
 int head_parts(const Context& context) {
   if (context.batch.logit_rows == 0) return 0;
   SLUICE_CHECK(context.plan->logit_rows > 0, "a plan has at least one row per head part");

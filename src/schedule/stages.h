@@ -10,6 +10,10 @@ namespace sluice::schedule {
 TaskIndex add_stage(const Context& context, Lane lane, const models::Stage& stage,
                     const RoutingOutcome* routing, Subgraph& out);
 
+// Adds a transfer on `lane`, predicted if the context has a cost model.
+TaskIndex add_transfer(const Context& context, Lane lane, const Transfer& transfer, int layer,
+                       int64_t rank, Subgraph& out);
+
 // Parts of at most plan.logit_rows rows that the head runs in.
 int head_parts(const Context& context);
 
