@@ -35,7 +35,8 @@ struct CostModel {
   std::vector<ProductRate> host_experts, host_dense;
 };
 
-// The curve at `tokens`, on a straight line between logarithms, level beyond its ends.
+// The curve at `tokens`, on a straight line between logarithms; beyond its end level, below its
+// beginning in proportion to the tokens.
 double rate_at(const std::vector<ProductRate>& curve, double tokens);
 
 // T = latency + max(bytes / b, flops / p)   // HRM eq. 14

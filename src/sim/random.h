@@ -26,7 +26,7 @@ class Random {
   // [0, 1)
   double share() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
   bool chance(double probability) { return share() < probability; }
-  // A duration with a long tail: mostly near `typical_ns`, now and then a hundred times that.
+  // A duration with a long tail: mostly near `typical_ns`, now and then up to two hundred times that.
   int64_t delay_ns(int64_t typical_ns) {
     int64_t delay = typical_ns / 4 + below(typical_ns + 1);
     if (chance(0.05)) delay += below(20 * typical_ns + 1);

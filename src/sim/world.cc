@@ -13,7 +13,7 @@ const char* name(Happening happening) {
     case Happening::kTask:
       return "tasks";
     case Happening::kPageRead:
-      return "pages moved";
+      return "pages read";
     case Happening::kPageRetry:
       return "pages read again";
     case Happening::kReadError:
