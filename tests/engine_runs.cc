@@ -7,7 +7,7 @@
 #include <random>
 #include <utility>
 
-#include "hardware/hardware.h"
+#include "device/test_machine.h"
 
 namespace sluice::tests {
 namespace {
@@ -59,20 +59,8 @@ std::map<engine::RequestId, engine::RequestOutput> run_all(engine::Engine& engin
 
 std::string fast_device(const std::string& folder) {
   const std::string path = folder + "/sluice_fast_device.json";
-  hardware::Hardware machine{.name = "fast"};
-  for (const auto& [name, kind] : {std::pair{"host", hardware::LevelKind::kHost},
-                                   std::pair{"device", hardware::LevelKind::kDevice}}) {
-    machine.levels.push_back(
-        {.name = name,
-         .kind = kind,
-         .capacity_bytes = int64_t{1} << 40,
-         .read_bytes_per_second = 1e15,
-         .compute = hardware::Compute{
-             .model = "none", .isa = "none", .threads = 1, .peak_flops = {{"f32", 1e15}}}});
-  }
-  machine.links = {{.from = "host", .to = "device", .bytes_per_second = 1e15},
-                   {.from = "device", .to = "host", .bytes_per_second = 1e15}};
-  if (const Status written = hardware::write_file(machine, path); !written) fail(written.error());
+  if (const Status written = hardware::write_file(device::test_machine(), path); !written)
+    fail(written.error());
   return "emulated:" + path;
 }
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "device/test_machine.h"
 #include "engine/model_files.h"
 #include "engine_runs.h"
-#include "hardware/hardware.h"
 
 namespace sluice::tests {
 namespace {
@@ -63,22 +63,7 @@ std::vector<Variant> variants() {
 // A machine whose host, device and link between do so many bytes a second.
 std::string device(const std::string& name, double host, double there, double link) {
   const std::string path = testing::TempDir() + "sluice_" + name + "_device.json";
-  const hardware::Compute compute{
-      .model = "none", .isa = "none", .threads = 1, .peak_flops = {{"f32", 1e15}}};
-  hardware::Hardware machine{.name = name};
-  machine.levels = {{.name = "host",
-                     .kind = hardware::LevelKind::kHost,
-                     .capacity_bytes = int64_t{1} << 40,
-                     .read_bytes_per_second = host,
-                     .compute = compute},
-                    {.name = "device",
-                     .kind = hardware::LevelKind::kDevice,
-                     .capacity_bytes = int64_t{1} << 40,
-                     .read_bytes_per_second = there,
-                     .compute = compute}};
-  machine.links = {{.from = "host", .to = "device", .bytes_per_second = link},
-                   {.from = "device", .to = "host", .bytes_per_second = link}};
-  EXPECT_TRUE(hardware::write_file(machine, path).ok());
+  EXPECT_TRUE(hardware::write_file(device::test_machine(name, host, there, link), path).ok());
   return "emulated:" + path;
 }
 // So fast that nobody waits for it; and one whose host takes some experts to spare the link.

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "hardware/hardware.h"
+#include "device/test_machine.h"
 
 namespace sluice::engine {
 namespace {
@@ -204,20 +204,7 @@ TEST_F(EngineTest, MovesExpertsWhileItComputes) {
   run_to_end();
   const auto expected = tokens_;
   const std::string machine = testing::TempDir() + "engine_test_device.json";
-  hardware::Hardware hardware{.name = "fast"};
-  for (const auto& [name, kind] : {std::pair{"host", hardware::LevelKind::kHost},
-                                   std::pair{"device", hardware::LevelKind::kDevice}}) {
-    hardware.levels.push_back(
-        {.name = name,
-         .kind = kind,
-         .capacity_bytes = int64_t{1} << 40,
-         .read_bytes_per_second = 1e15,
-         .compute = hardware::Compute{
-             .model = "none", .isa = "none", .threads = 1, .peak_flops = {{"f32", 1e15}}}});
-  }
-  hardware.links = {{.from = "host", .to = "device", .bytes_per_second = 1e15},
-                    {.from = "device", .to = "host", .bytes_per_second = 1e15}};
-  ASSERT_TRUE(hardware::write_file(hardware, machine).ok());
+  ASSERT_TRUE(hardware::write_file(device::test_machine(), machine).ok());
   for (const char* schedule : {"layer_stream", "expert_fetch", "cgopipe", "serial"}) {
     EngineOptions options{.schedule = schedule, .micro_batch_size = 2, .resident_weights = 0.5};
     const bool device = schedule == std::string("cgopipe") || schedule == std::string("serial");
