@@ -37,8 +37,8 @@ std::string seconds(double value) {
 }
 
 const char* figures(const Answer& answer) {
-  return answer.machine.measured ? "predicted from this machine's measured figures"
-                                 : "predicted from stated figures of a machine that is not here";
+  return answer.machine.measured ? "predicted from measured figures"
+                                 : "predicted from stated figures";
 }
 
 std::string head(const Question& q, const Answer& a) {

@@ -25,27 +25,9 @@ constexpr int kMostDevices = 72;
 
 Error wrong(const std::string& message) { return {ErrorCode::kInvalid, message}; }
 
-// A published model by name, the shape in a config.json, or a model that is here, whose weights are
-// counted as loading them would.
-Status read_model(const PlanFlags& flags, planner::Question& question) {
-  question.model_name = model_name(flags.model);
-  if (!fs::exists(flags.model)) {
-    SLUICE_ASSIGN(question.model, models::known_shape(flags.model));
-    return {};
-  }
-  const fs::path path(flags.model);
-  const bool config_alone = path.extension() == ".json";
-  auto opened = engine::open_model(flags.model);
-  if (!config_alone && opened.ok()) {
-    question.model = opened->model.config;
-    SLUICE_ASSIGN(const auto source, engine::open_weights(*opened, "none"));
-    question.fit = plan::fit_model(models::weight_needs(*source));
-    question.stored = question.fit->stored;
-    return {};
-  }
-  const fs::path config = config_alone ? path : path / "config.json";
+Status read_config(const fs::path& config, planner::Question& question) {
   std::ifstream in(config, std::ios::binary);
-  if (!in) return opened.error();
+  if (!in) return Error{ErrorCode::kNotFound, "cannot read '" + config.string() + "'"};
   std::ostringstream text;
   text << in.rdbuf();
   const auto json = base::parse_json(text.str(), {.bytes = engine::kMaxConfigBytes});
@@ -53,6 +35,31 @@ Status read_model(const PlanFlags& flags, planner::Question& question) {
   auto shape = models::read_shape(*json);
   if (!shape.ok()) return shape.error().in(config.string());
   question.model = std::move(*shape);
+  return {};
+}
+
+// A published model by name, the shape in a config.json, or a model that is here, whose weights are
+// counted as loading them would. Where they are missing or cannot be run, its config.json says what
+// it costs; a damaged model is refused.
+Status read_model(const PlanFlags& flags, planner::Question& question) {
+  question.model_name = model_name(flags.model);
+  if (!fs::exists(flags.model)) {
+    SLUICE_ASSIGN(question.model, models::known_shape(flags.model));
+    return {};
+  }
+  const fs::path path(flags.model);
+  if (path.extension() == ".json") return read_config(path, question);
+  const auto opened = engine::open_model(flags.model);
+  if (!opened.ok()) {
+    const ErrorCode code = opened.error().code;
+    const bool absent = code == ErrorCode::kNotFound || code == ErrorCode::kUnsupported;
+    if (!absent || !fs::exists(path / "config.json")) return opened.error();
+    return read_config(path / "config.json", question);
+  }
+  question.model = opened->model.config;
+  SLUICE_ASSIGN(const auto source, engine::open_weights(*opened, "none"));
+  question.fit = plan::fit_model(models::weight_needs(*source));
+  question.stored = question.fit->stored;
   return {};
 }
 
@@ -169,7 +176,8 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
   add("--quant-floor", flags.quant_floor, "what auto never goes below: q8, q4, mxfp4");
   add("--kv-dtype", flags.kv_dtype, "auto, f32, f16, bf16, q8");
   add("--router", flags.router, "how tokens choose experts: uniform, zipf:S");
-  add("--schedule", flags.schedule, "auto, or one of those of docs/schedules.md");
+  add("--schedule", flags.schedule,
+      "auto, resident, layer_stream, cgopipe, kv_prefetch; with a device also serial");
   add("--max-batch-size", flags.batch, "sequences in flight (default: searched)")->check(size);
   add("--micro-batch-size", flags.micro_batch, "of one micro-batch (default: searched)")
       ->check(size);

@@ -70,7 +70,8 @@ std::string drawn(const Row& row, double cell_seconds) {
 std::string plan_timeline(const planner::Answer& answer, int width) {
   if (!answer.replayed || answer.replayed->timeline.empty()) return "";
   const std::vector<ReplayedTask>& tasks = answer.replayed->timeline;
-  const double until = tasks.back().end;
+  double until = 0;
+  for (const ReplayedTask& task : tasks) until = std::max(until, task.end);
   const double window = std::min(answer.seconds_per_token, until - tasks.front().begin);
   const double from = until - window;
   const double cell_seconds = window / width;

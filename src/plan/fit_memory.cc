@@ -17,6 +17,12 @@ constexpr int64_t kProcessGrowth = int64_t{64} << 20;
 // Experts on their way or waiting for their turn; with fewer the disk would wait for the host.
 constexpr int64_t kMovingSlots = 48;
 
+// Whole slots that a share of all experts stands for; a share that was made from slots gives them
+// back, which its rounding down would not.
+int64_t slots_of(double share, int64_t pages) {
+  return static_cast<int64_t>(static_cast<double>(pages) * share + 1e-6);
+}
+
 std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(bytes)); }
 
 int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
@@ -77,8 +83,7 @@ void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int
   plan.kv_bytes = plan.kv_blocks * block;
   const int64_t slots =
       (left + least - plan.kv_bytes - memory::WeightPages::bytes(0, 0)) / model.page_bytes;
-  const auto share =
-      static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);
+  const int64_t share = slots_of(wishes.resident_weights, model.pages);
   plan.expert_slots = std::clamp<int64_t>(std::min(slots, share), fewest, model.pages);
   plan.moving_slots =
       std::min({kMovingSlots, std::max(plan.expert_slots / 2, kLeastSlots), plan.expert_slots});
@@ -176,8 +181,7 @@ Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model
                      (kv > 0 ? "--max-seq-len or --resident-kv" : "or a larger --device-memory") +
                      " would make room"};
   }
-  const auto share =
-      static_cast<int64_t>(static_cast<double>(model.pages) * wishes.resident_weights);
+  const int64_t share = slots_of(wishes.resident_weights, model.pages);
   plan.expert_slots = std::clamp(std::min(slots, share), least, model.pages);
   plan.moving_slots = plan.expert_slots;
   plan.policy.resident_weights =

@@ -188,6 +188,19 @@ TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
   EXPECT_EQ(plan->policy.schedule, "expert_fetch");
 }
 
+// What a plan states as a share becomes the same number of slots again.
+TEST(Fit, AShareMadeOfSlotsGivesThemBack) {
+  FitModel model = with_experts();
+  model.pages = 448;
+  for (int64_t slots = kLeastSlots; slots < model.pages; ++slots) {
+    const double share = static_cast<double>(slots) / static_cast<double>(model.pages);
+    FitWishes wishes{.schedule = "layer_stream", .max_seq_len = 64, .resident_weights = share};
+    const auto plan = fit_plan(small(), model, wishes, {.available_memory = 64 * kGiB});
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    EXPECT_EQ(plan->expert_slots, slots);
+  }
+}
+
 TEST(Fit, AttentionOnADeviceHasItsKeysAndValuesCountedThere) {
   FitWishes wishes{.schedule = "kv_prefetch",
                    .max_batch_size = 8,

@@ -113,7 +113,6 @@ Result<PlanFile> plan_file(const Json& json) {
                                               "; make it again with sluice plan"};
   }
   PlanFile file;
-  SLUICE_ASSIGN(file.model, base::field<std::string>(json, "model", where));
   SLUICE_ASSIGN(file.runs, base::field<bool>(json, "runs", where));
   SLUICE_ASSIGN(file.why_not, base::field_or<std::string>(json, "why_not", "", where));
   if (!json.contains("policy")) return Error{ErrorCode::kInvalid, where + ": 'policy' is missing"};

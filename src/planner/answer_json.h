@@ -11,7 +11,6 @@ Json to_json(const Question& question, const Answer& answer, const std::vector<W
 
 // What of such a file a run needs.
 struct PlanFile {
-  std::string model;
   std::string quant;
   bool runs = false;
   std::string why_not;

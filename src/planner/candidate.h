@@ -42,7 +42,8 @@ struct ScheduleKind {
   bool prompts_first;
 };
 
-// Those of `schedule/` under their names there, and two of FlexGen (arXiv 2303.06865), with
+// Those of `schedule/` under their names there (serial with a device; expert_fetch, which is
+// for small batches, is not costed), and two of FlexGen (arXiv 2303.06865), with
 // attention on the device and on the host, which are costed alone.
 std::span<const ScheduleKind> schedule_kinds();
 const ScheduleKind* find_schedule(std::string_view name);  // null: there is none

@@ -158,4 +158,11 @@ double score(const Estimate& estimate, Objective objective) {
   base::check_failed("known objective", "an Objective outside its enum", __FILE__, __LINE__);
 }
 
+double rank(const Estimate& estimate, Objective objective, double deadline_seconds) {
+  if (deadline_seconds <= 0) return score(estimate, objective);
+  const double late = estimate.seconds_per_token / deadline_seconds;
+  if (late > 1) return 1e12 * late;
+  return score(estimate, objective == Objective::kLatency ? Objective::kThroughput : objective);
+}
+
 }  // namespace sluice::planner

@@ -32,4 +32,9 @@ Estimate estimate(const Subject& subject, const Candidate& candidate, const Work
 // token.
 double score(const Estimate& estimate, Objective objective);
 
+// Smaller is better, with a deadline for seconds_per_token (0: none): whatever misses it comes
+// after all that meet it, the nearest first. With a deadline, latency asks for the best throughput
+// that keeps it.
+double rank(const Estimate& estimate, Objective objective, double deadline_seconds);
+
 }  // namespace sluice::planner

@@ -25,7 +25,7 @@ struct Footprint {
 Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload);
 
 // Sets resident_weights and host_weights to as much as the machine has room for beside the
-// candidate's cache and activations. kNoRoom says what is missing at which level, in bytes.
+// candidate's cache and activations; a Shortage says what is missing at which level, in bytes.
 struct Shortage {
   schedule::Level level = schedule::Level::kHost;
   int64_t bytes = 0;

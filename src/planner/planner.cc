@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <tuple>
 
 #include "base/units.h"
@@ -15,7 +16,7 @@ struct LevelWords {
   const char* flag;
 };
 LevelWords words(schedule::Level level) {
-  return level == schedule::Level::kDevice ? LevelWords{"the device", "--device"}
+  return level == schedule::Level::kDevice ? LevelWords{"the device", "--device-memory"}
                                            : LevelWords{"host memory", "--host-memory"};
 }
 
@@ -28,13 +29,17 @@ Error no_room(const Question& question, const Search& found) {
     const hardware::Level* part = question.hardware.find(kind);
     return part != nullptr ? part->capacity_bytes : 0;
   }();
+  // What is missing of several devices is missing of each in part.
+  const int64_t parts =
+      found.nearest->level == schedule::Level::kDevice ? std::max(question.devices, 1) : 1;
+  const int64_t missing = (found.nearest->bytes + parts - 1) / parts;
   return {ErrorCode::kNoRoom,
           question.model_name + " does not fit '" + question.hardware.name + "': even a batch of " +
               std::to_string(std::max<int64_t>(question.batch, 1)) + " lacks " +
-              base::format_bytes(static_cast<double>(found.nearest->bytes)) + " of " + level.level +
+              base::format_bytes(static_cast<double>(missing)) + " of " + level.level +
               ", which has " + base::format_bytes(static_cast<double>(have)) +
-              "; the smallest change that makes it fit is " + level.flag + " of " +
-              base::format_bytes(static_cast<double>(have + found.nearest->bytes)) +
+              "; the smallest change that makes it fit is " + level.flag + " of at least " +
+              base::format_bytes(static_cast<double>(have + missing)) +
               (question.quants.size() == 1 ? ", or --quant auto" : "") +
               (question.hardware.find(hardware::LevelKind::kDisk) == nullptr
                    ? ", or a --disk to stream experts from (of this machine: sluice probe --disk)"
@@ -54,7 +59,6 @@ SearchOptions search_options(const Question& question, const std::string& quant,
   if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
   if (question.schedule != "auto") options.schedules = {question.schedule};
   if (question.runnable_only) {
-    options.experts_on_host = false;
     if (options.schedules.empty()) {
       for (const ScheduleKind& kind : schedule_kinds()) {
         const bool device = question.hardware.find(hardware::LevelKind::kDevice) != nullptr;
@@ -77,8 +81,6 @@ std::string cannot_run(const Answer& answer) {
     return "attention on a device is costed without its windows for keys and values; run it with "
            "flags";
   if (answer.model.family == "shape") return "the architecture is costed and not built";
-  if (kind.device && c.policy.experts_on == plan::Place::kHost)
-    return "experts computed on the host beside a device are costed and not built";
   if (kind.device && c.host_weights < 1)
     return "a device whose experts come from disk is costed and not built";
   if (answer.machine.devices > 1) return "several devices are costed and not built";
@@ -109,12 +111,17 @@ void conclude(const Question& question, const Search& found, Answer& answer) {
       if (replayed.ok()) tried.replayed = std::move(*replayed);
       if (tried.replayed) stretch = tried.replayed->stretch;
     }
-    tried.seconds = choice.estimate.seconds * stretch;
-    if (tried.replayed && tried.replayed->whole) tried.seconds = tried.replayed->seconds;
-    tried.seconds_per_token = choice.estimate.seconds_per_token * stretch;
-    tried.tokens_per_second = static_cast<double>(question.workload.count()) *
-                              question.workload.mean_generated() / tried.seconds;
-    const double value = score(choice.estimate, question.objective) * stretch;
+    Estimate predicted = choice.estimate;
+    predicted.seconds *= stretch;
+    if (tried.replayed && tried.replayed->whole) predicted.seconds = tried.replayed->seconds;
+    predicted.seconds_per_token *= stretch;
+    predicted.joules_per_token *= stretch;
+    predicted.tokens_per_second = static_cast<double>(question.workload.count()) *
+                                  question.workload.mean_generated() / predicted.seconds;
+    tried.seconds = predicted.seconds;
+    tried.seconds_per_token = predicted.seconds_per_token;
+    tried.tokens_per_second = predicted.tokens_per_second;
+    const double value = rank(predicted, question.objective, question.deadline_seconds);
     if (any && value >= best) continue;
     any = true;
     best = value;
@@ -159,15 +166,28 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
   return answer;
 }
 
+// Curves beside a memory so many times as fast: products speed up with it as far as the fastest
+// that was measured of their format, which arithmetic bounds.
+std::vector<hardware::KernelRate> faster(std::vector<hardware::KernelRate> rates,
+                                         double bandwidth) {
+  std::map<std::string, double> most;
+  for (const hardware::KernelRate& rate : rates)
+    most[rate.format] = std::max(most[rate.format], rate.flops_per_second);
+  for (hardware::KernelRate& rate : rates) {
+    const double now = std::min(rate.flops_per_second * bandwidth, most[rate.format]);
+    rate.bytes_per_second *= now / rate.flops_per_second;
+    rate.flops_per_second = now;
+  }
+  return rates;
+}
+
 hardware::Hardware times(hardware::Hardware hardware, hardware::LevelKind kind, double capacity,
                          double bandwidth) {
   for (hardware::Level& level : hardware.levels) {
     if (level.kind != kind) continue;
     level.capacity_bytes = std::llround(static_cast<double>(level.capacity_bytes) * capacity);
     level.read_bytes_per_second *= bandwidth;
-    if (!level.compute || bandwidth == 1) continue;
-    // A curve measured with the old memory says nothing of the new one.
-    level.compute->kernel_rates.clear();
+    if (level.compute) level.compute->kernel_rates = faster(level.compute->kernel_rates, bandwidth);
   }
   return hardware;
 }
@@ -187,10 +207,9 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
   if (kind.device) wishes.experts_on = plan::name(candidate.policy.experts_on);
   const Footprint needed = footprint(subject, candidate, workload);
   wishes.kv_cache_memory = needed.host_kv + needed.device_kv;
-  // So many slots as the share stands for, whole ones.
-  const auto pages = static_cast<double>(std::max<int64_t>(subject.weights.fit.pages, 1));
-  const double share = (std::floor(candidate.policy.resident_weights * pages) + 0.5) / pages;
-  if (kind.moves && share < 1) wishes.resident_weights = share;
+  if (kind.moves && candidate.policy.resident_weights < 1) {
+    wishes.resident_weights = candidate.policy.resident_weights;
+  }
   const plan::FitMachine machine{.available_memory = subject.machine.host_memory,
                                  .device_memory = kind.device ? subject.machine.device_memory : 0,
                                  .cores = subject.machine.cores,
@@ -209,8 +228,10 @@ Result<Answer> answer(const Question& question) {
       continue;
     }
     // Of equals the finer: it comes first.
-    if (!best || score(one->estimate, question.objective) <
-                     score(best->estimate, question.objective) * (1 - 1e-3)) {
+    const auto value = [&](const Answer& a) {
+      return rank(a.estimate, question.objective, question.deadline_seconds);
+    };
+    if (!best || value(*one) < value(*best) * (1 - 1e-3)) {
       best = std::move(*one);
     }
   }

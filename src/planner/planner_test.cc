@@ -65,6 +65,59 @@ TEST(Planner, SaysWhatWouldMakeItFit) {
   EXPECT_NE(found.error().message.find("--host-memory"), std::string::npos);
 }
 
+TEST(Planner, NamesTheFlagOfADevicesMemory) {
+  Question question = asked("mixtral-8x7b", {.device = "t4"});
+  for (hardware::Level& level : question.hardware.levels) {
+    if (level.kind == hardware::LevelKind::kDevice) level.capacity_bytes = int64_t{1} << 30;
+  }
+  question.schedule = "cgopipe";
+  const auto found = answer(question);
+  ASSERT_FALSE(found.ok());
+  EXPECT_NE(found.error().message.find("--device-memory of at least"), std::string::npos)
+      << found.error().message;
+}
+
+TEST(Planner, SaysThatADevicesScheduleNeedsADevice) {
+  Question question = asked("mixtral-8x7b", {.host = "xeon-24c"});
+  question.schedule = "cgopipe";
+  const auto found = answer(question);
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code, ErrorCode::kInvalid) << found.error().message;
+}
+
+// Also among the finalists, whatever their objective.
+TEST(Planner, KeepsADeadline) {
+  Question question = asked("mixtral-8x7b", {.device = "l4"});
+  const Answer free = answer(question).value();
+  question.deadline_seconds = free.seconds_per_token / 2;
+  for (const Objective objective : {Objective::kThroughput, Objective::kLatency}) {
+    question.objective = objective;
+    const Answer bound = answer(question).value();
+    EXPECT_LE(bound.seconds_per_token, question.deadline_seconds) << name(objective);
+    EXPECT_LT(bound.tokens_per_second, free.tokens_per_second) << name(objective);
+  }
+  // Not the least latency: the best throughput that keeps it.
+  question.deadline_seconds = 0;
+  const Answer soonest = answer(question).value();
+  EXPECT_LT(soonest.seconds_per_token, free.seconds_per_token / 4);
+}
+
+// A faster memory changes nothing of a curve that is at its best, and nothing falls.
+TEST(Planner, AFasterMemoryIsNotATheoreticalOne) {
+  Question question = asked("olmoe-1b-7b", {.host = "xeon-24c"});
+  for (hardware::Level& level : question.hardware.levels) {
+    if (!level.compute || level.kind != hardware::LevelKind::kHost) continue;
+    for (const int64_t tokens : {1, 128})  // arithmetic binds both
+      level.compute->kernel_rates.push_back({"bf16", tokens, 1e10, 1e10});
+  }
+  const Answer found = answer(question).value();
+  for (const WhatIf& what : what_ifs(question, found)) {
+    if (what.what == "2 x the host's bandwidth") {
+      EXPECT_LT(what.gain, 1.2);
+    }
+  }
+}
+
 TEST(Planner, WhatIfsComeMostUsefulFirst) {
   const Question question = asked("mixtral-8x7b", {.device = "l4"});
   const Answer found = answer(question).value();

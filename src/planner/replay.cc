@@ -79,7 +79,10 @@ class Replay {
           std::min_element(lanes_.begin(), lanes_.end(), [](const Running& a, const Running& b) {
             return (a.busy ? a.end : HUGE_VAL) < (b.busy ? b.end : HUGE_VAL);
           });
-      if (!next->busy) break;
+      if (!next->busy) {
+        SLUICE_CHECK(requests_.done(), "a replay goes on until its work is done");
+        break;
+      }
       now_ = next->end;
       finish(static_cast<size_t>(next - lanes_.begin()));
       mark_half();

@@ -38,14 +38,14 @@ struct Replayed {
   int64_t iterations = 0;  // of micro-batches
   int64_t tasks = 0;
   LaneSeconds busy{};
-  // Of the second half of the tasks: time over what its busiest lane worked. 1: that lane never
-  // waits.
+  // Of the second half of the tasks, or of all where the work ends: time over what its busiest lane
+  // worked. 1: that lane never waits.
   double stretch = 1;
   std::vector<ReplayedTask> timeline;
 };
 
-// `plan` has its limits, cache and slots as reserved; `page_bytes` [layer], of an expert's page, 0
-// where there are none. kUnsupported if the schedule is not built here.
+// `plan` has its limits, cache and slots as reserved. kNoRoom for a model of more experts than
+// `limits` allow; kInvalid if the schedule is not built here.
 Result<Replayed> replay(const Subject& subject, const plan::Plan& plan, const Workload& workload,
                         const ReplayLimits& limits = {});
 

@@ -47,7 +47,7 @@ Result<std::unique_ptr<ReplayExperts>> ReplayExperts::create(const Subject& subj
                      .slots = plan.expert_slots,
                      .reserved = memory::reserved_slots(plan.expert_slots, plan.moving_slots),
                      .holders = static_cast<int>(plan.micro_batches())}));
-  // What was measured of the model, or is assumed: positions are experts, the most used first.
+  // What is assumed of the model: positions are experts, the most used first.
   std::vector<int32_t> chosen(static_cast<size_t>(made->experts_));
   constexpr double kRows = 4096;
   for (const LayerKind& kind : subject.layers.kinds) {

@@ -73,6 +73,21 @@ TEST(Replay, AWholeJobGeneratesAllItsTokens) {
   }
 }
 
+// Of experts that the host computes none moves, but for the rows that they take.
+TEST(Replay, ExpertsOnTheHostDoNotMove) {
+  Fixture f(true);
+  const Workload workload{"w", {{30, 5, 11}}};
+  Candidate candidate = policy("cgopipe", 4, 8);
+  candidate.policy.experts_on = plan::Place::kHost;
+  const auto plan = plan_of(f.subject(), candidate, workload);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->policy.experts_on, plan::Place::kHost);
+  const auto replayed = replay(f.subject(), *plan, workload, {.tasks = 1 << 22});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_TRUE(replayed->whole);
+  EXPECT_EQ(replayed->tokens, 11 * 5);
+}
+
 // One lane cannot wait for itself: the replay is the sum of what is predicted.
 TEST(Replay, OneLaneTakesTheSumOfItsTasks) {
   const Fixture f(false);

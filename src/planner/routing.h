@@ -18,8 +18,6 @@ class Routing {
   static Routing uniform(int experts, int top_k);
   // Expert i with weight (i + 1)^-exponent; a token chooses an expert at most once.
   static Routing zipf(int experts, int top_k, double exponent);
-  // `shares` [experts], of tokens that choose each (memory::ExpertUse::share), in any order.
-  static Routing measured(std::vector<double> shares);
 
   int experts() const { return static_cast<int>(shares_.size()); }
   // Of the experts that lie between these shares of all, in order of use (0 <= from <= to <= 1):

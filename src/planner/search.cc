@@ -46,10 +46,11 @@ class Walk {
 
  private:
   bool wanted(const ScheduleKind& kind) const {
+    if (kind.device && !subject_.machine.has_device()) return false;
     const auto& names = options_.schedules;
     if (!names.empty()) return std::find(names.begin(), names.end(), kind.name) != names.end();
     if (kind.prompts_first || kind.overlap == Overlap::kNone) return false;
-    if (kind.device) return subject_.machine.has_device();
+    if (kind.device) return true;
     if (kind.moves) return subject_.machine.has_disk() && subject_.weights.fit.pages > 0;
     return true;
   }
@@ -139,16 +140,8 @@ class Walk {
     candidate.policy.resident_weights = most * std::clamp(share, 0.0, 1.0);
   }
 
-  // Whatever misses the deadline comes after all that meet it, the nearest first.
   double rank(const Choice& choice) const {
-    const double late = options_.deadline_seconds > 0
-                            ? choice.estimate.seconds_per_token / options_.deadline_seconds
-                            : 0;
-    if (late > 1) return 1e12 * late;
-    const bool bounded = options_.deadline_seconds > 0;
-    return score(choice.estimate, bounded && options_.objective == Objective::kLatency
-                                      ? Objective::kThroughput
-                                      : options_.objective);
+    return planner::rank(choice.estimate, options_.objective, options_.deadline_seconds);
   }
 
   void keep(const Choice& choice) {
