@@ -93,7 +93,7 @@ void prefetch_scales(const std::byte* panel, int64_t cols, int64_t first_span) {
 struct alignas(64) TokenSlab {
   std::byte codes[kSlabTokens * kSlabCols * kCodeBytes];  // [token][kSlabCols]
   float scale[kSlabTokens][kSlabSpans];
-  int32_t start[kSlabTokens][kSlabGroups];           // -offset * sum of the codes
+  int32_t start[kSlabTokens][kSlabGroups];           // kBiasBits - offset * sum of the codes
   float minus_scaled_sum[kSlabTokens][kSlabGroups];  // where there is a minimum
 };
 
@@ -116,7 +116,7 @@ void gather(const std::byte* const* rows, int64_t tokens, int64_t cols, int64_t 
     SLUICE_UNROLL for (int i = 0; i < kEights; ++i) {
       if constexpr (Slabs::kKeepsOffset && K::kOffset != 0) {
         const int64_t at = QuantizedRows::field_at(cols, field_of_sum<K>()) + group_at;
-        multiply_eight(rows[t] + at + i * 32, -K::kOffset, slab.start[t] + i * 8);
+        multiply_eight(rows[t] + at + i * 32, -K::kOffset, kBiasBits, slab.start[t] + i * 8);
       }
       if constexpr (K::kHasMin) {
         const int64_t at = QuantizedRows::field_at(cols, field_of_scaled_sum<K>()) + group_at;

@@ -28,7 +28,7 @@ struct GatheredSpans {
   }
   template <class K>
   SLUICE_INLINE int32_t start(int t, int half) const {
-    if constexpr (K::kOffset == 0) return 0;
+    if constexpr (K::kOffset == 0) return kBiasBits;
     return slab.start[first + t][span * K::kHalves + half];
   }
   SLUICE_INLINE float scale(int t) const { return slab.scale[first + t][span]; }
@@ -89,8 +89,8 @@ struct SlabTiles {
   static constexpr Table kTable = make();
 };
 
-// Slabs for vectors: codes as they are stored, unsigned; a sum begins with -offset * sum of the
-// activations' codes.
+// Slabs for vectors: codes as they are stored, unsigned; a sum begins with kBiasBits - offset * sum
+// of the activations' codes.
 template <class K, class Pace>
 class VectorSlabs {
  public:

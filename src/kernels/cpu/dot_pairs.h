@@ -71,7 +71,7 @@ SLUICE_INLINE void add_two(const Codes& w0, const Codes& w1, const Tokens& token
   }
 }
 
-// sums[t][0] = the start and the products of the span's half `kHalf`.
+// out[t][0] = the float whose bits are the start and the products of the span's half `kHalf`.
 template <class K, int kHalf, int T, int P, class Weights, class Tokens>
 SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&out)[T][P]) {
   static_assert(P == 1, "one panel fills the registers");
@@ -108,5 +108,5 @@ SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F
       }
     });
   }
-  SLUICE_UNROLL for (int t = 0; t < T; ++t) out[t][0] = to_floats(sums[t].v);
+  SLUICE_UNROLL for (int t = 0; t < T; ++t) out[t][0] = as_floats(sums[t].v);
 }

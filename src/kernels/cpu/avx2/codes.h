@@ -38,8 +38,9 @@ SLUICE_INLINE CodeRegister multiply_bytes(CodeRegister u8, CodeRegister s8) {
 SLUICE_INLINE CodeRegister multiply_halves(CodeRegister a, CodeRegister b) {
   return _mm256_madd_epi16(a, b);
 }
-SLUICE_INLINE F16 to_floats(const CodeRegister (&a)[kCodeRegisters]) {
+// The same bits.
+SLUICE_INLINE F16 as_floats(const CodeRegister (&a)[kCodeRegisters]) {
   F16 r;
-  for (int i = 0; i < kCodeRegisters; ++i) r.v[i].raw = _mm256_cvtepi32_ps(a[i]);
+  for (int i = 0; i < kCodeRegisters; ++i) r.v[i].raw = _mm256_castsi256_ps(a[i]);
   return r;
 }

@@ -39,3 +39,9 @@ SLUICE_INLINE F16 to_floats(const CodeRegister (&a)[kCodeRegisters]) {
   for (int i = 0; i < kCodeRegisters; ++i) r.v[i].raw = _mm512_cvtepi32_ps(a[i]);
   return r;
 }
+// The same bits.
+SLUICE_INLINE F16 as_floats(const CodeRegister (&a)[kCodeRegisters]) {
+  F16 r;
+  for (int i = 0; i < kCodeRegisters; ++i) r.v[i].raw = _mm512_castsi512_ps(a[i]);
+  return r;
+}

@@ -9,8 +9,8 @@ constexpr bool kWantsPairs = false;
 constexpr int kTilePanels = 2;
 constexpr int slab_tokens(int) { return 6; }
 
-// sums[t][p] = the start and the products of the span's half `kHalf`. Even and odd steps are summed
-// apart where few sums keep the unit waiting for its own result.
+// out[t][p] = the float whose bits are the start and the products of the span's half `kHalf`. Even
+// and odd steps are summed apart where few sums keep the unit waiting for its own result.
 template <class K, int kHalf, int T, int P, class Weights, class Tokens>
 SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&out)[T][P]) {
   constexpr int kChains = T * P <= 4 ? 2 : 1;
@@ -38,7 +38,7 @@ SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F
     SLUICE_UNROLL for (int p = 0; p < P; ++p) {
       CodeRegister total[1] = {sums[t][p][0]};
       if constexpr (kChains == 2) total[0] = add32(sums[t][p][0], sums[t][p][1]);
-      out[t][p] = to_floats(total);
+      out[t][p] = as_floats(total);
     }
   }
 }
