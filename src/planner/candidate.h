@@ -25,14 +25,30 @@ struct Candidate {
 
 // How a schedule lets its lanes overlap within a pass over all micro-batches.
 enum class Overlap : uint8_t {
-  kAll,           // every lane at once: T = max over lanes                         // HRM eq. 12
-  kNone,          // one task at a time: the sum
-  kWeightsFirst,  // a layer's weights move beside its first micro-batch alone, the cache of each
-                  // other one beside that one; attention on the host waits with the device: FlexGen
+  kAll,    // every lane at once: T = max over lanes                         // HRM eq. 12
+  kNone,   // one task at a time: the sum
+  kSteps,  // every micro-batch's attention is a step, then every one's experts, and each step waits
+           // for all that it started: the cache of the next micro-batch moves beside attention, a
+           // layer's weights beside the first micro-batch's alone, nothing beside experts;
+           // attention on the host waits with the device: FlexGen
+};
+
+// How what moves to the device reaches pinned memory, which alone a link reads at its full rate.
+enum class Staging : uint8_t {
+  kPinned,  // it lies there
+  kBeside,  // a thread of the host copies weights there, page by page, while all else goes on
+  kBefore,  // the thread that launches work copies weights and cache there first: all else waits
+};
+
+// How the host attends over its cache.
+enum class HostAttention : uint8_t {
+  kInPlace,   // reads it as it lies, once for all query heads of a group
+  kExpanded,  // in float32, repeated for every query head: batched products that know no groups
 };
 
 // What the cost model knows of a schedule. `prompts_first`: all prompts of a batch are computed,
 // with attention on the device, before the first token is decoded; else they ride along in chunks.
+// The last two are of engines that are not ours: ours pins its memory once and attends in place.
 struct ScheduleKind {
   const char* name;
   bool device;               // its layers are computed on a device
@@ -40,11 +56,14 @@ struct ScheduleKind {
   plan::Place attention_on;  // of a device's schedule
   Overlap overlap;
   bool prompts_first;
+  Staging staging = Staging::kPinned;
+  HostAttention host_attention = HostAttention::kInPlace;
 };
 
 // Those of `schedule/` under their names there (serial with a device; expert_fetch, which is
-// for small batches, is not costed), and two of FlexGen (arXiv 2303.06865), with
-// attention on the device and on the host, which are costed alone.
+// for small batches, is not costed), and others that are costed alone: MoE-Lightning's own, two of
+// FlexGen (arXiv 2303.06865), with attention on the device and on the host, and ZeRO-Inference
+// (arXiv 2207.00032), which keeps the cache of one large micro-batch on the device.
 std::span<const ScheduleKind> schedule_kinds();
 const ScheduleKind* find_schedule(std::string_view name);  // null: there is none
 

@@ -76,7 +76,8 @@ TEST(Hrm, AttentionTakesWhatItsCacheTakes) {
 
 TEST(Hrm, TheWorkOfALaneIsItsTime) {
   const Fixture f;
-  for (const char* schedule : {"cgopipe", "kv_prefetch", "serial", "flexgen", "flexgen_c"}) {
+  for (const char* schedule : {"cgopipe", "kv_prefetch", "serial", "flexgen", "flexgen_c",
+                               "moe_lightning", "zero_inference"}) {
     Candidate candidate = cgopipe(8, 3);
     candidate.policy.schedule = schedule;
     candidate.policy.attention_on = find_schedule(schedule)->attention_on;

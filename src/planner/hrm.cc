@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "planner/host_traffic.h"
 
 namespace sluice::planner {
 
@@ -73,31 +74,35 @@ class PassSum {
     return subject_.model.layers[static_cast<size_t>(kind.layer)].ffn;
   }
 
-  // `times` tasks of this cost each.
-  void add(const char* what, Lane lane, const Cost& each, double times) {
+  // `times` tasks of this cost each; the seconds they take.
+  double add(const char* what, Lane lane, const Cost& each, double times) {
     const schedule::Rates& rates = subject_.machine.rates(lane);
-    spend(what, lane, each, times, schedule::predicted_ns(rates, each.flops, each.bytes()));
+    return spend(what, lane, each, times, schedule::predicted_ns(rates, each.flops, each.bytes()));
   }
   // The same of a stage's work, whose products have so many rows to each matrix.
   void add(StageKind kind, Lane lane, const Cost& each, double times, double tokens) {
     spend(models::name(kind), lane, each, times,
           schedule::cost_ns(subject_.machine.costs, lane, kind, each, tokens));
   }
-  void spend(const char* what, Lane lane, const Cost& each, double times, int64_t each_ns) {
+  double spend(const char* what, Lane lane, const Cost& each, double times, int64_t each_ns) {
     const double seconds = 1e-9 * times * static_cast<double>(each_ns);
     pass_.lanes[static_cast<size_t>(lane)] += seconds;
-    if (!with_work_ || times <= 0) return;
+    if (!with_work_ || times <= 0) return seconds;
     for (WorkTime& work : pass_.work) {
       if (work.lane != lane || std::string_view(work.what) != what) continue;
       work.seconds += seconds;
       work.cost += scaled(each, times);
-      return;
+      return seconds;
     }
     pass_.work.push_back({what, lane, seconds, scaled(each, times)});
+    return seconds;
   }
   void stage(StageKind kind, int layer, int layers, Lane lane) {
     const models::Stage stage{kind, static_cast<int16_t>(layer), 0, 1};
-    add(kind, lane, models::stage_cost(subject_.model, stage, load_, weights_), batches_ * layers,
+    Cost cost = models::stage_cost(subject_.model, stage, load_, weights_);
+    if (kind == StageKind::kAttend && lane == Lane::kHostCompute)
+      cost.kv_bytes *= kv_crossings(layer);
+    add(kind, lane, cost, batches_ * layers,
         static_cast<double>(kind == StageKind::kHead ? load_.logit_rows : load_.tokens));
   }
   void stage(StageKind kind, int layer, int layers) { stage(kind, layer, layers, compute()); }
@@ -105,14 +110,38 @@ class PassSum {
     if (bytes > 0) add(what, lane, {.activation_bytes = bytes}, times);
   }
 
+  const models::AttentionConfig& attention_of(int layer) const {
+    return subject_.model.layers[static_cast<size_t>(layer)].attention;
+  }
+  double kv_bytes_per_token(const models::AttentionConfig& a) const {
+    return static_cast<double>(models::kv_layout(a, 16, weights_.kv).bytes_per_token());
+  }
+  // How often each byte of a layer's cache crosses the host's memory while it attends.
+  double kv_crossings(int layer) const {
+    if (kind_.host_attention == HostAttention::kInPlace) return 1;
+    const models::AttentionConfig& a = attention_of(layer);
+    return expansion_crossings(a, kv_bytes_per_token(a) / (2.0 * a.kv_heads * a.head_dim));
+  }
+  // Of what moves to the device and does not lie in pinned memory.
+  void stage_copy(double bytes, double times) {
+    const double crossings = staging_crossings(kind_.staging);
+    if (crossings <= 0 || bytes <= 0) return;
+    staging_ += add("staging", Lane::kHostCompute, {.activation_bytes = crossings * bytes}, times);
+  }
+  double computing() const {
+    return pass_.lanes[static_cast<size_t>(Lane::kDeviceCompute)] +
+           pass_.lanes[static_cast<size_t>(Lane::kHostCompute)];
+  }
+
   void attention(const LayerKind& kind, bool prompts_alone) {
+    const double before = computing();
     stage(StageKind::kQkv, kind.layer, kind.count);
     stage(StageKind::kAttend, kind.layer, kind.count,
           attend_on_device_ ? Lane::kDeviceCompute : Lane::kHostCompute);
     stage(StageKind::kOProj, kind.layer, kind.count);
+    attention_ += computing() - before;
     if (!kind_.device) return;
-    const models::AttentionConfig& a =
-        subject_.model.layers[static_cast<size_t>(kind.layer)].attention;
+    const models::AttentionConfig& a = attention_of(kind.layer);
     const double times = batches_ * kind.count;
     if (!attend_on_device_) {
       const double q = double{1} * a.q_heads * a.head_dim;
@@ -123,10 +152,10 @@ class PassSum {
     }
     // What of the cache does not stay on the device comes there to be read, and goes back grown.
     const double away = 1 - candidate_.policy.resident_kv;
-    const auto token = static_cast<double>(models::kv_layout(a, 16, weights_.kv).bytes_per_token());
+    const double token = kv_bytes_per_token(a);
     const double read = prompts_alone ? 0 : static_cast<double>(load_.context_tokens);
     move("kv", Lane::kHostToDevice, away * read * token, times);
-    kv_up_ += away * read * token * times;
+    if (kind_.staging == Staging::kBefore) stage_copy(away * read * token, times);
     move("kv", Lane::kDeviceToHost, away * rows_.total() * token, times);
   }
 
@@ -157,8 +186,11 @@ class PassSum {
         models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_).weight_bytes;
     const double bytes = routing.distinct(rows, from, to) * page;
     const double times = (each ? batches_ : 1) * kind.count;
-    if (bytes > 0) add("weights", lane, {.weight_bytes = bytes}, times);
-    if (lane == Lane::kHostToDevice) weights_up_ += bytes * times;
+    if (bytes <= 0) return;
+    const double seconds = add("weights", lane, {.weight_bytes = bytes}, times);
+    if (lane != Lane::kHostToDevice) return;
+    weights_up_ += seconds;
+    stage_copy(bytes, times);
   }
 
   void experts(const LayerKind& kind) {
@@ -192,6 +224,7 @@ class PassSum {
     pass_.lanes[static_cast<size_t>(Lane::kDeviceCompute)] += seconds * batches_ * kind.count;
   }
 
+  // Busy seconds of the lanes, as the schedule lays them beside each other.
   void finish() {
     const auto at = [&](Lane lane) { return pass_.lanes[static_cast<size_t>(lane)]; };
     const auto busiest = std::max_element(pass_.lanes.begin(), pass_.lanes.end());
@@ -205,12 +238,13 @@ class PassSum {
       case Overlap::kNone:
         pass_.seconds = sum;
         return;
-      case Overlap::kWeightsFirst: {
-        const double link = subject_.machine.rates(Lane::kHostToDevice).bytes_per_second;
-        const double compute = at(Lane::kDeviceCompute) + at(Lane::kHostCompute);
-        pass_.seconds = std::max(weights_up_ / link, compute / batches_) +
-                        (1 - 1 / batches_) * std::max(kv_up_ / link, compute);
-        pass_.seconds = std::max(pass_.seconds, *busiest);
+      case Overlap::kSteps: {
+        const double up = at(Lane::kHostToDevice) - weights_up_, down = at(Lane::kDeviceToHost);
+        const double rest = computing() - staging_ - attention_;
+        const double first =
+            std::max({weights_up_ + up / batches_, down / batches_, attention_ / batches_});
+        const double others = (1 - 1 / batches_) * std::max({up, down, attention_});
+        pass_.seconds = std::max(staging_ + first + others + rest, *busiest);
         return;
       }
     }
@@ -225,7 +259,9 @@ class PassSum {
   bool attend_on_device_ = false;
   models::WeightBytes weights_;
   models::Load load_;
-  double weights_up_ = 0, kv_up_ = 0;  // bytes of the pass to the device
+  // Seconds of the pass: of weights to the device, of copies to pinned memory, of attention's
+  // stages.
+  double weights_up_ = 0, staging_ = 0, attention_ = 0;
   Pass pass_;
 };
 
