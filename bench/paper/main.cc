@@ -1,116 +1,102 @@
 // Predicted beside published: MoE-Lightning's tables, by the planner's roofline model, with and
 // without two efficiency constants for each device. Prints Markdown, as docs/planner.md has it.
-#include <cmath>
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bench/paper/predict.h"
 
 namespace sluice::bench {
 namespace {
 
-std::string policy_text(int64_t micro_batch, int64_t micro_batches) {
-  return std::to_string(micro_batch) + " x " + std::to_string(micro_batches);
+bool is_lightning(const Published& point) {
+  return std::string_view(point.system).starts_with("MoE-Lightning");
 }
 
-// exp(mean |ln(predicted / published)|) - 1: how far off a point is, up or down.
-class MeanError {
- public:
-  void add(double predicted, double published) {
-    sum_ += std::abs(std::log(predicted / published));
-    ++count_;
+void print_constants(const Constants& constants) {
+  std::printf("Constants:");
+  const char* separator = " ";
+  for (const auto& [device, e] : constants) {
+    std::printf("%s%s: arithmetic %.3f, link %.3f of the constants' peaks", separator,
+                device.c_str(), e.arithmetic, e.link);
+    separator = "; ";
   }
-  double percent() const { return count_ > 0 ? 100 * (std::exp(sum_ / count_) - 1) : 0; }
-  int count() const { return count_; }
+  std::printf(".\n");
+}
 
- private:
-  double sum_ = 0;
-  int count_ = 0;
-};
-
-void print_policies(Paper& paper) {
+void print_policies(const Paper& paper) {
   std::printf(
+      "\n**Policies.** What the search finds beside what MoE-Lightning ran:\n\n"
       "| setting | workload | generated | published mu x N/mu | searched | A_g | F_g | r_w | bound "
       "|\n|---|---|---:|---:|---:|---:|---:|---:|---|\n");
   for (const Published& point : published()) {
-    const std::string_view system = point.system;
-    if (!system.starts_with("MoE-Lightning") || point.micro_batch == 0) continue;
-    const Prediction p = paper.predict(point, {}, true);
-    const plan::Policy& policy = p.candidate.policy;
-    std::printf("| %s%s | %s | %d | %s | %s | %d | %d | %.3f | %s |\n", point.setting,
-                system.ends_with("(p)") ? " (p)" : "", point.workload, point.generated,
-                policy_text(point.micro_batch, point.micro_batches).c_str(),
-                policy_text(policy.micro_batch, p.candidate.micro_batches()).c_str(),
-                policy.attention_on == plan::Place::kDevice,
-                policy.experts_on == plan::Place::kDevice, policy.resident_weights,
-                schedule::name(p.estimate.pass.bound));
+    if (!is_lightning(point)) continue;
+    const planner::Choice choice = paper.search(point);
+    const plan::Policy& policy = choice.candidate.policy;
+    std::printf(
+        "| %s%s | %s | %d | %d x %d | %d x %d | %d | %d | %.3f | %s |\n", point.setting,
+        std::string_view(point.system).ends_with("(p)") ? " (p)" : "", point.workload,
+        point.generated, point.policy.micro_batch, point.policy.micro_batches,
+        static_cast<int>(policy.micro_batch), static_cast<int>(choice.candidate.micro_batches()),
+        policy.attention_on == plan::Place::kDevice, policy.experts_on == plan::Place::kDevice,
+        policy.resident_weights, schedule::name(choice.estimate.pass.bound));
   }
 }
 
-void print_points(Paper& paper, const Constants& constants) {
-  MeanError pure, fitted, judged, judged_lightning;
+struct Errors {
+  std::string rows;
+  MeanError error;
+};
+
+void print_errors(const std::vector<Errors>& all) {
+  std::printf("\n| rows | points | mean error |\n|---|---:|---:|\n");
+  for (const Errors& e : all)
+    std::printf("| %s | %d | %.0f %% |\n", e.rows.c_str(), e.error.count(), e.error.percent());
+}
+
+void print_points(const Paper& paper, const Constants& constants) {
+  std::vector<Errors> errors = {{"all, pure roofline", {}},
+                                {"fitted rows, with constants", {}},
+                                {"all others, with constants", {}}};
+  const size_t systems = errors.size();
   std::printf(
-      "\n| setting | system | workload | generated | mu x N/mu | published | roofline | with "
+      "\n**Throughput**, generated tokens per second over prefill and decode:\n\n"
+      "| setting | system | workload | generated | mu x N/mu | published | roofline | with "
       "constants | error | |\n|---|---|---|---:|---:|---:|---:|---:|---:|---|\n");
   for (const Published& point : published()) {
-    const Prediction p = paper.predict(point, constants);
     const double roofline = paper.predict(point, {}).estimate.tokens_per_second;
-    const double with = p.estimate.tokens_per_second;
+    const double with = paper.predict(point, constants).estimate.tokens_per_second;
     const bool fit = fitted_on(point);
-    pure.add(roofline, point.tokens_per_second);
-    (fit ? fitted : judged).add(with, point.tokens_per_second);
-    if (!fit && std::string_view(point.system).starts_with("MoE"))
-      judged_lightning.add(with, point.tokens_per_second);
-    std::printf("| %s | %s | %s | %d | %s%s | %.1f | %.1f | %.1f | %+.0f %% | %s |\n",
-                point.setting, point.system, point.workload, point.generated,
-                policy_text(p.candidate.policy.micro_batch, p.candidate.micro_batches()).c_str(),
-                p.searched ? " (searched)" : "", point.tokens_per_second, roofline, with,
-                100 * (with / point.tokens_per_second - 1), fit ? "fitted" : "");
-  }
-  std::printf(
-      "\n| rows | points | mean error |\n|---|---:|---:|\n"
-      "| all, pure roofline | %d | %.0f %% |\n| fitted rows, with constants | %d | %.0f %% |\n"
-      "| all others, with constants | %d | %.0f %% |\n"
-      "| of these MoE-Lightning's | %d | %.0f %% |\n",
-      pure.count(), pure.percent(), fitted.count(), fitted.percent(), judged.count(),
-      judged.percent(), judged_lightning.count(), judged_lightning.percent());
-}
-
-// Pairs of systems of one setting, workload and length: whether the faster one is predicted faster.
-void print_order(Paper& paper, const Constants& constants) {
-  const std::vector<Published> all = published();
-  int pairs = 0, same = 0;
-  for (size_t i = 0; i < all.size(); ++i) {
-    for (size_t j = i + 1; j < all.size(); ++j) {
-      const Published &a = all[i], &b = all[j];
-      if (std::string_view(a.setting) != b.setting || a.generated != b.generated ||
-          std::string_view(a.workload) != b.workload)
-        continue;
-      const double predicted = paper.predict(a, constants).estimate.tokens_per_second -
-                               paper.predict(b, constants).estimate.tokens_per_second;
-      ++pairs;
-      same += (predicted > 0) == (a.tokens_per_second > b.tokens_per_second);
+    errors[0].error.add(roofline, point.tokens_per_second);
+    errors[fit ? 1 : 2].error.add(with, point.tokens_per_second);
+    if (!fit) {
+      const std::string rows = "of these " + std::string(point.setting) + ", " + point.system;
+      size_t at = systems;
+      while (at < errors.size() && errors[at].rows != rows) ++at;
+      if (at == errors.size()) errors.push_back({rows, {}});
+      errors[at].error.add(with, point.tokens_per_second);
     }
+    std::printf("| %s | %s | %s | %d | %d x %d | %.1f | %.1f | %.1f | %+.0f %% | %s |\n",
+                point.setting, point.system, point.workload, point.generated,
+                point.policy.micro_batch, point.policy.micro_batches, point.tokens_per_second,
+                roofline, with, 100 * (with / point.tokens_per_second - 1), fit ? "fitted" : "");
   }
-  std::printf(
-      "\nOf %d pairs of systems in the same setting, %d are predicted in the published "
-      "order.\n",
-      pairs, same);
+  print_errors(errors);
 }
 
 int run() {
-  Paper paper;
+  const Paper paper;
   Constants constants;
   for (const char* device : {"T4", "L4"}) constants[device] = paper.fit(device);
-  for (const auto& [device, e] : constants) {
-    std::printf("%s: arithmetic %.3f, link %.3f of the constants' peaks\n", device.c_str(),
-                e.arithmetic, e.link);
-  }
-  std::printf("\n");
+  print_constants(constants);
   print_policies(paper);
   print_points(paper, constants);
-  print_order(paper, constants);
+  const Order found = order(paper, constants);
+  std::printf(
+      "\n(The mean error is exp(mean |ln(predicted / published)|) - 1.) Of %d pairs of systems in "
+      "the same setting, %d are predicted in the published order.\n",
+      found.pairs, found.same);
   return 0;
 }
 

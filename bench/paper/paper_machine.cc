@@ -1,7 +1,6 @@
 #include "bench/paper/paper_machine.h"
 
 #include <algorithm>
-#include <string_view>
 
 namespace sluice::bench {
 
@@ -14,31 +13,36 @@ constexpr double kDeviceShare = 0.86, kHostShare = 0.8;
 constexpr double kFp16 = 2;
 
 // One device, as the optimizer's constants have it: memory in GB, link and memory in GB/s, device
-// and host arithmetic in TFLOP/s. The host's memory is read at 76 GB/s.
+// and host arithmetic in TFLOP/s.
 struct Constants {
   std::string_view device;
   double memory_gib, link, memory, device_tflops, host_tflops;
 };
 constexpr Constants kConstants[] = {{"T4", 15, 16, 300, 65, 0.8}, {"L4", 24, 16, 285, 104, 1.6}};
-constexpr double kHostBytesPerSecond = 76e9;
+constexpr double kHostPeakBytesPerSecond = 76e9, kHostReachedBytesPerSecond = 46.3e9;
 
 }  // namespace
 
+Reached peaks() { return {.host_bytes_per_second = kHostPeakBytesPerSecond}; }
+Reached reached(const planner::Efficiency& device) {
+  return {.device = device, .host_bytes_per_second = kHostReachedBytesPerSecond};
+}
+
 planner::Machine paper_machine(const Setting& setting, std::string_view system,
-                               const planner::Efficiency& efficiency) {
+                               const Reached& reached) {
   const Constants& c = kConstants[setting.device == kConstants[0].device ? 0 : 1];
   planner::Machine machine;
   machine.name = std::string(setting.name);
   machine.host_memory = static_cast<int64_t>(setting.host_memory_gib * kGiB);
   machine.device_memory = static_cast<int64_t>(c.memory_gib * kGiB);
-  const schedule::Rates link{.bytes_per_second = c.link * 1e9 * efficiency.link};
+  const schedule::Rates link{.bytes_per_second = c.link * 1e9 * reached.device.link};
   machine.rates(Lane::kHostToDevice) = link;
   machine.rates(Lane::kDeviceToHost) = link;
   machine.rates(Lane::kDeviceCompute) = {
-      .flops_per_second = c.device_tflops * 1e12 * efficiency.arithmetic,
+      .flops_per_second = c.device_tflops * 1e12 * reached.device.arithmetic,
       .bytes_per_second = c.memory * 1e9};
   machine.rates(Lane::kHostCompute) = {.flops_per_second = c.host_tflops * 1e12,
-                                       .bytes_per_second = kHostBytesPerSecond};
+                                       .bytes_per_second = reached.host_bytes_per_second};
   if (system.starts_with("MoE-Lightning")) return planner::with_devices(machine, setting.devices);
   machine.devices = 1;
   machine.device_memory *= setting.devices;

@@ -13,7 +13,22 @@ namespace {
 const char* schedule_of(std::string_view system) {
   if (system == "FlexGen") return "flexgen";
   if (system == "FlexGen(c)") return "flexgen_c";
+  if (system == "DeepSpeed") return "zero_inference";
   return "moe_lightning";
+}
+
+planner::Candidate candidate_of(const Published& point) {
+  planner::Candidate candidate;
+  candidate.policy.schedule = schedule_of(point.system);
+  candidate.policy.experts_on = plan::Place::kDevice;
+  candidate.policy.attention_on = planner::find_schedule(candidate.policy.schedule)->attention_on;
+  candidate.policy.micro_batch = point.policy.micro_batch;
+  candidate.policy.batch = int64_t{point.policy.micro_batch} * point.policy.micro_batches;
+  candidate.policy.resident_weights = point.policy.resident_weights;
+  // DeepSpeed's cache stays where it is written.
+  candidate.policy.resident_kv = std::string_view(point.system) == "DeepSpeed" ? 1 : 0;
+  candidate.kv_dtype = kernels::KvDType::kF16;
+  return candidate;
 }
 
 // Only MoE-Lightning itself packs prompts without padding.
@@ -53,54 +68,50 @@ Paper::Paper() {
 
 const Paper::Model& Paper::model(const Setting& setting) const { return models_.at(setting.model); }
 
-planner::Candidate Paper::policy(const Published& point, const Setting& setting, bool search_always,
-                                 bool& searched) {
+planner::Candidate Paper::policy(const Published& point, const Setting& setting) const {
+  planner::Candidate candidate = candidate_of(point);
+  if (!std::string_view(point.system).starts_with("MoE-Lightning")) return candidate;
   const Model& m = model(setting);
-  const planner::Machine machine = paper_machine(setting, point.system, {});
-  const planner::Subject subject{m.config, machine, m.layers, m.weights};
-  planner::Candidate candidate;
-  candidate.policy.schedule = schedule_of(point.system);
-  candidate.policy.experts_on = plan::Place::kDevice;
-  candidate.policy.attention_on = planner::find_schedule(candidate.policy.schedule)->attention_on;
-  candidate.policy.resident_kv = 0;
-  candidate.kv_dtype = kernels::KvDType::kF16;
-  searched = search_always || point.micro_batch == 0;
-  if (!searched) {
-    candidate.policy.micro_batch = point.micro_batch;
-    candidate.policy.batch = int64_t{point.micro_batch} * point.micro_batches;
-    const planner::Workload workload = workload_of(point, candidate.policy.batch);
-    // A published policy ran, whatever the artifact's constraints say of it.
-    if (paper_settle(subject, workload, candidate)) candidate.policy.resident_weights = 0;
-    return candidate;
-  }
-  const std::string key =
-      std::string(point.setting) + point.system + point.workload + std::to_string(point.generated);
-  if (const auto known = searched_.find(key); known != searched_.end()) return known->second;
-  const planner::SearchOptions options{.schedules = {candidate.policy.schedule},
+  const planner::Machine machine = paper_machine(setting, point.system, peaks());
+  // A published policy ran, whatever the artifact's constraints say of it.
+  if (paper_settle({m.config, machine, m.layers, m.weights},
+                   workload_of(point, candidate.policy.batch), candidate))
+    candidate.policy.resident_weights = 0;
+  // Its engine keeps whole experts, the same ones of every layer, and rounds down.
+  const double experts = m.config.layers.front().ffn.experts;
+  double& share = candidate.policy.resident_weights;
+  share = std::floor(share * experts) / experts;
+  return candidate;
+}
+
+planner::Choice Paper::search(const Published& point) const {
+  const Setting& setting = setting_of(point);
+  const Model& m = model(setting);
+  const planner::Machine machine = paper_machine(setting, point.system, peaks());
+  const planner::SearchOptions options{.schedules = {schedule_of(point.system)},
                                        .kv_dtypes = {kernels::KvDType::kF16},
                                        .experts_on_host = false,
                                        .settle = paper_settle};
-  const auto found = planner::search(subject, workload_of(point, 1 << 20), options);
+  const auto found = planner::search({m.config, machine, m.layers, m.weights},
+                                     workload_of(point, 1 << 20), options);
   SLUICE_CHECK(!found.finalists.empty(), "the paper's models fit its machines");
-  return searched_[key] = found.finalists.front().candidate;
+  return found.finalists.front();
 }
 
-Prediction Paper::predict(const Published& point, const Constants& constants, bool search_always) {
+Prediction Paper::predict(const Published& point, const Constants& constants) const {
   const Setting& setting = setting_of(point);
-  Prediction prediction;
-  prediction.candidate = policy(point, setting, search_always, prediction.searched);
-  const auto efficiency = constants.find(setting.device);
-  const planner::Machine machine =
-      paper_machine(setting, point.system,
-                    efficiency == constants.end() ? planner::Efficiency{} : efficiency->second);
   const Model& m = model(setting);
+  const auto fitted = constants.find(setting.device);
+  const planner::Machine machine = paper_machine(
+      setting, point.system, fitted == constants.end() ? peaks() : reached(fitted->second));
+  Prediction prediction{.candidate = policy(point, setting)};
   prediction.estimate =
       planner::estimate({m.config, machine, m.layers, m.weights}, prediction.candidate,
-                        workload_of(point, prediction.candidate.policy.batch), true);
+                        workload_of(point, prediction.candidate.policy.batch));
   return prediction;
 }
 
-planner::Efficiency Paper::fit(const std::string& device) {
+planner::Efficiency Paper::fit(const std::string& device) const {
   planner::Efficiency best;
   double least = std::numeric_limits<double>::infinity();
   for (int a = 0; a <= 60; ++a) {
@@ -120,6 +131,32 @@ planner::Efficiency Paper::fit(const std::string& device) {
     }
   }
   return best;
+}
+
+void MeanError::add(double predicted, double published) {
+  sum_ += std::abs(std::log(predicted / published));
+  ++count_;
+}
+
+double MeanError::percent() const { return count_ > 0 ? 100 * (std::exp(sum_ / count_) - 1) : 0; }
+
+Order order(const Paper& paper, const Constants& constants) {
+  const std::vector<Published> all = published();
+  std::vector<double> predicted;
+  for (const Published& point : all)
+    predicted.push_back(paper.predict(point, constants).estimate.tokens_per_second);
+  Order order;
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = i + 1; j < all.size(); ++j) {
+      const Published &a = all[i], &b = all[j];
+      if (std::string_view(a.setting) != b.setting || a.generated != b.generated ||
+          std::string_view(a.workload) != b.workload)
+        continue;
+      ++order.pairs;
+      order.same += (predicted[i] > predicted[j]) == (a.tokens_per_second > b.tokens_per_second);
+    }
+  }
+  return order;
 }
 
 }  // namespace sluice::bench

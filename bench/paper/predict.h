@@ -10,12 +10,11 @@
 namespace sluice::bench {
 
 struct Prediction {
-  planner::Candidate candidate;  // the published policy, or what the search finds
-  bool searched = false;
+  planner::Candidate candidate;
   planner::Estimate estimate;
 };
 
-// By device: "T4", "L4".
+// By device: "T4", "L4". A device without them has its peaks.
 using Constants = std::map<std::string, planner::Efficiency>;
 
 class Paper {
@@ -23,12 +22,13 @@ class Paper {
   // The published models' shapes; they are known, so this cannot fail.
   Paper();
 
-  // `search_always`: also where a policy is published.
-  Prediction predict(const Published& point, const Constants& constants,
-                     bool search_always = false);
+  // What the published policy takes.
+  Prediction predict(const Published& point, const Constants& constants) const;
+  // What the search finds instead, of MoE-Lightning's policies, at the peaks.
+  planner::Choice search(const Published& point) const;
   // Both constants of a device, by least squares of the logarithms of predicted over published, on
   // MTBench's rows of its one-device setting with 32 and 64 generated tokens.
-  planner::Efficiency fit(const std::string& device);
+  planner::Efficiency fit(const std::string& device) const;
 
  private:
   struct Model {
@@ -37,14 +37,31 @@ class Paper {
     planner::WeightSizes weights;
   };
   const Model& model(const Setting& setting) const;
-  planner::Candidate policy(const Published& point, const Setting& setting, bool search_always,
-                            bool& searched);
+  planner::Candidate policy(const Published& point, const Setting& setting) const;
 
   std::map<std::string, Model> models_;
-  std::map<std::string, planner::Candidate> searched_;  // by point: constants do not change them
 };
 
 const Setting& setting_of(const Published& point);
 bool fitted_on(const Published& point);
+
+// exp(mean |ln(predicted / published)|) - 1: how far off a point is, up or down.
+class MeanError {
+ public:
+  void add(double predicted, double published);
+  double percent() const;
+  int count() const { return count_; }
+
+ private:
+  double sum_ = 0;
+  int count_ = 0;
+};
+
+// Pairs of published points of one setting, workload and length: whether the faster one is
+// predicted faster.
+struct Order {
+  int pairs = 0, same = 0;
+};
+Order order(const Paper& paper, const Constants& constants);
 
 }  // namespace sluice::bench

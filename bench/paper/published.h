@@ -16,14 +16,23 @@ struct Setting {
 };
 std::span<const Setting> settings();
 
+// What a system ran with. The paper states some of them; the others are in its public artifact:
+// FlexGen's in the scripts that ran it (of S6 and S7 as its optimizer gave them), MoE-Lightning's
+// as the number of requests that its logs count, in micro-batches of the sizes that its optimizer
+// walks.
+struct PublishedPolicy {
+  int micro_batch, micro_batches;
+  double resident_weights = 0;  // FlexGen's share of the weights on the device
+};
+
 // One figure: generated tokens per second over prefill and decode.
 struct Published {
   const char* setting;
-  const char* system;    // "FlexGen", "FlexGen(c)", "MoE-Lightning(p)", "MoE-Lightning"
+  const char* system;  // "FlexGen", "FlexGen(c)", "DeepSpeed", "MoE-Lightning(p)", "MoE-Lightning"
   const char* workload;  // planner::known_workload
   int generated;
   double tokens_per_second;
-  int micro_batch = 0, micro_batches = 0;  // its policy, where it is published
+  PublishedPolicy policy;
 };
 std::vector<Published> published();
 
