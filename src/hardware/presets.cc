@@ -23,7 +23,7 @@ struct Device {
 };
 constexpr std::array kDevices = {
     Device{"t4", "sm_75", 16, 320, 15.75, 70, 8.1, 65, 130, 0, "xeon-24c",
-           "NVIDIA T4 datasheet; PCIe 3.0 x16"},
+           "NVIDIA T4 datasheet, memory of its product brief; PCIe 3.0 x16"},
     Device{"l4", "sm_89", 24, 300, 31.5, 72, 30.3, 121, 242.5, 242.5, "xeon-24c",
            "NVIDIA L4 datasheet (half of its figures with sparsity); PCIe 4.0 x16"},
     Device{"a10", "sm_86", 24, 600, 31.5, 150, 31.2, 125, 250, 0, "xeon-24c",
@@ -40,16 +40,17 @@ constexpr std::array kDevices = {
            "NVIDIA H100 SXM datasheet (half of its figures with sparsity); PCIe 5.0 x16"},
     Device{"h200", "sm_90", 141, 4800, 63, 700, 67, 989.5, 1979, 1979, "xeon-8480",
            "NVIDIA H200 SXM datasheet (half of its figures with sparsity); PCIe 5.0 x16"},
-    Device{"b200", "sm_100", 180, 8000, 63, 1000, 80, 2250, 4500, 4500, "xeon-8570",
-           "NVIDIA DGX B200 datasheet, an eighth of it (dense); PCIe 5.0 x16"},
+    Device{
+        "b200", "sm_100", 180, 7700, 63, 1000, 75, 2250, 4500, 4500, "xeon-8570",
+        "NVIDIA Blackwell datasheet, HGX B200 (half of its figures with sparsity); PCIe 5.0 x16"},
     Device{"gb200", "sm_100", 186, 8000, 225, 1200, 80, 2500, 5000, 5000, "grace",
-           "NVIDIA GB200 NVL72 datasheet, a 72nd of it (dense); NVLink-C2C, 450 GB/s each way, "
-           "shared by two"},
-    Device{"mi300x", "gfx942", 192, 5300, 64, 750, 163.4, 1307.4, 2614.9, 2614.9, "epyc-9654",
+           "NVIDIA Blackwell datasheet, GB200 NVL72 (half of its figures with sparsity); "
+           "NVLink-C2C, 450 GB/s each way, shared by two"},
+    Device{"mi300x", "gfx942", 192, 5300, 63, 750, 163.4, 1307.4, 2614.9, 2614.9, "epyc-9654",
            "AMD Instinct MI300X datasheet; PCIe 5.0 x16"},
     Device{"tpu-v5e", "v5e", 16, 819, 16, 0, 0, 197, 393, 0, "epyc-7763",
            "Google Cloud TPU v5e documentation; its link is an assumption"},
-    Device{"tpu-v6e", "v6e", 32, 1640, 32, 0, 0, 918, 1836, 0, "epyc-9654",
+    Device{"tpu-v6e", "v6e", 32, 1638, 32, 0, 0, 918, 1836, 0, "epyc-9654",
            "Google Cloud TPU v6e documentation; its link is an assumption"},
 };
 
