@@ -58,7 +58,8 @@ void print_errors(const std::vector<Errors>& all) {
 void print_points(const Paper& paper, const Constants& constants) {
   std::vector<Errors> errors = {{"all, pure roofline", {}},
                                 {"fitted rows, with constants", {}},
-                                {"all others, with constants", {}}};
+                                {"all others, with constants", {}},
+                                {"of these MoE-Lightning's", {}}};
   const size_t systems = errors.size();
   std::printf(
       "\n**Throughput**, generated tokens per second over prefill and decode:\n\n"
@@ -71,7 +72,8 @@ void print_points(const Paper& paper, const Constants& constants) {
     errors[0].error.add(roofline, point.tokens_per_second);
     errors[fit ? 1 : 2].error.add(with, point.tokens_per_second);
     if (!fit) {
-      const std::string rows = "of these " + std::string(point.setting) + ", " + point.system;
+      if (is_lightning(point)) errors[3].error.add(with, point.tokens_per_second);
+      const std::string rows = std::string(point.setting) + ", " + point.system;
       size_t at = systems;
       while (at < errors.size() && errors[at].rows != rows) ++at;
       if (at == errors.size()) errors.push_back({rows, {}});

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "bench/paper/predict.h"
@@ -16,15 +17,18 @@ Constants fitted(const Paper& paper) { return {{"T4", paper.fit("T4")}, {"L4", p
 TEST(Paper, TwoConstantsForEachDevicePredictTheOtherRows) {
   const Paper paper;
   const Constants constants = fitted(paper);
-  MeanError fitted, judged;
+  MeanError fitted, judged, lightning;
   for (const Published& point : published()) {
     const double predicted = paper.predict(point, constants).estimate.tokens_per_second;
     (fitted_on(point) ? fitted : judged).add(predicted, point.tokens_per_second);
+    if (!fitted_on(point) && std::string_view(point.system).starts_with("MoE-Lightning"))
+      lightning.add(predicted, point.tokens_per_second);
   }
   EXPECT_EQ(fitted.count(), 12);  // MTBench on S1 and S2, 32 and 64 tokens, of three systems
   EXPECT_EQ(judged.count(), 70);
   EXPECT_LT(fitted.percent(), 9);
-  EXPECT_LT(judged.percent(), 27);
+  EXPECT_LT(judged.percent(), 25);
+  EXPECT_LT(lightning.percent(), 20);
   const Order found = order(paper, constants);
   EXPECT_EQ(found.same, found.pairs);
   EXPECT_GT(found.pairs, 100);

@@ -14,7 +14,8 @@ constexpr std::array kKinds = {
     ScheduleKind{"kv_prefetch", true, true, Place::kDevice, Overlap::kAll, false},
     ScheduleKind{"serial", true, true, Place::kHost, Overlap::kNone, false},
     // Of the paper's systems, which compute all prompts of a batch before they decode.
-    ScheduleKind{"moe_lightning", true, true, Place::kHost, Overlap::kAll, true, Staging::kBeside},
+    ScheduleKind{"moe_lightning", true, true, Place::kHost, Overlap::kAll, true, Staging::kBeside,
+                 HostAttention::kInPlace, 64},
     ScheduleKind{"flexgen", true, true, Place::kDevice, Overlap::kSteps, true, Staging::kBefore},
     ScheduleKind{"flexgen_c", true, true, Place::kHost, Overlap::kSteps, true, Staging::kBefore,
                  HostAttention::kExpanded},

@@ -48,7 +48,8 @@ enum class HostAttention : uint8_t {
 
 // What the cost model knows of a schedule. `prompts_first`: all prompts of a batch are computed,
 // with attention on the device, before the first token is decoded; else they ride along in chunks.
-// The last two are of engines that are not ours: ours pins its memory once and attends in place.
+// The last three are of engines that are not ours: ours pins its memory once, attends in place and
+// computes no more rows than there are.
 struct ScheduleKind {
   const char* name;
   bool device;               // its layers are computed on a device
@@ -58,6 +59,7 @@ struct ScheduleKind {
   bool prompts_first;
   Staging staging = Staging::kPinned;
   HostAttention host_attention = HostAttention::kInPlace;
+  int tile_rows = 1;  // each expert's rows are computed in whole tiles of so many
 };
 
 // Those of `schedule/` under their names there (serial with a device; expert_fetch, which is

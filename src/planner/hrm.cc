@@ -169,8 +169,10 @@ class PassSum {
     const double tokens = routing.tokens(rows_.total(), from, to);
     Cost cost =
         scaled(models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_), hit);
-    cost +=
+    Cost rows =
         scaled(models::stage_cost(subject_.model, stage, {.expert_tokens = 1}, weights_), tokens);
+    if (kind_.tile_rows > 1) rows.flops *= in_tiles(tokens / hit, kind_.tile_rows) * hit / tokens;
+    cost += rows;
     add(StageKind::kExpertGroup, lane, cost, batches_ * kind.count, tokens / hit);
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numbers>
 
 #include "base/check.h"
 
@@ -68,6 +69,18 @@ double Routing::distinct(double rows, double from, double to) const {
 
 double Routing::tokens(double rows, double from, double to) const {
   return rows * (up_to(share_sums_, to) - up_to(share_sums_, from));
+}
+
+// The count is nearly Poisson, and its tail nearly normal.
+double in_tiles(double rows, int tile) {
+  constexpr double kSurely = 6;  // deviations
+  const double deviation = std::sqrt(rows);
+  double tiles = 1;
+  for (int64_t first = tile;; first += tile) {  // rows before the next tile
+    const double above = (static_cast<double>(first) + 0.5 - rows) / deviation;
+    if (above > kSurely) return tiles * tile;
+    tiles += std::erfc(above / std::numbers::sqrt2) / 2;
+  }
 }
 
 }  // namespace sluice::planner

@@ -41,4 +41,8 @@ class Routing {
   mutable std::map<double, std::vector<double>> hit_sums_;
 };
 
+// Rows that one expert's products compute where they come in whole tiles: of an expert that is hit
+// and has `rows` (at least 1) of many independent tokens on average.
+double in_tiles(double rows, int tile);
+
 }  // namespace sluice::planner

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace sluice::planner {
 namespace {
 
@@ -24,6 +26,24 @@ TEST(Routing, SkewHitsFewerAndTheFirstMore) {
   EXPECT_LT(skewed.distinct(8), even.distinct(8));
   EXPECT_GT(skewed.tokens(8, 0, 0.25), even.tokens(8, 0, 0.25));
   EXPECT_NEAR(skewed.distinct(5, 0, 0.3) + skewed.distinct(5, 0.3, 1), skewed.distinct(5), 1e-9);
+}
+
+// Of an expert that is hit, its count Poisson's.
+double tiled_rows(double mean, int tile) {
+  double some = 0, sum = 0;
+  for (int count = 1; count < 3 * mean + 100; ++count) {
+    const double share = std::exp(count * std::log(mean) - mean - std::lgamma(count + 1));
+    some += share;
+    sum += share * tile * ((count + tile - 1) / tile);
+  }
+  return sum / some;
+}
+
+TEST(Routing, RowsComeInWholeTiles) {
+  EXPECT_DOUBLE_EQ(in_tiles(2, 64), 64);
+  EXPECT_NEAR(in_tiles(5000, 64), 5000 + 31.5, 0.1);
+  for (const double rows : {4.0, 20.0, 41.0, 60.0, 64.0, 70.0, 128.0, 300.0, 1000.0})
+    EXPECT_NEAR(in_tiles(rows, 64), tiled_rows(rows, 64), 0.02 * tiled_rows(rows, 64)) << rows;
 }
 
 }  // namespace

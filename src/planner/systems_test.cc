@@ -87,6 +87,13 @@ TEST(Systems, AnExpandedCacheCrossesTheHostsMemoryForEveryQueryHead) {
   EXPECT_NEAR(expanded["attend"].cost.kv_bytes, 31 * in_place["attend"].cost.kv_bytes, 1);
 }
 
+// 64 rows choose two of eight experts: 16 for each, of tiles of 64.
+TEST(Systems, TilesComputeMoreRowsThanThereAre) {
+  const Fixture f;
+  const double rows = work_of(f, "cgopipe")["expert_group"].cost.flops;
+  EXPECT_NEAR(work_of(f, "moe_lightning")["expert_group"].cost.flops, 4 * rows, 1e-3 * rows);
+}
+
 // Weights hide behind one micro-batch's attention, the cache behind the others', experts behind
 // nothing, and nothing hides what is copied beforehand.
 TEST(Systems, AStepWaitsForAllThatItStarted) {
