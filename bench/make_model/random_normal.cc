@@ -5,8 +5,9 @@
 
 namespace sluice::bench {
 
-RandomBits::RandomBits(uint64_t seed, std::string_view name) : state_(seed) {
-  for (const char c : name) state_ = (*this)() ^ static_cast<unsigned char>(c);
+RandomBits::RandomBits(uint64_t seed, std::string_view name) : stream_(seed) {
+  for (const char c : name)
+    stream_ = base::SplitMix64(stream_.bits() ^ static_cast<unsigned char>(c));
 }
 
 double normal_quantile(double probability) {

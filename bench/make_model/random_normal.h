@@ -6,25 +6,20 @@
 #include <span>
 #include <string_view>
 
+#include "base/random.h"
+
 namespace sluice::bench {
 
-// splitmix64: https://prng.di.unimi.it/splitmix64.c
 class RandomBits {
  public:
-  explicit RandomBits(uint64_t seed) : state_(seed) {}
+  explicit RandomBits(uint64_t seed) : stream_(seed) {}
   // A source of its own for each name, so that cutting layers leaves the others as they are.
   RandomBits(uint64_t seed, std::string_view name);
 
-  uint64_t operator()() {
-    state_ += 0x9e3779b97f4a7c15u;
-    uint64_t mixed = state_;
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-    return mixed ^ (mixed >> 31);
-  }
+  uint64_t operator()() { return stream_.bits(); }
 
  private:
-  uint64_t state_;
+  base::SplitMix64 stream_;
 };
 
 constexpr int kNormalBits = 12;

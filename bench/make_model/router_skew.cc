@@ -32,7 +32,7 @@ std::vector<double> simulate(const std::vector<float>& noise, const std::vector<
 }  // namespace
 
 float common_sign(uint64_t seed, int64_t dimension) {
-  RandomBits bits(seed ^ (static_cast<uint64_t>(dimension) * 0x9e3779b97f4a7c15u));
+  RandomBits bits(seed ^ (static_cast<uint64_t>(dimension) * base::kSplitMixStep));
   return (bits() & 1u) != 0 ? 1.0f : -1.0f;
 }
 

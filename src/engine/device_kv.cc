@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/rounding.h"
 #include "kernels/kv_copy.h"
 
 namespace sluice::engine {
@@ -47,8 +48,8 @@ DeviceKv::DeviceKv(const Shape& shape, const memory::KvCache* home, memory::Aren
 void DeviceKv::add_blocks(Flight& flight, const models::BatchView& batch, bool arriving) {
   const int64_t step = shape_.layers.front().block_tokens;
   for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t old = (s.first_position + step - 1) / step;
-    const int64_t all = (s.first_position + s.rows + step - 1) / step;
+    const int64_t old = base::div_up(s.first_position, step);
+    const int64_t all = base::div_up(s.first_position + s.rows, step);
     for (int64_t i = arriving ? 0 : old; i < (arriving ? old : all); ++i) {
       const int32_t block = s.blocks[i];
       int32_t& number = number_[static_cast<size_t>(block)];
@@ -72,7 +73,7 @@ schedule::KvMoves DeviceKv::place(size_t index, const models::BatchView& batch) 
   schedule::KvMoves moves{.blocks = std::ssize(flight.streamed),
                           .arriving_blocks = flight.arriving};
   for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t all = (s.first_position + s.rows + step - 1) / step;
+    const int64_t all = base::div_up(s.first_position + s.rows, step);
     for (int64_t i = 0; i < all; ++i) {
       const int32_t block = s.blocks[i];
       const bool stays = block < shape_.resident;
@@ -163,7 +164,7 @@ models::BatchView DeviceKv::there(size_t index, int layer, const models::BatchVi
     for (int64_t p = s.first_position; p < s.first_position + s.rows; ++p) {
       flight.slots.push_back(int64_t{blocks[p / step]} * step + p % step);
     }
-    blocks += (s.first_position + s.rows + step - 1) / step;
+    blocks += base::div_up(s.first_position + s.rows, step);
   }
   models::BatchView view = batch;
   view.sequences = flight.sequences;
@@ -184,7 +185,7 @@ void DeviceKv::take_home(size_t index, int layer, const models::BatchView& batch
       kernels::copy_kv_token(layout, p % step, at(place_of(entry, layer, window)),
                              home_of(s.blocks[p / step], layer));
     }
-    entries += (s.first_position + s.rows + step - 1) / step;
+    entries += base::div_up(s.first_position + s.rows, step);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "engine/device_side.h"
 
+#include "base/rounding.h"
+
 namespace sluice::engine {
 namespace {
 
@@ -12,7 +14,7 @@ DeviceKv::Shape kv_shape(const models::ModelConfig& config, const plan::Plan& pl
       .micro_batches = plan.micro_batches(),
       .sequences = plan.policy.micro_batch,
       .rows = plan.max_num_tokens,
-      .sequence_blocks = (plan.max_seq_len + plan.kv_block_tokens - 1) / plan.kv_block_tokens};
+      .sequence_blocks = base::div_up(plan.max_seq_len, plan.kv_block_tokens)};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/random.h"
 
 namespace sluice::engine {
 namespace {
@@ -22,15 +23,10 @@ int32_t highest(std::span<const float> logits) {
 
 }  // namespace
 
-uint64_t mix(uint64_t value) {
-  value += 0x9e3779b97f4a7c15ull;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
-  return value ^ (value >> 31);
-}
+uint64_t mix(uint64_t value) { return base::mix_bits(value + base::kSplitMixStep); }
 
 double uniform(uint64_t seed, uint64_t counter) {
-  return static_cast<double>(mix(mix(seed) ^ mix(counter + 0x632be59bd9b4e019ull)) >> 11) * 0x1p-53;
+  return base::unit_interval(mix(mix(seed) ^ mix(counter + 0x632be59bd9b4e019ull)));
 }
 
 Sampler::Sampler(int vocab)

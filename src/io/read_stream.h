@@ -47,8 +47,6 @@ class ReadStream {
   // them, and they stay until the next call. Errors: those of Completion; kTimeout.
   Result<std::span<const std::byte>> next();
 
-  std::string notes() const { return reader_->notes(); }
-
  private:
   struct Buffer {
     std::byte* data = nullptr;

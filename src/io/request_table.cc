@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/rounding.h"
+
 namespace sluice::io {
 namespace {
 
 // In a row, without a byte read: a device that says "again" for ever is a failed one.
 constexpr int kMaxRetries = 64;
-
-int64_t round_up(int64_t bytes) {
-  return (bytes + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
-}
 
 }  // namespace
 
@@ -76,7 +74,8 @@ RequestTable::Ask RequestTable::ask(int at) const {
   const Slot& slot = slots_[at];
   const int64_t end = slot.parted ? slot.current_end : slot.bytes;
   const int64_t bytes = end - slot.done_bytes;
-  return {slot.file, slot.offset + slot.done_bytes, slot.direct ? round_up(bytes) : bytes,
+  return {slot.file, slot.offset + slot.done_bytes,
+          slot.direct ? base::round_up(bytes, kDirectAlignment) : bytes,
           slot.into + slot.done_bytes, slot.direct};
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/numa.h"
+#include "base/rounding.h"
 #include "base/units.h"
 #include "memory/poison.h"
 
@@ -18,8 +19,6 @@ namespace sluice::memory {
 namespace {
 
 constexpr int64_t kMaxBytes = int64_t{1} << 47;  // of user address space
-
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 // Maps `bytes` at a multiple of 2 MiB by mapping more and giving back both ends.
 std::byte* map_aligned(int64_t bytes) {
@@ -53,7 +52,7 @@ Result<Arena> Arena::create(int64_t bytes, const ArenaOptions& options) {
     return Error{ErrorCode::kInvalid, "an arena of " + std::to_string(bytes) +
                                           " bytes cannot be reserved; its size must be positive"};
   }
-  const int64_t mapped = round_up(bytes + kMaxRegions * guard_bytes(), kMaxAlignment);
+  const int64_t mapped = base::round_up(bytes + kMaxRegions * guard_bytes(), kMaxAlignment);
   std::byte* begin = map_aligned(mapped);
   if (begin == nullptr) {
     return Error{ErrorCode::kNoRoom, "the system refuses to reserve " +
@@ -102,7 +101,7 @@ std::span<std::byte> Arena::allocate(std::string name, int64_t bytes, int64_t al
                "an arena region's alignment is a power of two up to kMaxAlignment");
   const auto count = static_cast<int64_t>(regions_.size());
   SLUICE_CHECK(count < kMaxRegions, "an arena has at most kMaxRegions regions");
-  const int64_t offset = round_up(used_, alignment);
+  const int64_t offset = base::round_up(used_, alignment);
   SLUICE_CHECK(bytes >= 0 && offset <= capacity_ && bytes <= capacity_ - offset,
                "an arena holds every region that the plan counted");
   used_ = offset + bytes;

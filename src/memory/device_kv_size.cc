@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
 #include "memory/kv_cache.h"
 
 namespace sluice::memory {
@@ -9,8 +10,7 @@ namespace sluice::memory {
 int64_t device_kv_place_bytes(std::span<const kernels::KvLayout> layers) {
   int64_t most = 0;
   for (const kernels::KvLayout& layout : layers) most = std::max(most, layout.block_bytes());
-  const int64_t step = KvCache::kBlockAlignment;
-  return (most + step - 1) / step * step;
+  return base::round_up(most, KvCache::kBlockAlignment);
 }
 
 int64_t device_kv_bytes(std::span<const kernels::KvLayout> layers, int64_t resident,

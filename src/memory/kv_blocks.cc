@@ -4,18 +4,12 @@
 #include <bit>
 
 #include "base/check.h"
+#include "base/random.h"
 
 namespace sluice::memory {
 namespace {
 
 constexpr int64_t kMaxBlocks = int64_t{1} << 30;
-
-// splitmix64's finalizer: every input bit reaches every output bit.
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
 
 }  // namespace
 
@@ -45,8 +39,8 @@ std::span<const int32_t> KvBlocks::tokens_of(BlockId block) const {
 }
 
 uint64_t KvBlocks::hash(BlockId parent, std::span<const int32_t> tokens, uint64_t salt) {
-  uint64_t value = mix(parent == kNoBlock ? salt : static_cast<uint64_t>(parent) + 1);
-  for (int32_t token : tokens) value = mix(value + static_cast<uint32_t>(token) + 1);
+  uint64_t value = base::mix_bits(parent == kNoBlock ? salt : static_cast<uint64_t>(parent) + 1);
+  for (int32_t token : tokens) value = base::mix_bits(value + static_cast<uint32_t>(token) + 1);
   return value;
 }
 

@@ -3,14 +3,15 @@
 #include <string>
 #include <utility>
 
+#include "base/rounding.h"
+
 namespace sluice::memory {
 namespace {
 
 constexpr int64_t kMaxBlocks = int64_t{1} << 30;  // block ids are int32_t
 
 int64_t stride(const kernels::KvLayout& layout) {
-  const int64_t step = KvCache::kBlockAlignment;
-  return (layout.block_bytes() + step - 1) / step * step;
+  return base::round_up(layout.block_bytes(), KvCache::kBlockAlignment);
 }
 
 Status check_layouts(std::span<const kernels::KvLayout> layers, int64_t blocks) {

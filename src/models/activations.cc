@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
+
 namespace sluice::models {
 namespace {
 
@@ -42,8 +44,7 @@ class Carver {
   template <class T>
   void take(T*& pointer, int64_t elements) {
     if (base_ != nullptr) pointer = reinterpret_cast<T*>(base_ + bytes_);
-    bytes_ +=
-        (elements * static_cast<int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+    bytes_ += base::round_up(elements * static_cast<int64_t>(sizeof(T)), kAlignment);
   }
   int64_t bytes() const { return bytes_; }
 

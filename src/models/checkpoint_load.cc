@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/rounding.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
 
@@ -102,8 +103,7 @@ void CheckpointLoad::add_jobs(const LoadPiece& piece) {
     jobs_.push_back({.piece = &piece});
     return;
   }
-  const int64_t end =
-      (piece.first_row + piece.rows + kernels::kPanelRows - 1) / kernels::kPanelRows;
+  const int64_t end = base::div_up(piece.first_row + piece.rows, kernels::kPanelRows);
   for (int64_t panel = piece.first_row / kernels::kPanelRows; panel < end; panel += kPanelsPerTask)
     jobs_.push_back({&piece, panel, std::min(kPanelsPerTask, end - panel)});
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/rounding.h"
 #include "models/checkpoint_load.h"
 #include "models/checkpoint_tensors.h"
 #include "models/load_tensor.h"
@@ -122,8 +123,7 @@ Status CheckpointSource::read(size_t tensor, std::byte* into, base::ThreadTeam& 
 }
 
 int64_t CheckpointSource::room(size_t tensor) const {
-  const int64_t bytes = bytes_in_memory(table_[tensor], dtypes_[tensor]);
-  return (bytes + kernels::kPackAlignment - 1) / kernels::kPackAlignment * kernels::kPackAlignment;
+  return base::round_up(bytes_in_memory(table_[tensor], dtypes_[tensor]), kernels::kPackAlignment);
 }
 
 Status CheckpointSource::load(std::span<const Wanted> wanted, base::ThreadTeam& team,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/rounding.h"
 #include "io/reader.h"
 #include "models/read_ahead.h"
 #include "weights/checksum.h"
@@ -140,11 +141,10 @@ Status EngineLoad::begin_batch() {
 Status EngineLoad::submit(size_t index) {
   const Chunk& chunk = chunks_[index];
   const EnginePart& part = parts_[chunk.part];
-  const int64_t align = weights::kEngineAlignment;
   out_ += chunk.cost();
   return reader_->submit({part.file, part.offset + chunk.begin,
-                          (chunk.bytes + align - 1) / align * align, part.into + chunk.begin,
-                          index});
+                          base::round_up(chunk.bytes, weights::kEngineAlignment),
+                          part.into + chunk.begin, index});
 }
 
 void EngineLoad::finish(const Chunk& chunk) {

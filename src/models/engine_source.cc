@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/rounding.h"
 #include "models/checkpoint_tensors.h"
 #include "models/engine_load.h"
 #include "models/load_tensor.h"
@@ -25,7 +26,7 @@ void copy(std::span<const std::byte> from, std::byte* to, base::ThreadTeam* team
     std::memcpy(to, from.data(), from.size());
     return;
   }
-  team->parallel_for(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i) {
+  team->parallel_for(static_cast<int64_t>(base::div_up(from.size(), kPiece)), [&](int64_t i) {
     const size_t begin = static_cast<size_t>(i) * kPiece;
     std::memcpy(to + begin, from.data() + begin, std::min(kPiece, from.size() - begin));
   });
@@ -208,10 +209,8 @@ Status EngineSource::read(size_t tensor, std::byte* into, base::ThreadTeam& team
 // An expert's three lie as in their page, other tensors by whole sectors.
 int64_t EngineSource::room(size_t tensor) const {
   const TensorSlot& slot = table_[tensor];
-  if (tensors_[tensor] != nullptr) {
-    const int64_t align = weights::kEngineAlignment;
-    return (tensors_[tensor]->bytes + align - 1) / align * align;
-  }
+  if (tensors_[tensor] != nullptr)
+    return base::round_up(tensors_[tensor]->bytes, weights::kEngineAlignment);
   const ExpertPage& page = pages_[static_cast<size_t>(slot.layer)];
   if (slot.slot == Slot::kGate) return page.up_offset;
   return slot.slot == Slot::kUp ? page.down_offset - page.up_offset : page.bytes - page.down_offset;

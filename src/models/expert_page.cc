@@ -1,20 +1,18 @@
 #include "models/expert_page.h"
 
+#include "base/rounding.h"
+
 namespace sluice::models {
-namespace {
-
-int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * to; }
-
-}  // namespace
 
 ExpertPage expert_page(int64_t hidden, int64_t inter, tensor::DType gate, tensor::DType up,
                        tensor::DType down) {
   ExpertPage page{.gate = gate, .up = up, .down = down, .hidden = hidden, .inter = inter};
-  page.up_offset = rounded_up(kernels::packed_bytes(gate, inter, hidden), kernels::kPackAlignment);
-  page.down_offset = page.up_offset +
-                     rounded_up(kernels::packed_bytes(up, inter, hidden), kernels::kPackAlignment);
-  page.bytes = rounded_up(page.down_offset + kernels::packed_bytes(down, hidden, inter),
-                          kExpertPageAlignment);
+  page.up_offset =
+      base::round_up(kernels::packed_bytes(gate, inter, hidden), kernels::kPackAlignment);
+  page.down_offset = page.up_offset + base::round_up(kernels::packed_bytes(up, inter, hidden),
+                                                     kernels::kPackAlignment);
+  page.bytes = base::round_up(page.down_offset + kernels::packed_bytes(down, hidden, inter),
+                              kExpertPageAlignment);
   return page;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <vector>
 
+#include "base/rounding.h"
 #include "tensor/block.h"
 #include "tensor/quantize.h"
 
@@ -92,7 +93,7 @@ Result<kernels::PackedMatrix> load_matrix(const tensor::TensorView& stored,
     const int64_t panels = std::min(kPanelsPerTask, matrix.panels() - first);
     if (!pack_panels(rows, tensor, dtype, first, panels, data + first * panel_bytes)) held = false;
   };
-  const int64_t tasks = (matrix.panels() + kPanelsPerTask - 1) / kPanelsPerTask;
+  const int64_t tasks = base::div_up(matrix.panels(), kPanelsPerTask);
   if (team != nullptr) {
     team->parallel_for(tasks, pack_some);
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
 #include "base/units.h"
 #include "memory/device_kv_size.h"
 #include "memory/kv_cache.h"
@@ -28,10 +29,6 @@ std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(
 int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
   return memory::KvCache::bytes_per_block(
       models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
-}
-
-int64_t blocks_for(int64_t tokens, int64_t block_tokens) {
-  return (tokens + block_tokens - 1) / block_tokens;
 }
 
 Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
@@ -104,7 +101,7 @@ Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wi
           ? wishes.kv_cache_memory
           : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
                                  wishes.kv_cache_free_mem_fraction);
-  int64_t per_sequence = blocks_for(plan.max_seq_len, plan.kv_block_tokens);
+  int64_t per_sequence = base::div_up(plan.max_seq_len, plan.kv_block_tokens);
   plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence);
   // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
   // refused.
@@ -124,7 +121,7 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
   if (wishes.schedule == "auto") plan.policy.schedule = "layer_stream";
   const int64_t room = room_for(wishes, machine);
   const int64_t block = block_bytes(config, plan);
-  int64_t per_sequence = blocks_for(plan.max_seq_len, plan.kv_block_tokens);
+  int64_t per_sequence = base::div_up(plan.max_seq_len, plan.kv_block_tokens);
   share_out(model, wishes, room, block, per_sequence, plan);
   if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
     plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
@@ -145,8 +142,8 @@ void share_kv(const models::ModelConfig& config, Plan& plan) {
       static_cast<int64_t>(plan.policy.resident_kv * static_cast<double>(plan.kv_blocks));
   const int64_t home = plan.kv_blocks - resident;
   plan.device_kv_blocks = resident;
-  plan.device_kv_window =
-      std::min(home, plan.policy.micro_batch * blocks_for(plan.max_seq_len, plan.kv_block_tokens));
+  plan.device_kv_window = std::min(
+      home, plan.policy.micro_batch * base::div_up(plan.max_seq_len, plan.kv_block_tokens));
   plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
   plan.kv_bytes = home * block_bytes(config, plan);
 }

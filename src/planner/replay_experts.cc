@@ -106,15 +106,6 @@ void ReplayExperts::release(const schedule::PageRange& range, size_t flight) {
     pages_->release(range.first + i, static_cast<int>(flight));
 }
 
-double RoutingSampler::uniform() {
-  // splitmix64
-  state_ += 0x9E3779B97F4A7C15ULL;
-  uint64_t z = state_;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1.0p-53;
-}
-
 std::span<const int32_t> RoutingSampler::sample(const Routing& routing, int64_t rows, int top_k) {
   const auto shares = routing.shares();
   counts_.assign(shares.size(), 0);
@@ -122,8 +113,8 @@ std::span<const int32_t> RoutingSampler::sample(const Routing& routing, int64_t 
   if (rows <= kDrawnRows) {
     // Systematic sampling of top_k experts with their shares: an expert at most once a row.
     for (int64_t row = 0; row < rows; ++row) {
-      double next = uniform(), sum = 0;
-      const auto turn = static_cast<size_t>(uniform() * static_cast<double>(experts));
+      double next = random_.uniform(), sum = 0;
+      const auto turn = static_cast<size_t>(random_.uniform() * static_cast<double>(experts));
       for (size_t i = 0; i < shares.size(); ++i) {
         const size_t e = (i * 7919 + turn) % shares.size();
         sum += shares[e];
@@ -138,7 +129,7 @@ std::span<const int32_t> RoutingSampler::sample(const Routing& routing, int64_t 
   for (size_t e = 0; e < shares.size(); ++e) {
     const double expected = shares[e] * static_cast<double>(rows);
     // A rare expert is hit or not; one that is hit often gets its share.
-    const auto count = std::min<int64_t>(static_cast<int64_t>(expected + uniform()), left);
+    const auto count = std::min<int64_t>(static_cast<int64_t>(expected + random_.uniform()), left);
     counts_[e] = static_cast<int32_t>(count);
     left -= count;
   }

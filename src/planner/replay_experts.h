@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/random.h"
 #include "memory/weight_pages.h"
 #include "plan/plan.h"
 #include "planner/hrm.h"
@@ -47,8 +48,7 @@ class RoutingSampler {
   std::span<const int32_t> sample(const Routing& routing, int64_t rows, int top_k);
 
  private:
-  double uniform();  // [0, 1)
-  uint64_t state_ = 0x9E3779B97F4A7C15ULL;
+  base::SplitMix64 random_{base::kSplitMixStep};
   std::vector<int32_t> counts_;
 };
 

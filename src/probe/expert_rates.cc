@@ -4,6 +4,7 @@
 #include <cstring>
 #include <tuple>
 
+#include "base/rounding.h"
 #include "kernels/ops.h"
 #include "kernels/quantized_rows.h"
 #include "probe/memory_array.h"
@@ -50,8 +51,7 @@ class Experts {
     const int64_t gate = kernels::packed_bytes(dtype, options.inter, options.hidden);
     const int64_t down = kernels::packed_bytes(dtype, options.hidden, options.inter);
     const int64_t count = std::max<int64_t>(options.weight_bytes / (2 * gate + down), 4);
-    const int64_t chunks =
-        (count * (2 * gate + down) + MemoryArray::kChunkBytes - 1) / MemoryArray::kChunkBytes;
+    const int64_t chunks = base::div_up(count * (2 * gate + down), MemoryArray::kChunkBytes);
     SLUICE_ASSIGN(MemoryArray memory, MemoryArray::create(chunks));
     Experts experts(std::move(memory), static_cast<double>(2 * gate + down));
     auto* at = reinterpret_cast<std::byte*>(experts.memory_.chunk(0));

@@ -89,7 +89,6 @@ TEST_F(CheckpointTest, PrefetchedAndDroppedPagesReadTheSame) {
     for (int64_t i = 0; i < entry->bytes; ++i) total += static_cast<int64_t>(view->data[i]);
     return total;
   };
-  opened->files()[0].expect_sequential();
   opened->prefetch(*entry);
   const int64_t before = sum();
   const int64_t read = resident_pages();

@@ -1,6 +1,7 @@
 #include "weights/engine_places.h"
 
 #include "base/check.h"
+#include "base/rounding.h"
 
 namespace sluice::weights {
 
@@ -9,7 +10,7 @@ EnginePlaces place_groups(std::span<const int64_t> sizes, int64_t most_file_byte
   places.groups.reserve(sizes.size());
   for (const int64_t size : sizes) {
     SLUICE_CHECK(size > 0, "a group holds something");
-    const int64_t padded = (size + kEngineAlignment - 1) / kEngineAlignment * kEngineAlignment;
+    const int64_t padded = base::round_up(size, kEngineAlignment);
     if (places.files.empty() || places.files.back().bytes + padded > most_file_bytes)
       places.files.push_back({engine_file_name(static_cast<int64_t>(places.files.size())), 0});
     EngineFile& file = places.files.back();

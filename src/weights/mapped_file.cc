@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "base/rounding.h"
+
 namespace sluice::weights {
 namespace {
 
@@ -74,7 +76,7 @@ void MappedFile::prefetch(int64_t offset, int64_t bytes) const {
 void MappedFile::drop(int64_t offset, int64_t bytes) const {
   SLUICE_CHECK(offset >= 0 && bytes >= 0 && offset <= this->bytes() - bytes, "inside the file");
   const int64_t page = page_bytes();
-  const int64_t begin = (offset + page - 1) / page * page;
+  const int64_t begin = base::round_up(offset, page);
   const int64_t end = (offset + bytes) / page * page;
   if (end <= begin) return;
   ::madvise(const_cast<std::byte*>(data_) + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
@@ -90,15 +92,11 @@ bool MappedFile::cached(int64_t offset, int64_t bytes) const {
     const int64_t some = std::min(step, end - at);
     auto* const address = const_cast<std::byte*>(data_) + at;
     if (::mincore(address, static_cast<size_t>(some), there.data()) != 0) return false;
-    const auto pages = static_cast<ptrdiff_t>((some + page - 1) / page);
+    const auto pages = static_cast<ptrdiff_t>(base::div_up(some, page));
     if (!std::all_of(there.begin(), there.begin() + pages, [](auto in) { return (in & 1) != 0; }))
       return false;
   }
   return true;
-}
-
-void MappedFile::expect_sequential() const {
-  ::madvise(const_cast<std::byte*>(data_), size_, MADV_SEQUENTIAL);
 }
 
 void MappedFile::expect_random() const {

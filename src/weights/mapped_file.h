@@ -36,8 +36,6 @@ class MappedFile {
   // Gives back the memory of the whole pages inside the range. They stay readable: a later read
   // takes them from the page cache or the disk again.
   void drop(int64_t offset, int64_t bytes) const;
-  // Reads ahead further, and lets pages go early, for a reader that goes once from front to back.
-  void expect_sequential() const;
   // Reads no more than is asked for, for samples far apart; and as usual again.
   void expect_random() const;
   void expect_usual() const;
