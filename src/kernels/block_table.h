@@ -12,8 +12,8 @@ namespace sluice::kernels {
 
 // The most tokens of one call; the slab of their activations stays close to the core.
 constexpr int64_t kMaxItemTokens = 72;
-// The panels that share one gathering of the tokens.
-constexpr int64_t kMaxBlockPanels = 8;
+// The panels of one call, at most.
+constexpr int64_t kMaxBlockPanels = 16;
 
 struct PanelList {
   const std::byte* const* at;
@@ -39,6 +39,7 @@ struct BlockTiles {
   int64_t panels_ahead;  // sent for together
   int64_t many_tokens;   // from these on, other numbers of panels are:
   int64_t panels_ahead_many;
+  int64_t list_panels;    // share one gathering of the tokens
   int64_t slab_cols;      // values of K
   int64_t matrix_tokens;  // from these on the matrix unit multiplies; 0: there is none
 };

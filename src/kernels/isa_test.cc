@@ -54,7 +54,9 @@ TEST(Isas, SayHowTheyTileBlockFormats) {
     for (int dtype = tensor::kFloatDTypes; dtype < tensor::kDTypes; ++dtype) {
       const BlockTiles& tiles = ops.blocks->tiles[dtype];
       EXPECT_GE(tiles.tokens, 1);
-      EXPECT_LE(tiles.panels_ahead, kMaxBlockPanels);
+      EXPECT_LE(tiles.panels_ahead, tiles.list_panels);
+      EXPECT_LE(tiles.list_panels, kMaxBlockPanels);
+      EXPECT_EQ(tiles.list_panels % 2, 0);  // gate and up in pairs
       EXPECT_LE(tiles.panels_ahead_many, tiles.panels_ahead);
       const auto format = static_cast<tensor::DType>(dtype);
       EXPECT_EQ(block_tiling(ops, format, kMaxItemTokens).find("matrix unit") != std::string::npos,

@@ -33,12 +33,14 @@ class ItemRows {
       return for_each_tile(ops, w.dtype, w.cols, panels, group == 2 ? 1 : 0, panel_at, floats_,
                            tokens, emit);
     }
-    constexpr int64_t kLd = kMaxBlockPanels * kPanelRows;
+    // Rows a power of two apart would share a few sets of the cache.
+    constexpr int64_t kLd = (kMaxBlockPanels + 1) * kPanelRows;
     alignas(64) float tile[kMaxItemTokens * kLd];
     const BlockPanels product = ops.blocks->panels[static_cast<size_t>(w.dtype)];
+    const int64_t most = ops.blocks->tiles[static_cast<size_t>(w.dtype)].list_panels;
     const std::byte* addresses[2][kMaxBlockPanels];
     const auto find = [&](int64_t panel, const std::byte*(&found)[kMaxBlockPanels]) {
-      const int64_t count = std::clamp<int64_t>(panels - panel, 0, kMaxBlockPanels);
+      const int64_t count = std::clamp<int64_t>(panels - panel, 0, most);
       for (int64_t p = 0; p < count; ++p) found[p] = panel_at(panel, count, p);
       return count;
     };

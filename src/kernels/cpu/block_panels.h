@@ -6,6 +6,9 @@
 constexpr int64_t kFewTokens = 8;
 constexpr int64_t kManyTokens = 24;
 
+// The matrix unit waits longer for sums that the L1 cache has no room for.
+constexpr int64_t kListPanelsOfMatrixUnit = 8;
+
 // How panels go by: so many are sent for together, and taken apart in so many places in turn.
 struct SomeTokens {
   static constexpr bool kMany = false;
@@ -160,6 +163,7 @@ constexpr BlockTiles tiles_of() {
           SomeTokens::kPanelsAhead,
           kManyTokens,
           ManyTokens::kPanelsAhead,
+          has_matrix_unit<K>() ? kListPanelsOfMatrixUnit : kMaxBlockPanels,
           kSlabCols,
           has_matrix_unit<K>() ? kTokensForMatrixUnit : 0};
 }
