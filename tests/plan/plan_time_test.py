@@ -1,0 +1,37 @@
+"""What planning takes: one of the largest models on three levels, in a second of processor time, the same plan each time.
+
+usage: plan_time_test.py SLUICE [unittest arguments]
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import unittest
+
+SLUICE = sys.argv[1]
+QUESTION = ["plan", "deepseek-v3", "--device", "rtx-4090", "--disk", "nvme-gen4", "--quant", "auto", "--workload",
+            "mtbench", "--json"]
+MOST_SECONDS = 1.0
+
+
+def processor_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class PlanTime(unittest.TestCase):
+    def test_three_levels_are_planned_within_a_second(self):
+        answers, seconds = [], []
+        for _ in range(3):
+            before = processor_seconds()
+            done = subprocess.run([SLUICE, *QUESTION], capture_output=True, text=True, timeout=240)
+            seconds.append(processor_seconds() - before)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            answers.append(json.loads(done.stdout))
+        self.assertEqual(answers[0], answers[1])
+        self.assertLess(min(seconds), MOST_SECONDS)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
