@@ -67,7 +67,7 @@ Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
   if (phase.disk.all_pages > 0) {
     json["disk"] = {{"experts_read", phase.disk.pages},
                     {"bytes_read", phase.disk.bytes},
-                    {"busy_seconds", phase.disk.busy_seconds},
+                    {"busy_seconds", phase.disk_busy_seconds},
                     {"experts_in_memory", phase.disk.resident_pages},
                     {"experts", phase.disk.all_pages}};
   }

@@ -56,6 +56,7 @@ struct Phase {
   double seconds = 0;
   std::array<engine::StageStats, 11> stages{};
   engine::DiskStats disk;
+  double disk_busy_seconds = 0;
 
   double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
 };
@@ -147,7 +148,8 @@ class Runs {
     phase.disk = engine_.stats().disk;
     phase.disk.pages -= before.disk.pages;
     phase.disk.bytes -= before.disk.bytes;
-    phase.disk.busy_seconds -= before.disk.busy_seconds;
+    phase.disk_busy_seconds = engine_.stats().lane(schedule::Lane::kDisk).busy_seconds -
+                              before.lane(schedule::Lane::kDisk).busy_seconds;
     for (size_t i = 0; i < phase.stages.size(); ++i) {
       engine::StageStats& stage = phase.stages[i];
       const engine::StageStats& old = before.stages[i];

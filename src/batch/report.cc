@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "batch/critical_lane.h"
+
 namespace sluice::batch {
 namespace {
 
@@ -25,6 +27,36 @@ Json stages_json(const engine::EngineStats& stats) {
         {"estimated", cost_json(stage.cost)}};
   }
   return stages;
+}
+
+Json lanes_json(const engine::EngineStats& stats) {
+  Json lanes = Json::object();
+  for (size_t i = 0; i < stats.lanes.size(); ++i) {
+    if (!stats.lanes[i].present) continue;
+    lanes[name(static_cast<schedule::Lane>(i))] = {{"busy_seconds", stats.lanes[i].busy_seconds}};
+  }
+  return lanes;
+}
+
+Json seconds_json(const ReportInput& input) {
+  const RunState& state = input.state;
+  return {{"load", input.load_seconds},
+          {"whole", state.seconds},
+          {"reading", state.reading_seconds},
+          {"computing", state.computing_seconds},
+          {"writing", state.writing_seconds},
+          {"host_compute_busy", input.stats.lane(schedule::Lane::kHostCompute).busy_seconds}};
+}
+
+Json critical_json(const CriticalLane& critical) {
+  Json waits = Json::object();
+  for (const CriticalLane::Wait& wait : critical.waits) waits[wait.what] = wait.seconds;
+  const std::string rest = bubble_text(critical);
+  return {{"lane", name(critical.lane)},
+          {"busy_share", critical.busy_share()},
+          {"bubble_seconds", critical.bubble_seconds},
+          {"waited_seconds_for", std::move(waits)},
+          {"sentence", busy_text(critical) + (rest.empty() ? "" : "; ") + rest}};
 }
 
 Json scores_json(const Scores& scores) {
@@ -132,13 +164,7 @@ Json report_json(const ReportInput& input) {
         {"prompt_cached", stats.cached_prompt_tokens},
         {"computed", stats.computed_tokens},
         {"generated", stats.generated_tokens}}},
-      {"seconds",
-       {{"load", input.load_seconds},
-        {"whole", state.seconds},
-        {"reading", state.reading_seconds},
-        {"computing", state.computing_seconds},
-        {"writing", state.writing_seconds},
-        {"host_compute_busy", stats.busy_seconds}}},
+      {"seconds", seconds_json(input)},
       {"generated_tokens_per_second", generated_per_second(input)},
       {"prompt_tokens_per_second", over(static_cast<double>(stats.prompt_tokens), state.seconds)},
       {"batch",
@@ -148,16 +174,22 @@ Json report_json(const ReportInput& input) {
         {"iterations_repeated", stats.failed_iterations},
         {"preemptions", stats.preemptions}}},
       {"stages", stages_json(stats)},
+      {"lanes", lanes_json(stats)},
       {"expert_tokens", stats.expert_tokens},
       {"peak_memory_bytes", input.peak_memory_bytes},
       {"plan", plan::to_json(input.plan)}};
   if (const engine::DiskStats& disk = stats.disk; disk.all_pages > 0) {
-    json["disk"] = {{"experts_read", disk.pages},        {"bytes_read", disk.bytes},
-                    {"reads_repeated", disk.retries},    {"busy_seconds", disk.busy_seconds},
-                    {"made_from_checkpoint", disk.made}, {"experts_in_memory", disk.resident_pages},
+    json["disk"] = {{"experts_read", disk.pages},
+                    {"bytes_read", disk.bytes},
+                    {"reads_repeated", disk.retries},
+                    {"busy_seconds", stats.lane(schedule::Lane::kDisk).busy_seconds},
+                    {"made_from_checkpoint", disk.made},
+                    {"experts_in_memory", disk.resident_pages},
                     {"experts", disk.all_pages}};
   }
   if (stats.device.present) json["emulated_device"] = device_json(stats.device);
+  if (const auto critical = critical_lane(stats, state.seconds))
+    json["critical_lane"] = critical_json(*critical);
   const Bound bound = bound_of(stats, input.limits);
   if (bound.known) {
     json["bound"] = {{"by", bound.by_memory ? "memory bandwidth" : "compute"},

@@ -100,7 +100,11 @@ ReportInput report() {
   input.stats.cached_prompt_tokens = 150;
   input.stats.sequence_slots = 8;
   input.stats.sequence_slots_used = 6;
-  input.stats.busy_seconds = 2;
+  input.stats.lanes[static_cast<size_t>(schedule::Lane::kHostCompute)] = {.present = true,
+                                                                          .busy_seconds = 2,
+                                                                          .start_seconds = 0.1,
+                                                                          .end_seconds = 0.2,
+                                                                          .idle_seconds = 1.68};
   engine::StageStats& attend = input.stats.stages[static_cast<size_t>(models::StageKind::kAttend)];
   attend = {.tasks = 3, .busy_seconds = 0.5, .cost = {.flops = 1e9, .kv_bytes = 4e9}};
   engine::StageStats& expert =
@@ -136,7 +140,8 @@ TEST(Report, SaysWhatWasDone) {
         "50 % of the prompt", "75 % of the slots", "host compute",
         "▕████████████████████                    ▏   50 %", "attend", "expert_group", "layer 1",
         "▕█▄ ▄▏ most/mean 2.00", "60 % of the speed that 50.0 GFLOP/s of f32 (measured)",
-        "(estimated)"}) {
+        "(estimated)", "the host compute lane was busy 50 % of the time",
+        "the rest it waited for something ready (42 %), the end (5.0 %), its first task (3.0 %)"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
   }
   const Json json = report_json(input);
@@ -144,6 +149,7 @@ TEST(Report, SaysWhatWasDone) {
   EXPECT_EQ(json["generated_tokens_per_second"], 25.0);
   EXPECT_EQ(json["bound"]["by"], "compute");
   EXPECT_EQ(json["stages"].size(), 2U);
+  EXPECT_EQ(json["lanes"], Json({{"host compute", {{"busy_seconds", 2.0}}}}));
   EXPECT_TRUE(base::parse_json(base::to_line(json)).ok());
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "batch/bars.h"
+#include "batch/critical_lane.h"
 #include "batch/report.h"
 
 namespace sluice::batch {
@@ -57,7 +58,10 @@ std::string time_text(const ReportInput& input, int columns) {
   const RunState& state = input.state;
   const engine::EngineStats& stats = input.stats;
   std::string text = "\n  where the time went (busy, not waiting; measured)\n";
-  text += lane_row("host compute", stats.busy_seconds, state.seconds, cells);
+  const auto lane = [&](schedule::Lane which) {
+    text += lane_row(name(which), stats.lane(which).busy_seconds, state.seconds, cells);
+  };
+  lane(schedule::Lane::kHostCompute);
   std::vector<size_t> order(stats.stages.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -70,13 +74,11 @@ std::string time_text(const ReportInput& input, int columns) {
                      stats.stages[i].busy_seconds, state.seconds, cells);
   }
   if (stats.device.present) {
-    text += lane_row("device", stats.device.compute.busy_seconds, state.seconds, cells);
-    text += lane_row("host to device", stats.device.to_device.busy_seconds, state.seconds, cells);
-    text += lane_row("device to host", stats.device.to_host.busy_seconds, state.seconds, cells);
+    lane(schedule::Lane::kDeviceCompute);
+    lane(schedule::Lane::kHostToDevice);
+    lane(schedule::Lane::kDeviceToHost);
   }
-  if (stats.disk.all_pages > 0) {
-    text += lane_row("disk", stats.disk.busy_seconds, state.seconds, cells);
-  }
+  if (stats.disk.all_pages > 0) lane(schedule::Lane::kDisk);
   text += lane_row("read, tokenize", state.reading_seconds, state.seconds, cells);
   text += lane_row("write, sync", state.writing_seconds, state.seconds, cells);
   return text;
@@ -105,7 +107,7 @@ std::string experts_text(const engine::EngineStats& stats) {
   return "\n  expert load (tokens by expert, against the layer's most used; measured)\n" + text;
 }
 
-// Of experts that lie on disk: what was read, and whether the run waited for it.
+// Of experts that lie on disk: what was read.
 std::string disk_text(const ReportInput& input) {
   const engine::DiskStats& disk = input.stats.disk;
   if (disk.all_pages == 0) return "";
@@ -116,15 +118,11 @@ std::string disk_text(const ReportInput& input) {
                                               static_cast<double>(disk.all_pages))));
   text += row("  read", format_count(disk.pages) + " experts, " +
                             format_bytes(static_cast<double>(disk.bytes)) + " at " +
-                            giga(over(static_cast<double>(disk.bytes), disk.busy_seconds),
+                            giga(over(static_cast<double>(disk.bytes),
+                                      input.stats.lane(schedule::Lane::kDisk).busy_seconds),
                                  "B/s while reading (measured)"));
   if (disk.retries > 0)
     text += row("  repeated", format_count(disk.retries) + " reads after faults");
-  if (disk.busy_seconds > input.stats.busy_seconds) {
-    text +=
-        row("  bound", "the run waited for the disk, which was busy " +
-                           percent(over(disk.busy_seconds, input.state.seconds)) + " of the time");
-  }
   return text;
 }
 
@@ -147,11 +145,15 @@ std::string device_text(const ReportInput& input) {
 }
 
 std::string bound_text(const ReportInput& input) {
+  std::string text;
+  if (const auto critical = critical_lane(input.stats, input.state.seconds)) {
+    text = "\n  what bound the run\n" + row("  lane", busy_text(*critical));
+    if (const std::string rest = bubble_text(*critical); !rest.empty()) text += row("", rest);
+  }
   const Bound bound = bound_of(input.stats, input.limits);
-  if (!bound.known) return "";
+  if (!bound.known) return text;
   const MachineLimits& limits = *input.limits;
   const std::string source = limits.measured ? " (measured)" : " (stated)";
-  std::string text = "\n  what bound the run\n";
   const std::string limit = bound.by_memory
                                 ? giga(limits.read_bytes_per_second, "B/s of memory bandwidth")
                                 : giga(limits.flops_per_second, "FLOP/s of ") + limits.dtype;

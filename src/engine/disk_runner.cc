@@ -20,6 +20,7 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
     : paging_(paging),
       source_(source),
       clock_(*options.environment->clock),
+      times_(*options.times),
       timeout_(options.timeout_ms) {
   loads_.resize(kCapacity);
   waiters_.reserve(kCapacity);
@@ -82,23 +83,24 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId p
                                           " reads that may be under way have stalled, the first " +
                                           "of " + place(loads_.front().page) + "; check the disk"};
   }
-  *free = {.page = page, .tries = 0, .used = true};
+  *free = {.page = page, .used = true};
   if (const Status status = submit(static_cast<size_t>(free - loads_.begin())); !status.ok()) {
     free->used = false;
     paging_.pages().failed(page);
     return status.error();
   }
   wait_for(page, token);
-  if (reading_++ == 0) busy_since_ = clock_.now();
+  free->planned = true;
+  times_.begin(schedule::Lane::kDisk, clock_.now());
   return Start::kStarted;
 }
 
 // On this thread, from the checkpoint's tensors.
 Status DiskRunner::make(memory::WeightPageId page) {
-  const Clock::time_point begin = clock_.now();
   const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
+  times_.begin(schedule::Lane::kDisk, clock_.now());
   const Status status = source_.read_page(layer, expert, paging_.pages().at(page), nullptr);
-  busy_ns_ += (clock_.now() - begin).count();
+  times_.end(schedule::Lane::kDisk, clock_.now());
   if (!status.ok()) {
     paging_.pages().failed(page);
     return status;
@@ -146,12 +148,12 @@ void DiskRunner::finish(size_t index, const Status& read) {
         source_, layer, expert,
         {paging_.pages().at(page), static_cast<size_t>(paging_.page_of_layer(layer).bytes)});
   }
+  end_planned(load);
   if (!status.ok() && load.tries < kTries && submit(index).ok()) {
     ++retries_;
     return;
   }
   load.used = false;
-  note_busy();
   if (status.ok()) {
     ++pages_;
     bytes_ += paging_.page_of_layer(layer).bytes;
@@ -204,6 +206,9 @@ void DiskRunner::end_overdue() {
   std::erase_if(waiters_, [&](const Waiter& waiter) {
     if (waiter.until > now) return false;
     paging_.pages().doubt(waiter.page);
+    for (Load& load : loads_) {
+      if (load.used && load.page == waiter.page) end_planned(load);
+    }
     ended_.push_back(
         {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
                                                       std::to_string(timeout_.count()) +
@@ -220,11 +225,10 @@ void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {
   });
 }
 
-void DiskRunner::note_busy() {
-  const Clock::time_point now = clock_.now();
-  busy_ns_ += (now - busy_since_).count();
-  busy_since_ = now;
-  --reading_;
+void DiskRunner::end_planned(Load& load) {
+  if (!load.planned) return;
+  load.planned = false;
+  times_.end(schedule::Lane::kDisk, clock_.now());
 }
 
 void DiskRunner::wake() {
@@ -232,10 +236,7 @@ void DiskRunner::wake() {
 }
 
 DiskStats DiskRunner::stats() const {
-  return {.pages = pages_,
-          .bytes = bytes_,
-          .retries = retries_,
-          .busy_seconds = static_cast<double>(busy_ns_) * 1e-9};
+  return {.pages = pages_, .bytes = bytes_, .retries = retries_};
 }
 
 }  // namespace sluice::engine

@@ -7,7 +7,7 @@
 
 #include "engine/environment.h"
 #include "engine/expert_paging.h"
-#include "engine/stats.h"
+#include "engine/lane_times.h"
 #include "io/reader.h"
 #include "pipeline/task_runner.h"
 
@@ -24,6 +24,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
  public:
   struct Options {
     const Environment* environment = nullptr;  // borrowed
+    LaneTimes* times = nullptr;                // borrowed
     io::Faults* faults = nullptr;              // borrowed; null: none are made
     int64_t timeout_ms = 60'000;  // kTimeout for a task that has waited longer for its page
   };
@@ -55,6 +56,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     memory::WeightPageId page = 0;
     int tries = 0;
     bool used = false;
+    bool planned = false;  // its time counts: until it fails, or nobody waits for it any more
   };
 
   DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
@@ -67,11 +69,12 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void end_overdue();
   int64_t poll_ms(int64_t timeout_ms) const;
   std::string place(memory::WeightPageId page) const;
-  void note_busy();
+  void end_planned(Load& load);
 
   ExpertPaging& paging_;
   models::WeightSource& source_;
   const base::Clock& clock_;
+  LaneTimes& times_;
   std::chrono::milliseconds timeout_;
   std::unique_ptr<io::Reader> reader_;  // null: pages are made
   std::vector<io::FileId> files_;
@@ -79,9 +82,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   std::vector<Waiter> waiters_;
   std::vector<Ended> ended_;
   std::vector<io::Completion> completions_;
-  int reading_ = 0;
-  base::Clock::time_point busy_since_;
-  std::atomic<int64_t> pages_{0}, bytes_{0}, busy_ns_{0}, retries_{0};
+  std::atomic<int64_t> pages_{0}, bytes_{0}, retries_{0};
 };
 
 }  // namespace sluice::engine

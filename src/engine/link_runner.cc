@@ -50,6 +50,7 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
   }
   const device::Fault fault = fault_of(next, task);
   options_.pace->begin();
+  if (!fault.fails) options_.times->begin(lane(), options_.clock->now());
   if (fault.fails) {
     next.error = broken(next, task);
   } else if (next.page) {
@@ -70,6 +71,11 @@ device::Fault LinkRunner::fault_of(const Moving& moving, const schedule::Task& t
   device::TransferInfo info{.direction = options_.direction, .bytes = task.transfer()->bytes};
   if (moving.page) info.page = *moving.page;
   return options_.faults->of_transfer(info);
+}
+
+schedule::Lane LinkRunner::lane() const {
+  return options_.direction == device::Direction::kToDevice ? schedule::Lane::kHostToDevice
+                                                            : schedule::Lane::kDeviceToHost;
 }
 
 Error LinkRunner::broken(const Moving& moving, const schedule::Task& task) const {
@@ -161,7 +167,9 @@ size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
     clock.wait_until(lock, woken_, until, [this] { return wake_; });
     wake_ = false;
   }
-  if (!moving_ || clock.now() < moving_->end) return 0;
+  const base::Clock::time_point now = clock.now();
+  if (!moving_ || now < moving_->end) return 0;
+  if (!moving_->error) options_.times->end(lane(), now);
   if (moving_->page && moving_->error) {
     options_.paging->pages().failed(*moving_->page);
   } else if (moving_->page) {

@@ -10,6 +10,7 @@
 #include "device/pace.h"
 #include "engine/device_kv.h"
 #include "engine/expert_paging.h"
+#include "engine/lane_times.h"
 #include "engine/stage_runner.h"
 #include "pipeline/task_runner.h"
 
@@ -25,6 +26,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     DeviceKv* kv = nullptr;  // null: attention runs on the host
     std::vector<Flight>* flights = nullptr;
     device::Pace* pace = nullptr;
+    LaneTimes* times = nullptr;
     const base::Clock* clock = &base::steady_clock();  // the pace's
     device::Direction direction = device::Direction::kToDevice;
     device::Faults* faults = nullptr;  // null: none are made
@@ -50,6 +52,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     std::optional<Error> error;    // that it ends with
   };
   device::Fault fault_of(const Moving& moving, const schedule::Task& task) const;
+  schedule::Lane lane() const;
   Error broken(const Moving& moving, const schedule::Task& task) const;
   bool claim_kv(const schedule::Task& task, size_t flight) const;
   void copy_kv(const schedule::Task& task, size_t flight) const;

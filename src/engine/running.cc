@@ -38,7 +38,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
                .count_per_request = options.per_request_experts,
                .max_rows = model_->plan.max_num_tokens,
                .paging = model_->paging.get(),
-               .other_lanes = model_->paging != nullptr || model_->device != nullptr,
+               .times = other_lanes() ? &times_ : nullptr,
                .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr,
                .clock = environment_.clock}) {
   for (size_t i = 0; i < flights_.size(); ++i) {

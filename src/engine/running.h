@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/environment.h"
 #include "engine/guides.h"
+#include "engine/lane_times.h"
 #include "engine/link_runner.h"
 #include "engine/loaded_model.h"
 #include "engine/stage_runner.h"
@@ -63,6 +64,7 @@ class Running : public Engine {
   Status add_lanes(pipeline::ExecutorOptions& executor);
   void add_device_lanes(pipeline::ExecutorOptions& executor);
   void refresh_lane_stats();
+  bool other_lanes() const { return model_->paging != nullptr || model_->device != nullptr; }
   double now_s() const { return base::seconds(environment_.clock->now().time_since_epoch()); }
 
   // running_step.cc: one iteration
@@ -97,6 +99,7 @@ class Running : public Engine {
   mutable Guides guides_;  // a cache: check() fills what submit() reads
   EngineStats stats_;
   std::vector<Flight> flights_;
+  LaneTimes times_;
   StageRunner runner_;
   std::unique_ptr<DiskRunner> disk_;  // null: all experts are in memory
   // Null without a device.

@@ -56,6 +56,7 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
   if (model_->paging == nullptr) return {};
   SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source,
                                           {.environment = &environment_,
+                                           .times = &times_,
                                            .faults = options_.disk_faults,
                                            .timeout_ms = options_.disk_timeout_ms}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
@@ -75,7 +76,8 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .max_rows = model_->plan.max_num_tokens,
                            .paging = side.paging.get(),
                            .kv = side.kv.get(),
-                           .other_lanes = true,
+                           .times = &times_,
+                           .lane = Lane::kDeviceCompute,
                            .pace = &side.compute_pace,
                            .clock = environment_.clock});
   LinkRunner::Options link{.config = &model_->files.config,
@@ -85,6 +87,7 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .flights = &flights_,
                            .pace = &side.up_pace,
                            .clock = environment_.clock};
+                           .times = &times_,
   link.faults = options_.device_faults;
   to_device_ = std::make_unique<LinkRunner>(link);
   link.pace = &side.down_pace;
@@ -124,10 +127,7 @@ void Running::refresh_lane_stats() {
     device.stages = device_stats_.stages;
     stats_.expert_tokens = device_stats_.expert_tokens;
   }
-  if (disk_ == nullptr && device_ == nullptr) return;
-  // Waiting for another lane is not work.
-  stats_.busy_seconds = 0;
-  for (const StageStats& stage : stats_.stages) stats_.busy_seconds += stage.busy_seconds;
+  stats_.lanes = times_.stats(environment_.clock->now());
 }
 
 }  // namespace sluice::engine

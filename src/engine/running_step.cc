@@ -56,6 +56,7 @@ Status Running::launch() {
         .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
     if (DeviceKv* kv = device_kv()) flight.context.batch.kv = kv->place(slot, flight.batch.view());
+    times_.start(environment_.clock->now());
     SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
     flight.out = true;
     warm_[static_cast<size_t>(flight.batch.index)] = true;
@@ -79,11 +80,13 @@ Status Running::step(EventSink& sink) {
 void Running::end_oldest(EventSink& sink) {
   const size_t slot = in_flight_.front();
   in_flight_.erase(in_flight_.begin());
-  const double started = now_s();
+  const base::Clock& clock = *environment_.clock;
   runner_.mark();
+  // Alone, this lane works whenever it is waited for.
+  if (!other_lanes()) times_.begin(schedule::Lane::kHostCompute, clock.now());
   std::optional<schedule::Task> task;
   const Status ended = executor_->wait(flights_[slot].ticket, &task);
-  stats_.busy_seconds += now_s() - started;
+  if (!other_lanes()) times_.end(schedule::Lane::kHostCompute, clock.now());
   if (!ended.ok()) {
     failed_.push_back({slot, ended.error(), std::move(task)});
     return;

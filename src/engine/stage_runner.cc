@@ -20,7 +20,10 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   SLUICE_CHECK(stage != nullptr, "a compute lane runs stages");
   Flight& flight = (*options_.flights)[context.user];
   forward_.exec.team->keep_caller();
-  if (options_.other_lanes) last_ = options_.clock->now();
+  if (options_.times != nullptr) {
+    last_ = options_.clock->now();
+    options_.times->begin(options_.lane, last_);
+  }
   if (options_.pace != nullptr) options_.pace->begin();
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
@@ -66,6 +69,7 @@ void StageRunner::account(const models::Stage& stage, Flight& flight,
   const base::Clock::time_point now = options_.clock->now();
   stats.busy_seconds += base::seconds(now - last_);
   last_ = now;
+  if (options_.times != nullptr) options_.times->end(options_.lane, now);
   ++stats.tasks;
   stats.cost += cost;
   result.flops = cost.flops;

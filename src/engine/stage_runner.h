@@ -11,6 +11,7 @@
 #include "engine/choice_run.h"
 #include "engine/device_kv.h"
 #include "engine/expert_paging.h"
+#include "engine/lane_times.h"
 #include "engine/sampler.h"
 #include "engine/stats.h"
 #include "models/forward.h"
@@ -43,8 +44,9 @@ class StageRunner : public pipeline::TaskRunner {
     int64_t max_rows = 0;
     ExpertPaging* paging = nullptr;  // null: all experts are in this lane's memory
     DeviceKv* kv = nullptr;          // null: the whole cache is in this lane's memory
-    bool other_lanes = false;        // time between two tasks is not all work
-    device::Pace* pace = nullptr;    // of an emulated machine: tasks take their predicted time
+    LaneTimes* times = nullptr;      // null: no other lanes, and all time between tasks is work
+    schedule::Lane lane = schedule::Lane::kHostCompute;  // this one
+    device::Pace* pace = nullptr;  // of an emulated machine: tasks take their predicted time
     const base::Clock* clock = &base::steady_clock();
   };
   explicit StageRunner(const Options& options);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/stage.h"
+#include "schedule/task.h"
 
 namespace sluice::engine {
 
@@ -15,12 +16,22 @@ struct StageStats {
   models::Cost cost;        // as the stages state it
 };
 
+// A lane's time since the first iteration was begun: all of it, in these parts.
+struct LaneStats {
+  bool present = false;     // it has worked
+  double busy_seconds = 0;  // planned work under way: not waiting, nothing done again after a fault
+  double start_seconds = 0;                               // before its first work
+  double end_seconds = 0;                                 // since its last
+  std::array<double, schedule::kLanes> waited_seconds{};  // in between, by who worked meanwhile: of
+                                                          // several the first Lane, so who computes
+  double idle_seconds = 0;                                // in between, when no lane worked
+};
+
 // The disk lane; all 0 when every weight is in memory.
 struct DiskStats {
   int64_t pages = 0;                          // of experts read
   int64_t bytes = 0;                          // of these
   int64_t retries = 0;                        // reads done again after a fault
-  double busy_seconds = 0;                    // with at least one read under way
   int64_t resident_pages = 0, all_pages = 0;  // now
   bool made =
       false;  // pages are made from a checkpoint's tensors; an engine directory has them ready
@@ -55,12 +66,14 @@ struct EngineStats {
   int64_t sequence_slots = 0;                 // sum over iterations of the micro-batch's slots
   int64_t sequence_slots_used = 0;            // of these, occupied: occupancy is used / slots
   int64_t kv_blocks = 0, kv_blocks_used = 0;  // now; cached but unreferenced blocks count as free
-  double busy_seconds = 0;                    // inside step(), compute lane running
   std::array<StageStats, 11> stages{};        // by StageKind
+  std::array<LaneStats, schedule::kLanes> lanes{};  // by Lane
   DiskStats disk;
   DeviceStats device;
   std::vector<std::vector<int64_t>>
       expert_tokens;  // [layer][expert], (token, expert) pairs; empty for dense layers
+
+  const LaneStats& lane(schedule::Lane which) const { return lanes[static_cast<size_t>(which)]; }
 };
 
 }  // namespace sluice::engine
