@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -119,6 +120,24 @@ Status File::sync() const {
 }
 
 Error File::system_error(const char* what) const { return system_error_at(what, path_, errno); }
+
+Status rename_file(const std::string& from, const std::string& to, FileFaults* faults) {
+  if (faults != nullptr) {
+    if (const int fault = faults->before_rename(from, to); fault != 0)
+      return system_error_at("replace", to, fault);
+  }
+  if (::rename(from.c_str(), to.c_str()) != 0) return system_error_at("replace", to, errno);
+  return {};
+}
+
+Status remove_file(const std::string& path, FileFaults* faults) {
+  if (faults != nullptr) {
+    if (const int fault = faults->before_remove(path); fault != 0)
+      return system_error_at("remove", path, fault);
+  }
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error_at("remove", path, errno);
+  return {};
+}
 
 Status sync_directory_of(const std::string& path, FileFaults* faults) {
   if (faults != nullptr) {

@@ -54,6 +54,10 @@ class File {
   FileFaults* faults_ = nullptr;
 };
 
+// The file `from` gets the name `to`, in place of whatever had it, in one step.
+Status rename_file(const std::string& from, const std::string& to, FileFaults* faults = nullptr);
+// Well if there is none.
+Status remove_file(const std::string& path, FileFaults* faults = nullptr);
 // Makes a name just created in the directory of `path` survive a loss of power.
 Status sync_directory_of(const std::string& path, FileFaults* faults = nullptr);
 

@@ -18,6 +18,10 @@ class FileFaults {
   virtual int before_write(const std::string& path, size_t& bytes) = 0;
   virtual int before_truncate(const std::string& path, int64_t bytes) = 0;
   virtual int before_sync(const std::string& path) = 0;
+  // `to` may have been another file's name until then.
+  virtual int before_rename(const std::string& from, const std::string& to) = 0;
+  // There may be no such file.
+  virtual int before_remove(const std::string& path) = 0;
   // Of the directory that holds `path`, for the names in it.
   virtual int before_sync_directory(const std::string& path) = 0;
 };

@@ -1,44 +1,17 @@
-#include "batch/file_faults.h"
-
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "batch/output.h"
+#include "batch/test_files.h"
 
 namespace sluice::batch {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A disk of so many bytes more, whose syncs fail if asked to.
-class SmallDisk final : public FileFaults {
- public:
-  explicit SmallDisk(size_t room) : room_(room) {}
-  int before_open(const std::string&) override { return 0; }
-  int before_write(const std::string&, size_t& bytes) override {
-    const bool fits = bytes <= room_;
-    if (!fits) bytes = room_;
-    room_ -= bytes;
-    return fits ? 0 : ENOSPC;
-  }
-  int before_truncate(const std::string&, int64_t) override {
-    ++truncated;
-    return 0;
-  }
-  int before_sync(const std::string&) override { return sync_error; }
-  int before_sync_directory(const std::string&) override { return 0; }
-
-  int truncated = 0, sync_error = 0;
-
- private:
-  size_t room_;
-};
 
 class FileFaultsTest : public testing::Test {
  protected:
@@ -76,24 +49,6 @@ TEST_F(FileFaultsTest, AnOutputCutsOffWhatItCouldNotWriteAndSharesItsJournalsDis
   text.resize(*kept->read_at(0, text.data(), text.size()));
   EXPECT_THAT(text, HasSubstr("\"pid\":7"));
 }
-
-// Notes what is written and synced.
-class Recorder final : public FileFaults {
- public:
-  int before_open(const std::string&) override { return 0; }
-  int before_write(const std::string&, size_t&) override { return note("write"); }
-  int before_truncate(const std::string&, int64_t) override { return note("cut"); }
-  int before_sync(const std::string&) override { return note("sync"); }
-  int before_sync_directory(const std::string&) override { return note("sync directory"); }
-
-  std::vector<std::string> calls;
-
- private:
-  int note(const char* call) {
-    calls.emplace_back(call);
-    return 0;
-  }
-};
 
 // A run that was killed may have left its batch's identity unsynced; an answer that is on the disk
 // without it could not be gone on with.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "batch/test_batch.h"
+#include "batch/test_files.h"
 
 namespace sluice::batch {
 namespace {
@@ -70,6 +71,36 @@ TEST_F(Batch, TakingFaultLinesOutSurvivesATornEnd) {
   const auto all = answers();
   ASSERT_EQ(all.size(), 12u);
   for (const auto& [id, answer] : all) EXPECT_TRUE(answer["error"].is_null()) << id;
+}
+
+TEST_F(Batch, TakingFaultLinesOutOnAFullDiskChangesNothing) {
+  write("in.jsonl", lines(12, 4));
+  fault_on_ = '!';
+  ASSERT_TRUE(run().ok());
+  fault_on_ = 0;
+  const std::string before = read("out.jsonl");
+  SmallDisk disk(200);  // the journal's first line fits
+  file_faults_ = &disk;
+  retry_faults_ = true;
+  const Status full = run();
+  ASSERT_FALSE(full.ok());
+  EXPECT_EQ(full.error().code, ErrorCode::kNoRoom);
+  EXPECT_THAT(full.error().message, HasSubstr("is as it was, and needs room"));
+  EXPECT_EQ(read("out.jsonl"), before);
+  EXPECT_FALSE(std::filesystem::exists(path("out.jsonl.retry")));
+  file_faults_ = nullptr;
+  ASSERT_TRUE(run().ok());
+  const auto all = answers();
+  ASSERT_EQ(all.size(), 12u);
+  for (const auto& [id, answer] : all) EXPECT_TRUE(answer["error"].is_null()) << id;
+}
+
+TEST_F(Batch, WhatAKillLeftBesideTheOutputIsRemovedByAnyRun) {
+  write("in.jsonl", lines(3, 0));
+  write("out.jsonl.retry", "left by a kill");
+  ASSERT_TRUE(run().ok());
+  EXPECT_FALSE(std::filesystem::exists(path("out.jsonl.retry")));
+  EXPECT_EQ(answers().size(), 3u);
 }
 
 TEST_F(Batch, ARunThatMostlyFailsStopsAndGoesOn) {

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <vector>
 
 #include "batch/line_reader.h"
+#include "batch/replacement.h"
 
 namespace sluice::batch {
 namespace {
@@ -44,6 +44,7 @@ Result<Output> Output::open(const std::string& path, Journal& journal, SyncInter
   }
   Output output(std::move(file), journal, interval, clock);
   output.bytes_ = output.synced_ = info.st_size;
+  SLUICE_TRY(Replacement::remove_left_over(path, journal.faults()));
   SLUICE_TRY(sync_directory_of(path, journal.faults()));
   return output;
 }
@@ -75,43 +76,34 @@ Status Output::recover(const OnAnswer& on_answer) {
 }
 
 Result<int64_t> Output::drop_faults() {
-  const std::string path = file_.path(), beside = path + ".retry";
-  SLUICE_ASSIGN(File kept,
-                File::open(beside, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, file_.faults()));
   LineReader reader(file_, 0, kMaxAnswerBytes);
-  int64_t dropped = 0, torn_bytes = 0;
-  std::string text;
+  std::optional<Replacement> kept;  // from the first line that goes
+  int64_t dropped = 0, copied = 0, end = 0, whole_end = 0;
   for (;;) {
     SLUICE_ASSIGN(const std::optional<Line> line, reader.next());
     if (!line) break;
-    // Nothing that this program wrote: recover() says so.
-    if (line->too_long) {
-      dropped = 0;
-      break;
+    // Nothing that this program wrote: recover() says so, as of anything else.
+    if (line->too_long) return 0;
+    end = line->end;
+    if (!line->whole) break;
+    whole_end = end;
+    const auto head = read_answer_head(line->text);
+    if (!head || !head->fault) continue;
+    if (!kept) {
+      SLUICE_ASSIGN(Replacement begun, Replacement::begin(file_));
+      kept.emplace(std::move(begun));
     }
-    const auto head = line->whole ? read_answer_head(line->text) : std::nullopt;
-    if (head && head->fault) {
-      ++dropped;
-      continue;
-    }
-    // Anything else is for recover() to judge.
-    text.assign(line->text);
-    if (line->whole) text.push_back('\n');
-    torn_bytes = line->whole ? 0 : static_cast<int64_t>(text.size());
-    SLUICE_TRY(kept.write(text));
+    SLUICE_TRY(kept->copy(copied, line->offset));
+    copied = end;
+    ++dropped;
   }
-  if (dropped == 0) {
-    ::unlink(beside.c_str());
-    return dropped;
-  }
-  SLUICE_TRY(kept.sync());
-  SLUICE_ASSIGN(const int64_t bytes, kept.size());
+  if (!kept) return 0;
+  SLUICE_TRY(kept->copy(copied, end));
+  SLUICE_ASSIGN(const int64_t bytes, kept->sync());
   if (journal_->identity()) SLUICE_TRY(journal_->replaced());
-  if (::rename(beside.c_str(), path.c_str()) != 0) return kept.system_error("rename");
-  SLUICE_TRY(sync_directory_of(path, file_.faults()));
-  SLUICE_ASSIGN(file_, File::open(path, O_RDWR | O_APPEND, kept.faults()));
+  SLUICE_ASSIGN(file_, kept->take_place());
   bytes_ = synced_ = bytes;
-  if (journal_->identity()) SLUICE_TRY(journal_->synced(bytes - torn_bytes));
+  if (journal_->identity()) SLUICE_TRY(journal_->synced(bytes - (end - whole_end)));
   return dropped;
 }
 

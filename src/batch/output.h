@@ -36,7 +36,7 @@ class Output {
 
   // Takes the lines of requests that failed by faults of the machine out of the file, so that they
   // are answered again; returns how many. Before recover(). What is left replaces the file in one
-  // step: a kill leaves it as it was, or without all of them.
+  // step: a kill, a full disk or any other failure leaves it as it was, or without all of them.
   Result<int64_t> drop_faults();
 
   // `line` has no newline. When this fails, nothing of the line is left in the file.

@@ -64,6 +64,7 @@ class Batch : public ::testing::Test {
     options.force = force_;
     options.retry_faults = retry_faults_;
     options.now_local_s = 1000;
+    options.place.faults = file_faults_;
     SLUICE_ASSIGN(job_, Job::open(options));
     const Status ran = run_opened();
     job_.reset();
@@ -95,6 +96,7 @@ class Batch : public ::testing::Test {
   std::string input_path_, fingerprint_ = "model-1";
   Json settings_ = {{"temperature", 0}, {"kv_dtype", "f32"}};
   bool force_ = false, retry_faults_ = false;
+  FileFaults* file_faults_ = nullptr;
   char fault_on_ = 0;
   int64_t window_lines_ = 7, fail_at_step_ = 0;
   std::atomic<int> stop_{0};

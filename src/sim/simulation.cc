@@ -81,6 +81,8 @@ void Simulation::run(SeedResult& result) {
   }
 }
 
+    if (ended && fs::exists(output_ + ".retry"))
+      world_.violated("a run that ended the batch has left a file beside the output");
 batch::JobOptions Simulation::job_options() {
   return {.input_path = input_,
           .output_path = output_,

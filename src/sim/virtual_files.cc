@@ -98,13 +98,38 @@ int VirtualFiles::before_sync(const std::string& path) {
   return 0;
 }
 
+int VirtualFiles::before_rename(const std::string& from, const std::string& to) {
+  if (const int error = fault(); error != 0) return error;
+  world_.event("name " + label_of(from) + " " + label_of(to));
+  if (world_.dead()) return EIO;
+  ++world_.counts[Happening::kReplacedFile];
+  State moved = std::move(state_of(from));
+  files_.erase(from);
+  moved.name_durable = false;
+  if (const auto old = files_.find(to); old != files_.end())
+    moved.before = survivor(old->second, bytes_of(to));
+  files_[to] = std::move(moved);
+  return 0;
+}
+
+int VirtualFiles::before_remove(const std::string& path) {
+  if (const int error = fault(); error != 0) return error;
+  if (!fs::exists(path)) return 0;
+  world_.event("remove " + label_of(path));
+  if (world_.dead()) return EIO;
+  files_.erase(path);
+  return 0;
+}
+
 int VirtualFiles::before_sync_directory(const std::string& path) {
   if (const int error = fault(); error != 0) return error;
   world_.event("sync the directory");
   if (world_.dead()) return EIO;
   const fs::path directory = fs::path(path).parent_path();
   for (auto& [other, state] : files_) {
-    if (fs::path(other).parent_path() == directory) state.name_durable = true;
+    if (fs::path(other).parent_path() != directory) continue;
+    state.name_durable = true;
+    state.before.reset();
   }
   return 0;
 }
@@ -132,12 +157,13 @@ void VirtualFiles::power_lost() {
   ++world_.counts[Happening::kPowerLoss];
   for (auto& [path, state] : files_) {
     if (!fs::exists(path)) continue;
-    if (!state.name_durable && world_.random.chance(0.5)) {
+    const bool name_lost = !state.name_durable && world_.random.chance(0.5);
+    if (name_lost && !state.before) {
       fs::remove(path);
       world_.log("lost: " + label_of(path));
       continue;
     }
-    const std::string left = survivor(state, bytes_of(path));
+    const std::string left = name_lost ? *state.before : survivor(state, bytes_of(path));
     std::ofstream(path, std::ios::binary | std::ios::trunc) << left;
     world_.log("left of " + label_of(path) + ": " + std::to_string(left.size()) + " bytes");
   }

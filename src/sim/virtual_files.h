@@ -36,6 +36,8 @@ class VirtualFiles final : public batch::FileFaults {
   int before_write(const std::string& path, size_t& bytes) override;
   int before_truncate(const std::string& path, int64_t bytes) override;
   int before_sync(const std::string& path) override;
+  int before_rename(const std::string& from, const std::string& to) override;
+  int before_remove(const std::string& path) override;
   int before_sync_directory(const std::string& path) override;
 
  private:
@@ -43,6 +45,7 @@ class VirtualFiles final : public batch::FileFaults {
     std::string durable;     // what a sync has put on the disk
     int64_t kept_bytes = 0;  // of these, never cut off since
     bool name_durable = false;
+    std::optional<std::string> before;  // what the name may mean again, until it is durable
   };
   int fault();
   State& state_of(const std::string& path);

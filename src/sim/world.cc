@@ -42,6 +42,8 @@ const char* name(Happening happening) {
       return "losses of power";
     case Happening::kTornWrite:
       return "torn writes";
+    case Happening::kReplacedFile:
+      return "outputs replaced";
     case Happening::kStopRequest:
       return "stop requests";
     case Happening::kResume:

@@ -34,6 +34,7 @@ enum class Happening : uint8_t {
   kKill,
   kPowerLoss,
   kTornWrite,
+  kReplacedFile,  // an output whose failed lines were taken out
   kStopRequest,
   kResume,
   kFailedRun,  // that ended with a sentence
@@ -43,7 +44,7 @@ enum class Happening : uint8_t {
   kErrorLine,
   kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 26;
+inline constexpr int kHappenings = 27;
 const char* name(Happening happening);
 
 struct Counts {
