@@ -1,5 +1,5 @@
 // The seam where tests and simulators make a device fail: asked when its memory is reserved, and
-// once for each transfer, before it starts, on the thread of its lane.
+// once for each transfer and each task of its compute lane, before it starts, on the lane's thread.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,8 @@ class Faults {
  public:
   virtual ~Faults() = default;
   virtual Fault of_transfer(const TransferInfo& transfer) = 0;
+  // Whether a task fails: after its time, with nothing of use computed.
+  virtual bool task_fails() { return false; }
   // How much of the device's memory there really is to reserve.
   virtual int64_t memory_bytes(int64_t capacity_bytes) { return capacity_bytes; }
 };

@@ -79,6 +79,7 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .times = &times_,
                            .lane = Lane::kDeviceCompute,
                            .pace = &side.compute_pace,
+                           .faults = options_.device_faults,
                            .clock = environment_.clock});
   LinkRunner::Options link{.config = &model_->files.config,
                            .host_weights = &model_->weights,
@@ -86,8 +87,8 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .kv = side.kv.get(),
                            .flights = &flights_,
                            .pace = &side.up_pace,
-                           .clock = environment_.clock};
                            .times = &times_,
+                           .clock = environment_.clock};
   link.faults = options_.device_faults;
   to_device_ = std::make_unique<LinkRunner>(link);
   link.pace = &side.down_pace;

@@ -20,11 +20,16 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   SLUICE_CHECK(stage != nullptr, "a compute lane runs stages");
   Flight& flight = (*options_.flights)[context.user];
   forward_.exec.team->keep_caller();
-  if (options_.times != nullptr) {
+  const bool fails = options_.faults != nullptr && options_.faults->task_fails();
+  if (options_.times != nullptr && !fails) {
     last_ = options_.clock->now();
     options_.times->begin(options_.lane, last_);
   }
   if (options_.pace != nullptr) options_.pace->begin();
+  if (fails) {
+    if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
+    return Error{ErrorCode::kFault, "the device failed at '" + label(task) + "'; check the device"};
+  }
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
   } else {

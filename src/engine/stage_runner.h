@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "device/faults.h"
 #include "device/pace.h"
 #include "engine/choice_run.h"
 #include "engine/device_kv.h"
@@ -46,7 +47,8 @@ class StageRunner : public pipeline::TaskRunner {
     DeviceKv* kv = nullptr;          // null: the whole cache is in this lane's memory
     LaneTimes* times = nullptr;      // null: no other lanes, and all time between tasks is work
     schedule::Lane lane = schedule::Lane::kHostCompute;  // this one
-    device::Pace* pace = nullptr;  // of an emulated machine: tasks take their predicted time
+    device::Pace* pace = nullptr;      // of an emulated machine: tasks take their predicted time
+    device::Faults* faults = nullptr;  // null: none are made
     const base::Clock* clock = &base::steady_clock();
   };
   explicit StageRunner(const Options& options);

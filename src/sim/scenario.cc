@@ -151,7 +151,9 @@ Life draw_life(Random& random, const ModelPool& pool, const Machines& machines, 
   life.disk.read_ns = random.chance(0.5) ? 20'000 : 400'000;
   if (!troubled) return life;
   draw_disk_trouble(random, life.disk);
-  if (random.chance(0.2)) life.lanes.fault = 0.002 * random.share();
+  if (random.chance(0.2)) life.device.fault = 0.002 * random.share();
+  if (random.chance(0.1)) life.device.stall = 0.01 * random.share();
+  life.device.is_full = random.chance(0.05);
   if (random.chance(0.1)) life.files.error = 0.02;
   if (random.chance(0.1)) life.files.room_bytes = random.below(20'000);
   if (random.chance(0.2)) life.files.kill_at_write = random.between(1, 12);

@@ -8,6 +8,7 @@
 #include "batch/output.h"
 #include "engine/engine.h"
 #include "sim/request_pool.h"
+#include "sim/virtual_device.h"
 #include "sim/virtual_disk.h"
 #include "sim/virtual_executor.h"
 #include "sim/virtual_files.h"
@@ -20,6 +21,7 @@ struct Life {
   std::string machine;           // for people: "cgopipe on slow-link, 8 by 2, ..."
   LanePace lanes;
   DiskTrouble disk;
+  DeviceTrouble device;
   FileTrouble files;
   int64_t kill_in_events = 0;  // 0: it is not killed
   bool power_lost = false;     // with its end

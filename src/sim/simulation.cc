@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "sim/answers_check.h"
 #include "sim/batch_run.h"
@@ -37,8 +38,8 @@ class Simulation {
   bool live(const Life& life, SeedResult& result);
   batch::JobOptions job_options();
   batch::RunnerHooks hooks(const Life& life);
-  bool explained(ErrorCode code, const DrawnFaults& faults) const;
-  void judge(const Life& life, const DrawnFaults& faults, const Status& ran, const BatchRun& run);
+  bool explained(ErrorCode code) const;
+  void judge(const Life& life, const Status& ran, const BatchRun& run);
   void add_stats(const engine::Running& engine);
 
   const Stage& stage_;
@@ -52,6 +53,9 @@ class Simulation {
   int64_t steps_ = 0;
   bool may_fail_ = false;  // a request may: something befell a run that does not pass
   bool retries_ = false;   // this run answers again what has failed
+  // What befalls this run.
+  std::optional<DrawnFaults> disk_;
+  std::optional<DrawnDeviceFaults> device_;
 };
 
 void Simulation::run(SeedResult& result) {
@@ -77,12 +81,12 @@ void Simulation::run(SeedResult& result) {
     ended = live(life, result);
     // What has failed is answered by a run that is asked to.
     if (!check_answers(output_, scenario_.lines, ended, may_fail_, world_)) ended = false;
+    if (ended && fs::exists(output_ + ".retry"))
+      world_.violated("a run that ended the batch has left a file beside the output");
     if (!troubled && !ended) world_.violated("a run without faults did not end the batch");
   }
 }
 
-    if (ended && fs::exists(output_ + ".retry"))
-      world_.violated("a run that ended the batch has left a file beside the output");
 batch::JobOptions Simulation::job_options() {
   return {.input_path = input_,
           .output_path = output_,
@@ -114,7 +118,8 @@ bool Simulation::live(const Life& life, SeedResult& result) {
   stop_ = 0;
   steps_ = 0;
   ++result.schedules[life.engine.schedule];
-  DrawnFaults faults(world_, life.disk);
+  disk_.emplace(world_, life.disk);
+  device_.emplace(world_, life.device);
   const engine::Environment environment{
       .clock = &world_.clock,
       .make_executor = [&](const pipeline::ExecutorOptions& options)
@@ -126,14 +131,15 @@ bool Simulation::live(const Life& life, SeedResult& result) {
           [&](int depth) { return make_virtual_queue(world_, life.disk.read_ns, depth); }};
   engine::EngineOptions options = life.engine;
   options.environment = &environment;
-  options.disk_faults = &faults;
+  options.disk_faults = &*disk_;
+  options.device_faults = &*device_;
   bool at_end = false;
   {
     BatchRun run(job_options(), scenario_.pool->path, options);
     const Status ran =
         run.answer(hooks(life), [&](const engine::Running& engine) { watch_.begin(engine); });
-    judge(life, faults, ran, run);
-    may_fail_ = may_fail_ || faults.lasting() || world_.lane_fault();
+    judge(life, ran, run);
+    may_fail_ = may_fail_ || disk_->lasting() || device_->failed();
     at_end = ran.ok() && run.state().at_end && !world_.dead();
     if (run.engine() != nullptr) add_stats(*run.engine());
     watch_.end();
@@ -144,15 +150,15 @@ bool Simulation::live(const Life& life, SeedResult& result) {
   return at_end;
 }
 
-bool Simulation::explained(ErrorCode code, const DrawnFaults& faults) const {
+bool Simulation::explained(ErrorCode code) const {
   switch (code) {
     case ErrorCode::kIo:
     case ErrorCode::kCorrupt:
     case ErrorCode::kTimeout:
     case ErrorCode::kFault:
-      return faults.lasting() || world_.lane_fault() || (files_.failed() && code == ErrorCode::kIo);
+      return disk_->lasting() || device_->failed() || (files_.failed() && code == ErrorCode::kIo);
     case ErrorCode::kNoRoom:
-      return files_.failed();
+      return files_.failed() || device_->short_of_memory();
     case ErrorCode::kInvalid:
     case ErrorCode::kUnsupported:
     case ErrorCode::kNotFound:
@@ -163,12 +169,11 @@ bool Simulation::explained(ErrorCode code, const DrawnFaults& faults) const {
 }
 
 // An end is explained by what befell the run, or it is a bug.
-void Simulation::judge(const Life& life, const DrawnFaults& faults, const Status& ran,
-                       const BatchRun& run) {
+void Simulation::judge(const Life& life, const Status& ran, const BatchRun& run) {
   if (world_.dead()) return;
   if (!ran.ok()) {
     ++world_.counts[Happening::kFailedRun];
-    if (!explained(ran.error().code, faults))
+    if (!explained(ran.error().code))
       world_.violated("the run ended without a reason: " + ran.error().message);
     return;
   }

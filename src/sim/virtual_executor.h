@@ -30,7 +30,6 @@ enum class Mutation : uint8_t {
 struct LanePace {
   int64_t task_ns = 20'000;  // of a task that nobody has predicted, typically
   double late = 0.02;        // how likely a lane wakes late
-  double fault = 0;          // how likely a task of the device or of a link fails
   Mutation mutation = Mutation::kNone;
 };
 
@@ -82,7 +81,6 @@ class VirtualExecutor final : public pipeline::Executor {
   void do_work(schedule::Lane which, Running& running);
   void poll(schedule::Lane which);
   void end_async(schedule::Lane which, uint64_t token, const Status& status);
-  bool meets_fault(schedule::Lane which, schedule::TaskRef ref);
   int outlived(schedule::Lane which) const {
     return options_.async_runners[static_cast<size_t>(which)]->outlived();
   }

@@ -31,21 +31,7 @@ void VirtualExecutor::start(schedule::Lane which) {
   l.retry = false;
   SLUICE_CHECK(graph_.take(which, ref), "a lane that starts has a ready task");
   ++world_.counts[Happening::kTask];
-  if (meets_fault(which, ref)) return;
   l.async ? start_async(which, ref) : start_compute(which, ref);
-}
-
-// A task of the device's lanes that fails before it has done anything.
-bool VirtualExecutor::meets_fault(schedule::Lane which, TaskRef ref) {
-  const bool devices = which != schedule::Lane::kHostCompute && which != schedule::Lane::kDisk;
-  if (!devices || !world_.random.chance(pace_.fault)) return false;
-  ++world_.counts[Happening::kLaneFault];
-  world_.note_lane_fault();
-  tell("fails at", which, graph_.task(ref));
-  graph_.fail(ref, {ErrorCode::kFault, "the device failed at '" + label(graph_.task(ref)) + "'"});
-  wake_blocked();
-  woken();
-  return true;
 }
 
 void VirtualExecutor::start_async(schedule::Lane which, TaskRef ref) {

@@ -1,68 +1,44 @@
 #include "sim/world.h"
 
-#include "base/check.h"
-
 namespace sluice::sim {
+namespace {
 
-const char* name(Happening happening) {
-  switch (happening) {
-    case Happening::kEvent:
-      return "events";
-    case Happening::kIteration:
-      return "iterations";
-    case Happening::kTask:
-      return "tasks";
-    case Happening::kPageRead:
-      return "pages read";
-    case Happening::kPageRetry:
-      return "pages read again";
-    case Happening::kReadError:
-      return "read errors that pass";
-    case Happening::kBadPage:
-      return "pages gone bad";
-    case Happening::kFlippedBit:
-      return "flipped bits";
-    case Happening::kShortRead:
-      return "short reads";
-    case Happening::kStall:
-      return "stalls";
-    case Happening::kHungDisk:
-      return "reads that hang";
-    case Happening::kLaneFault:
-      return "device faults";
-    case Happening::kBlockedLane:
-      return "transfers without room";
-    case Happening::kWriteError:
-      return "write errors";
-    case Happening::kFullDisk:
-      return "full disks";
-    case Happening::kKill:
-      return "kills";
-    case Happening::kPowerLoss:
-      return "losses of power";
-    case Happening::kTornWrite:
-      return "torn writes";
-    case Happening::kReplacedFile:
-      return "outputs replaced";
-    case Happening::kStopRequest:
-      return "stop requests";
-    case Happening::kResume:
-      return "resumes";
-    case Happening::kFailedRun:
-      return "runs ended by a fault";
-    case Happening::kPreemption:
-      return "preemptions";
-    case Happening::kSharedPrefix:
-      return "prompts with a shared prefix";
-    case Happening::kAnswer:
-      return "answers";
-    case Happening::kFaultLine:
-      return "requests that failed";
-    case Happening::kErrorLine:
-      return "error lines";
-  }
-  base::check_failed("known happening", "a Happening outside its enum", __FILE__, __LINE__);
-}
+// By Happening.
+constexpr std::array<const char*, kHappenings> kNames = {
+    "events",
+    "iterations",
+    "tasks",
+    "pages read",
+    "pages read again",
+    "read errors that pass",
+    "pages gone bad",
+    "flipped bits",
+    "short reads",
+    "stalls",
+    "reads that hang",
+    "device faults",
+    "full devices",
+    "transfers without room",
+    "write errors",
+    "full disks",
+    "kills",
+    "losses of power",
+    "torn writes",
+    "outputs replaced",
+    "stop requests",
+    "resumes",
+    "runs ended by a fault",
+    "preemptions",
+    "prompts with a shared prefix",
+    "answers",
+    "error lines",
+    "requests that failed",
+};
+static_assert(kNames.back() != nullptr, "each has one");
+
+}  // namespace
+
+const char* name(Happening happening) { return kNames[static_cast<size_t>(happening)]; }
 
 Counts& Counts::operator+=(const Counts& other) {
   for (size_t i = 0; i < of.size(); ++i) of[i] += other.of[i];
@@ -98,7 +74,7 @@ void World::die(const char* how) {
 }
 
 void World::live(int64_t kill_in_events) {
-  dead_ = lane_fault_ = false;
+  dead_ = false;
   kill_in_events_ = kill_in_events;
 }
 

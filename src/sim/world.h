@@ -25,9 +25,10 @@ enum class Happening : uint8_t {
   kBadPage,     // that stays
   kFlippedBit,  // that passes
   kShortRead,
-  kStall,
+  kStall,        // of a read or a transfer
   kHungDisk,     // for longer than the limit
   kLaneFault,    // a transfer over a link or a task of the device that fails
+  kFullDevice,   // with less memory than it is said to have
   kBlockedLane,  // a transfer that found no room
   kWriteError,
   kFullDisk,
@@ -44,7 +45,7 @@ enum class Happening : uint8_t {
   kErrorLine,
   kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 27;
+inline constexpr int kHappenings = 28;
 const char* name(Happening happening);
 
 struct Counts {
@@ -80,16 +81,13 @@ class World {
   bool dead() const { return dead_; }
   void die(const char* how);
   void live(int64_t kill_in_events);  // 0: never
-  // A lane has failed in this run, which may end with an error.
-  void note_lane_fault() { lane_fault_ = true; }
-  bool lane_fault() const { return lane_fault_; }
   static Error killed() { return {ErrorCode::kFault, "the process was killed"}; }
 
  private:
   std::FILE* events_;
   uint64_t hash_ = 0xcbf29ce484222325u;
   std::string violation_;
-  bool dead_ = false, lane_fault_ = false;
+  bool dead_ = false;
   int64_t kill_in_events_ = 0;
 };
 
