@@ -24,13 +24,16 @@ class Made final : public device::Faults {
   device::Fault of_transfer(const device::TransferInfo& transfer) override {
     return body_(transfer, ++count_[transfer.direction == Direction::kToHost]);
   }
+  bool task_fails() override { return task_every > 0 && ++tasks_ % task_every == 0; }
   int64_t memory_bytes(int64_t capacity) override { return memory > 0 ? memory : capacity; }
 
   int64_t memory = 0;
+  int64_t task_every = 0;  // so many tasks of the device one fails
 
  private:
   Body body_;
   std::atomic<int64_t> count_[2]{};  // the two links have a thread each
+  int64_t tasks_ = 0;                // the device too
 };
 
 class DeviceFaults : public testing::Test {
@@ -74,41 +77,20 @@ class DeviceFaults : public testing::Test {
     return all;
   }
 
-  // Until nothing is left to do, or the engine stops, with `stopped_`.
-  std::map<engine::RequestId, engine::RequestOutput> run(
-      engine::Engine& engine, const std::vector<engine::Request>& requests) {
-    std::map<engine::RequestId, engine::RequestOutput> outputs;
-    engine::EventSink sink;
-    tokens_ = 0;
-    sink.on_finished = [&](engine::RequestOutput&& output) {
-      outputs.emplace(output.id, std::move(output));
-    };
-    sink.on_token = [&](engine::RequestId, int, const std::string&, int32_t) { ++tokens_; };
-    for (const engine::Request& request : requests) {
-      const Status submitted = engine.submit(request);
-      EXPECT_TRUE(submitted.ok()) << submitted.error().message;
-    }
-    stopped_.clear();
-    while (!engine.idle()) {
-      const Status stepped = engine.step(sink);
-      if (stepped.ok()) continue;
-      EXPECT_EQ(stepped.error().code, ErrorCode::kFault);
-      stopped_ = stepped.error().message;
-      break;
-    }
-    return outputs;
-  }
-
   engine::EngineOptions options_;
-  std::string stopped_;
-  int64_t tokens_ = 0;
 };
+
+int64_t told(const StoppableRun& run) {
+  int64_t tokens = 0;
+  for (const auto& [id, of_request] : run.tokens) tokens += std::ssize(of_request);
+  return tokens;
+}
 
 TEST_F(DeviceFaults, ThatPassChangeNothing) {
   auto resident = load("resident", nullptr);
   const auto all = requests(resident->config().vocab);
-  const auto expected = run(*resident, all);
-  const int64_t tokens = tokens_;
+  const StoppableRun undisturbed = run_until_stopped(*resident, all);
+  const auto& expected = undisturbed.outputs;
   const struct {
     const char* what;
     Made::Body body;
@@ -129,20 +111,38 @@ TEST_F(DeviceFaults, ThatPassChangeNothing) {
       SCOPED_TRACE(std::string(schedule) + ", " + c.what);
       Made faults(c.body);
       auto engine = load(schedule, &faults);
-      const auto got = run(*engine, all);
-      ASSERT_TRUE(stopped_.empty()) << stopped_;
-      for (const auto& [id, output] : expected) EXPECT_TRUE(same_answers(got.at(id), output)) << id;
-      EXPECT_EQ(tokens_, tokens) << "each told once";
+      const StoppableRun got = run_until_stopped(*engine, all);
+      ASSERT_TRUE(got.stopped.empty()) << got.stopped;
+      for (const auto& [id, output] : expected)
+        EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
+      EXPECT_EQ(told(got), told(undisturbed)) << "each token once";
       EXPECT_EQ(engine->stats().failed_iterations > 0, c.what != std::string("late"));
       EXPECT_EQ(engine->stats().requests_failed, 0);
     }
   }
 }
 
+TEST_F(DeviceFaults, OfItsTasksThatPassChangeNothing) {
+  auto resident = load("resident", nullptr);
+  const auto all = requests(resident->config().vocab);
+  const auto expected = run_all(*resident, all);
+  for (const char* schedule : {"cgopipe", "kv_prefetch", "serial"}) {
+    SCOPED_TRACE(schedule);
+    Made faults([](const device::TransferInfo&, int64_t) { return device::Fault{}; });
+    faults.task_every = 97;
+    auto engine = load(schedule, &faults);
+    const StoppableRun got = run_until_stopped(*engine, all);
+    ASSERT_TRUE(got.stopped.empty()) << got.stopped;
+    for (const auto& [id, output] : expected)
+      EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
+    EXPECT_GT(engine->stats().failed_iterations, 0);
+  }
+}
+
 TEST_F(DeviceFaults, OfOneExpertFailOnlyWhoNeedsIt) {
   auto resident = load("resident", nullptr);
   const auto all = requests(resident->config().vocab);
-  const auto expected = run(*resident, all);
+  const auto expected = run_all(*resident, all);
   // An expert that some requests need, and some do not.
   int64_t page = -1;
   const auto needs = [&](const engine::RequestOutput& output) {
@@ -160,20 +160,29 @@ TEST_F(DeviceFaults, OfOneExpertFailOnlyWhoNeedsIt) {
       return device::Fault{.fails = t.page == page};
     });
     auto engine = load(schedule, &faults);
-    const auto got = run(*engine, all);
-    ASSERT_TRUE(stopped_.empty()) << stopped_;
+    const StoppableRun got = run_until_stopped(*engine, all);
+    ASSERT_TRUE(got.stopped.empty()) << got.stopped;
     for (const auto& [id, output] : expected) {
-      ASSERT_EQ(got.at(id).error.has_value(), needs(output)) << id;
+      ASSERT_EQ(got.outputs.at(id).error.has_value(), needs(output)) << id;
       if (!needs(output)) {
-        EXPECT_TRUE(same_answers(got.at(id), output)) << id;
+        EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
         continue;
       }
-      EXPECT_EQ(got.at(id).error->code, ErrorCode::kFault);
-      EXPECT_THAT(got.at(id).error->message,
+      EXPECT_EQ(got.outputs.at(id).error->code, ErrorCode::kFault);
+      EXPECT_THAT(got.outputs.at(id).error->message,
                   HasSubstr("the link from host to device failed while it moved expert " +
                             std::to_string(page % 8) + " of layer " + std::to_string(page / 8)));
     }
   }
+}
+
+TEST_F(DeviceFaults, ThatStayOfItsTasksStopTheEngine) {
+  Made faults([](const device::TransferInfo&, int64_t) { return device::Fault{}; });
+  faults.task_every = 1;
+  auto engine = load("cgopipe", &faults);
+  const StoppableRun got = run_until_stopped(*engine, requests(engine->config().vocab));
+  EXPECT_THAT(got.stopped, HasSubstr("the device failed at '"));
+  EXPECT_TRUE(got.outputs.empty()) << "no request is to blame";
 }
 
 TEST_F(DeviceFaults, ThatStayStopTheEngine) {
@@ -182,10 +191,10 @@ TEST_F(DeviceFaults, ThatStayStopTheEngine) {
       return device::Fault{.fails = t.direction == direction && !t.page};
     });
     auto engine = load("cgopipe", &faults);
-    const auto got = run(*engine, requests(engine->config().vocab));
-    EXPECT_THAT(stopped_, HasSubstr("the engine stops: nothing has succeeded in 8 attempts"));
-    EXPECT_THAT(stopped_, HasSubstr("the link from"));
-    EXPECT_TRUE(got.empty()) << "no request is to blame";
+    const StoppableRun got = run_until_stopped(*engine, requests(engine->config().vocab));
+    EXPECT_THAT(got.stopped, HasSubstr("the engine stops: nothing has succeeded in 8 attempts"));
+    EXPECT_THAT(got.stopped, HasSubstr("the link from"));
+    EXPECT_TRUE(got.outputs.empty()) << "no request is to blame";
   }
 }
 
@@ -194,7 +203,7 @@ TEST_F(DeviceFaults, AHungTransferIsWaitedForOrStopsTheEngine) {
   options_.lane_timeout_ms = 300;
   auto resident = load("resident", nullptr);
   const auto all = requests(resident->config().vocab);
-  const auto expected = run(*resident, all);
+  const auto expected = run_all(*resident, all);
   for (const int64_t stall_ms : {450, 3000}) {
     SCOPED_TRACE(stall_ms);
     Made faults([&](const device::TransferInfo& t, int64_t nth) {
@@ -202,14 +211,15 @@ TEST_F(DeviceFaults, AHungTransferIsWaitedForOrStopsTheEngine) {
                                t.direction == Direction::kToDevice && nth == 30 ? stall_ms : 0};
     });
     auto engine = load("cgopipe", &faults);
-    const auto got = run(*engine, all);
+    const StoppableRun got = run_until_stopped(*engine, all);
     if (stall_ms > 2 * options_.lane_timeout_ms) {
-      EXPECT_THAT(stopped_, HasSubstr("still runs on the lane host to device"));
-      EXPECT_THAT(stopped_, HasSubstr("(lane_timeout_ms)"));
+      EXPECT_THAT(got.stopped, HasSubstr("still runs on the lane host to device"));
+      EXPECT_THAT(got.stopped, HasSubstr("(lane_timeout_ms)"));
       continue;
     }
-    ASSERT_TRUE(stopped_.empty()) << stopped_;
-    for (const auto& [id, output] : expected) EXPECT_TRUE(same_answers(got.at(id), output)) << id;
+    ASSERT_TRUE(got.stopped.empty()) << got.stopped;
+    for (const auto& [id, output] : expected)
+      EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
     EXPECT_GT(engine->stats().failed_iterations, 0);
   }
 }

@@ -106,38 +106,9 @@ class DiskFaults : public testing::Test {
     return 0;
   }
 
-  // Runs until nothing is left to do, or the engine stops: with `stopped_`.
-  std::map<engine::RequestId, engine::RequestOutput> run(
-      engine::Engine& engine, const std::vector<engine::Request>& requests) {
-    std::map<engine::RequestId, engine::RequestOutput> outputs;
-    stopped_.clear();
-    tokens_.clear();
-    engine::EventSink sink;
-    sink.on_finished = [&](engine::RequestOutput&& output) {
-      outputs.emplace(output.id, std::move(output));
-    };
-    sink.on_token = [&](engine::RequestId id, int, const std::string&, int32_t token) {
-      tokens_[id].push_back(token);
-    };
-    for (const engine::Request& request : requests) {
-      const Status submitted = engine.submit(request);
-      EXPECT_TRUE(submitted.ok()) << submitted.error().message;
-    }
-    while (!engine.idle()) {
-      const Status stepped = engine.step(sink);
-      if (stepped.ok()) continue;
-      EXPECT_EQ(stepped.error().code, ErrorCode::kFault);
-      stopped_ = stepped.error().message;
-      break;
-    }
-    return outputs;
-  }
-
   fs::path folder_;
   std::string model_;
   engine::EngineOptions options_;
-  std::string stopped_;  // why the engine of run() did
-  std::map<engine::RequestId, std::vector<int32_t>> tokens_;
 };
 
 TEST_F(DiskFaults, ThatPassChangeNothing) {
@@ -187,9 +158,11 @@ TEST_F(DiskFaults, ThatPassLaterAreOvercomeByAnotherAttempt) {
       }
       options_.disk_timeout_ms = c.fault.stall_ms > 0 ? 300 : 60'000;
       auto engine = load(schedule, &faults);
-      const auto got = run(*engine, requests);
-      EXPECT_TRUE(stopped_.empty()) << stopped_;
-      for (const auto& [id, output] : expected) EXPECT_TRUE(same_answers(got.at(id), output)) << id;
+      const StoppableRun got = run_until_stopped(*engine, requests);
+      EXPECT_TRUE(got.stopped.empty()) << got.stopped;
+      for (const auto& [id, output] : expected) {
+        EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
+      }
       EXPECT_GT(engine->stats().failed_iterations, 0);
       EXPECT_EQ(engine->stats().requests_failed, 0);
     }
@@ -220,20 +193,20 @@ TEST_F(DiskFaults, ThatStayFailOnlyWhoNeedsThePage) {
         options_.disk_timeout_ms = c.fault.stall_ms > 0 ? 300 : 60'000;
         options_.micro_batch_size = micro_batch;
         auto engine = load(schedule, &faults);
-        const auto got = run(*engine, requests);
-        EXPECT_TRUE(stopped_.empty()) << stopped_;
+        const StoppableRun got = run_until_stopped(*engine, requests);
+        EXPECT_TRUE(got.stopped.empty()) << got.stopped;
         int failed = 0;
         for (const auto& [id, output] : expected) {
           const bool needs = output.expert_tokens[static_cast<size_t>(kLayer * 8 + expert)] > 0;
-          ASSERT_EQ(got.at(id).error.has_value(), needs) << id;
+          ASSERT_EQ(got.outputs.at(id).error.has_value(), needs) << id;
           failed += needs;
           if (!needs) {
-            EXPECT_TRUE(same_answers(got.at(id), output)) << id;
-            EXPECT_EQ(tokens_[id].size(), static_cast<size_t>(output.completion_tokens));
+            EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
+            EXPECT_EQ(got.tokens.at(id).size(), static_cast<size_t>(output.completion_tokens));
             continue;
           }
-          EXPECT_EQ(got.at(id).error->code, ErrorCode::kFault);
-          const std::string& message = got.at(id).error->message;
+          EXPECT_EQ(got.outputs.at(id).error->code, ErrorCode::kFault);
+          const std::string& message = got.outputs.at(id).error->message;
           EXPECT_THAT(message, HasSubstr("weights-00000.bin"));
           EXPECT_THAT(message, HasSubstr("expert " + std::to_string(expert) + " of layer 1"));
           EXPECT_THAT(message, HasSubstr(c.said));
@@ -256,15 +229,15 @@ TEST_F(DiskFaults, ThatAreEverywhereStopTheEngineWithTheirPlace) {
     for (io::Faults* faults : {&broken, &stalled}) {
       SCOPED_TRACE(schedule);
       auto engine = load(schedule, faults);
-      const auto got = run(*engine, requests);
-      EXPECT_THAT(stopped_, HasSubstr("the engine stops: "));
-      EXPECT_THAT(stopped_, HasSubstr("nothing has succeeded"));
-      EXPECT_THAT(stopped_, HasSubstr("weights-00000.bin"));
-      for (const auto& [id, output] : got) EXPECT_TRUE(output.error.has_value()) << id;
-      EXPECT_LE(got.size(), 20u);
+      const StoppableRun got = run_until_stopped(*engine, requests);
+      EXPECT_THAT(got.stopped, HasSubstr("the engine stops: "));
+      EXPECT_THAT(got.stopped, HasSubstr("nothing has succeeded"));
+      EXPECT_THAT(got.stopped, HasSubstr("weights-00000.bin"));
+      for (const auto& [id, output] : got.outputs) EXPECT_TRUE(output.error.has_value()) << id;
+      EXPECT_LE(got.outputs.size(), 20u);
       engine::EventSink sink;
       const Status again = engine->step(sink);
-      EXPECT_EQ(again.error().message, stopped_) << "it stays so";
+      EXPECT_EQ(again.error().message, got.stopped) << "it stays so";
     }
   }
 }

@@ -36,12 +36,15 @@ std::unique_ptr<engine::Engine> load_engine(const std::string& model,
   return std::move(engine).value();
 }
 
-std::map<engine::RequestId, engine::RequestOutput> run_all(engine::Engine& engine,
-                                                           std::vector<engine::Request> requests) {
-  std::map<engine::RequestId, engine::RequestOutput> outputs;
+StoppableRun run_until_stopped(engine::Engine& engine,
+                               const std::vector<engine::Request>& requests) {
+  StoppableRun run;
   engine::EventSink sink;
   sink.on_finished = [&](engine::RequestOutput&& output) {
-    outputs.emplace(output.id, std::move(output));
+    run.outputs.emplace(output.id, std::move(output));
+  };
+  sink.on_token = [&](engine::RequestId id, int, const std::string&, int32_t token) {
+    run.tokens[id].push_back(token);
   };
   size_t next = 0;
   while (next < requests.size() || !engine.idle()) {
@@ -52,9 +55,20 @@ std::map<engine::RequestId, engine::RequestOutput> run_all(engine::Engine& engin
       }
       ++next;
     }
-    if (auto status = engine.step(sink); !status) fail(status.error());
+    const Status stepped = engine.step(sink);
+    if (stepped) continue;
+    if (stepped.error().code != ErrorCode::kFault) fail(stepped.error());
+    run.stopped = stepped.error().message;
+    break;
   }
-  return outputs;
+  return run;
+}
+
+std::map<engine::RequestId, engine::RequestOutput> run_all(
+    engine::Engine& engine, const std::vector<engine::Request>& requests) {
+  StoppableRun run = run_until_stopped(engine, requests);
+  if (!run.stopped.empty()) fail({ErrorCode::kFault, run.stopped});
+  return std::move(run.outputs);
 }
 
 std::string fast_device(const std::string& folder) {

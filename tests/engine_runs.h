@@ -14,8 +14,18 @@ std::string golden_model(const std::string& name);  // its directory
 
 // Outputs by request id. Aborts the test program on any error: tests that expect one do not use
 // this.
-std::map<engine::RequestId, engine::RequestOutput> run_all(engine::Engine& engine,
-                                                           std::vector<engine::Request> requests);
+std::map<engine::RequestId, engine::RequestOutput> run_all(
+    engine::Engine& engine, const std::vector<engine::Request>& requests);
+
+// The same where a fault of the machine may stop the engine.
+struct StoppableRun {
+  std::map<engine::RequestId, engine::RequestOutput> outputs;
+  std::map<engine::RequestId, std::vector<int32_t>> tokens;  // as they were told
+  std::string stopped;  // why the engine did; empty: it did not
+};
+// Until nothing is left to do, or the engine stops.
+StoppableRun run_until_stopped(engine::Engine& engine,
+                               const std::vector<engine::Request>& requests);
 
 std::unique_ptr<engine::Engine> load_engine(const std::string& model,
                                             const engine::EngineOptions& options);

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import kills  # noqa: E402
+
 KILLS = 40
 
 
@@ -33,28 +36,15 @@ def groups_in(journal: pathlib.Path) -> int:
 
 def kill_at_random(process: subprocess.Popen, journal: pathlib.Path, rng: random.Random, seconds: float) -> bool:
     """False when it had finished by then."""
-    deadline = time.monotonic() + rng.uniform(0, seconds)
+    if rng.random() < 0.2:
+        return kills.kill(process, rng, rng.uniform(0, seconds))
     # Most kills fall into the moments after one of the next groups is written.
-    wanted = groups_in(journal) + rng.randint(1, 12) if rng.random() < 0.8 else None
-    while process.poll() is None:
-        if wanted is None and time.monotonic() > deadline:
-            break
-        if wanted is not None and groups_in(journal) >= wanted:
-            time.sleep(rng.uniform(0, 0.001))
-            break
-        time.sleep(0.0001)
-    finished = process.poll() is not None
-    process.kill()
-    process.communicate()
-    return not finished
+    wanted = groups_in(journal) + rng.randint(1, 12)
+    return kills.kill(process, rng, reached=lambda: groups_in(journal) >= wanted, lag=0.001)
 
 
 def main() -> None:
-    sluice, model, directory = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-    kills_wanted = int(sys.argv[4]) if len(sys.argv) > 4 else KILLS
-    rng = random.Random(int(sys.argv[5]) if len(sys.argv) > 5 else 1)
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    sluice, model, directory, kills_wanted, rng = kills.arguments(KILLS)
 
     calm = directory / "calm"
     start = time.monotonic()
@@ -65,17 +55,17 @@ def main() -> None:
     expected = contents(calm)
     assert "engine.json" in expected and "build.journal" not in expected, sorted(expected)
 
-    kills = builds = midway = 0
-    while kills < kills_wanted:
+    killed = builds = midway = 0
+    while killed < kills_wanted:
         builds += 1
         out_directory = directory / f"build-{builds}"
         partial = directory / f"build-{builds}.partial"
         while kill_at_random(build(sluice, model, out_directory), partial / "build.journal", rng, seconds):
-            kills += 1
+            killed += 1
             midway += groups_in(partial / "build.journal") > 0
             # A name stands for a whole directory, whenever it appears.
             assert not out_directory.exists() or contents(out_directory).keys() >= expected.keys()
-            if out_directory.exists() or kills % 8 == 0:
+            if out_directory.exists() or killed % 8 == 0:
                 break
         if not out_directory.exists() or (out_directory / "build.journal").exists():
             process = build(sluice, model, out_directory)
@@ -88,8 +78,8 @@ def main() -> None:
         for name, data in expected.items():
             assert got[name] == data, f"{name} differs"
         shutil.rmtree(out_directory)
-    assert midway >= kills_wanted // 4, f"only {midway} of {kills} kills fell between the first group and the last"
-    print(f"{kills} kills, {midway} of them between two groups, {builds} builds: all as undisturbed")
+    assert midway >= kills_wanted // 4, f"only {midway} of {killed} kills fell between the first group and the last"
+    print(f"{killed} kills, {midway} of them between two groups, {builds} builds: all as undisturbed")
 
 
 if __name__ == "__main__":
