@@ -80,9 +80,10 @@ FORMATS = {
 }
 
 
-def tensors(geometry: Geometry, mix: str) -> list:
+def tensors(geometry: Geometry, mix: str, residual: float = 1.0) -> list:
     """In the order of the file. Matrices get a deviation of 1 / sqrt(columns), so that a normed input of deviation 1
-    gives outputs of deviation 1, and the router's choices are even; gains of norms lie around 1."""
+    gives outputs of deviation 1, and the router's choices are even; gains of norms lie around 1. What a layer adds to its
+    input is `residual` times that."""
     g = geometry
     kind = FORMATS[mix][1]
     queries, keys = g.heads * g.head_dim, g.kv_heads * g.head_dim
@@ -104,12 +105,12 @@ def tensors(geometry: Geometry, mix: str) -> list:
         matrix(at + "attn_v", "attn_v", i, keys, g.hidden)
         gains(at + "attn_q_norm", g.head_dim if g.norm_per_head else queries)
         gains(at + "attn_k_norm", g.head_dim if g.norm_per_head else keys)
-        matrix(at + "attn_output", "attn_output", i, g.hidden, queries)
+        matrix(at + "attn_output", "attn_output", i, g.hidden, queries, scale=residual)
         gains(at + "ffn_norm", g.hidden)
         listed.append(Tensor(at + "ffn_gate_inp.weight", "F32", (g.experts, g.hidden), 0.0, 1 / math.sqrt(g.hidden)))
         matrix(at + "ffn_gate_exps", "ffn_gate_exps", i, g.experts, g.expert_inner, g.hidden)
         matrix(at + "ffn_up_exps", "ffn_up_exps", i, g.experts, g.expert_inner, g.hidden)
-        matrix(at + "ffn_down_exps", "ffn_down_exps", i, g.experts, g.hidden, g.expert_inner)
+        matrix(at + "ffn_down_exps", "ffn_down_exps", i, g.experts, g.hidden, g.expert_inner, scale=residual)
     gains("output_norm", g.hidden)
     matrix("output", "output", 0, g.vocab, g.hidden)
     return listed

@@ -1,6 +1,6 @@
 """Writes a GGUF file of random weights with a published model's geometry, tensor by tensor.
 
-    python make_gguf.py OUT.gguf --geometry olmoe-1b-7b --format q4_k_m [--layers N] [--seed N]
+    python make_gguf.py OUT.gguf --geometry olmoe-1b-7b --format q4_k_m [--layers N] [--router zipf:1] [--seed N]
 
 Its vocabulary has the right size: byte-level BPE's 256 characters, one merge, and else tokens that are names of their
 own numbers. Prompts for it are token ids."""
@@ -16,6 +16,7 @@ import numpy as np
 
 import blocks
 import geometry as shapes
+import router
 
 CHUNK_BYTES = 64 << 20
 
@@ -62,24 +63,31 @@ def add_model(writer: gguf.GGUFWriter, geometry: shapes.Geometry, mix: str) -> N
         writer.add_value_length(geometry.head_dim)
 
 
-def write_tensor(file, tensor: shapes.Tensor, seed: int) -> None:
-    """Seeded by the tensor's own name, so that a cut model has the first layers of the whole one."""
+def write_tensor(file, tensor: shapes.Tensor, seed: int, found: np.ndarray | None) -> None:
+    """Seeded by the tensor's own name, so that a cut model has the first layers of the whole one. `found`: of a skewed
+    router (router.offsets)."""
     rng = np.random.Generator(np.random.SFC64([seed, zlib.crc32(tensor.name.encode())]))
+    if found is not None and tensor.name.endswith("ffn_gate_inp.weight"):
+        router.rows(tensor.columns, found, rng).astype("<f4").tofile(file)
+        return
     step = max(1, CHUNK_BYTES // blocks.row_bytes(tensor.kind, tensor.columns))
     for begin in range(0, tensor.rows, step):
         rows = min(step, tensor.rows - begin)
         values = blocks.random_rows(tensor.kind, rows, tensor.columns, tensor.deviation, rng)
         if tensor.mean:
             values.view("<f4")[:] += np.float32(tensor.mean)
+        if found is not None and tensor.name == "token_embd.weight":
+            router.share_direction(tensor.kind, values)
         values.tofile(file)
 
 
-def write(path: Path, geometry: shapes.Geometry, mix: str, seed: int = 1) -> int:
+def write(path: Path, geometry: shapes.Geometry, mix: str, seed: int = 1, alpha: float = 0.0) -> int:
     """Returns the bytes written."""
     writer = gguf.GGUFWriter(path, geometry.arch)
     add_model(writer, geometry, mix)
     add_tokenizer(writer, geometry)
-    listed = shapes.tensors(geometry, mix)
+    found = router.offsets(geometry.experts, geometry.experts_used, alpha) if alpha else None
+    listed = shapes.tensors(geometry, mix, router.RESIDUAL_SCALE if alpha else 1.0)
     for tensor in listed:
         kind = gguf.GGMLQuantizationType[tensor.kind]
         size = tensor.rows * blocks.row_bytes(tensor.kind, tensor.columns)
@@ -90,7 +98,7 @@ def write(path: Path, geometry: shapes.Geometry, mix: str, seed: int = 1) -> int
     file = writer.fout[0]
     for tensor in listed:
         writer.write_padding(file, file.tell())
-        write_tensor(file, tensor, seed)
+        write_tensor(file, tensor, seed, found)
     writer.write_padding(file, file.tell())
     size = file.tell()
     writer.close()
@@ -103,11 +111,12 @@ def main() -> int:
     parser.add_argument("--geometry", choices=shapes.GEOMETRIES, required=True)
     parser.add_argument("--format", choices=shapes.FORMATS, required=True)
     parser.add_argument("--layers", type=int, default=0, help="only so many; 0: all")
+    parser.add_argument("--router", type=router.parse, default=0.0, help="uniform (default) or zipf:ALPHA")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     begin = time.monotonic()
     size = write(options.out, shapes.cut(shapes.GEOMETRIES[options.geometry], options.layers), options.format,
-                 options.seed)
+                 options.seed, options.router)
     seconds = time.monotonic() - begin
     print(f"{options.out}: {size / 1e9:.2f} GB in {seconds:.0f} s")
     return 0

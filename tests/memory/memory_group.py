@@ -31,14 +31,15 @@ class MemoryGroup:
             except OSError:  # its last process is still on its way out
                 time.sleep(0.1)
 
+    def _enter(self) -> None:
+        with open(self.path / "cgroup.procs", "w") as group:
+            group.write(str(os.getpid()))
+
+    def start(self, command: list, **options: object) -> subprocess.Popen:
+        return subprocess.Popen([str(word) for word in command], preexec_fn=self._enter, **options)
+
     def run(self, command: list, **options: object) -> subprocess.CompletedProcess:
-        members = str(self.path / "cgroup.procs")
-
-        def enter() -> None:
-            with open(members, "w") as group:
-                group.write(str(os.getpid()))
-
-        return subprocess.run([str(word) for word in command], preexec_fn=enter, **options)
+        return subprocess.run([str(word) for word in command], preexec_fn=self._enter, **options)
 
     def peak_bytes(self) -> int:
         """Page cache included; 0 where the kernel does not say."""
