@@ -242,6 +242,30 @@ TEST_F(DiskFaults, ThatAreEverywhereStopTheEngineWithTheirPlace) {
   }
 }
 
+// A read that takes long is work of the disk; one that is done again after a fault is not.
+TEST_F(DiskFaults, OnlyTheFirstTryOfAReadIsPlannedWork) {
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    io::ListedFaults faults;
+    for (int expert = 0; expert < 8; ++expert) {
+      const int64_t place = place_of(1, expert);
+      if (again) faults.add({.offset = place, .fault = {.error = EIO}, .uses = 1});
+      faults.add({.offset = place, .fault = {.stall_ms = 400}, .uses = 1});
+    }
+    auto engine = load("layer_stream", &faults);
+    run_all(*engine, mixed_requests(1, engine->config().vocab, 6, 2));
+    const engine::LaneStats& disk = engine->stats().lane(schedule::Lane::kDisk);
+    double waited = disk.idle_seconds;
+    for (const double seconds : disk.waited_seconds) waited += seconds;
+    EXPECT_EQ(engine->stats().disk.retries > 0, again);
+    if (again) {
+      EXPECT_GT(waited, 0.3);
+    } else {
+      EXPECT_GT(disk.busy_seconds, 0.3);
+    }
+  }
+}
+
 // Cancelled, or dropped with the engine, while reads stall: nobody waits for them.
 TEST_F(DiskFaults, DoNotKeepAnEngineFromItsEnd) {
   Every stalled(4, {.stall_ms = 60'000});
