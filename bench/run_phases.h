@@ -54,7 +54,7 @@ inline void must(const Status& status) {
 struct Phase {
   int64_t tokens = 0;
   double seconds = 0;
-  std::array<engine::StageStats, 11> stages{};
+  std::array<engine::StageStats, models::kStageKinds> stages{};
   engine::DiskStats disk;
   double disk_busy_seconds = 0;
 

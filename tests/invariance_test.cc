@@ -91,8 +91,11 @@ std::vector<Variant> paged_variants() {
       {"cgopipe, all experts on the host", options(8, 4, 64, "cgopipe", 2)},
       {"kv_prefetch, some experts on the host", options(8, 2, 40, "kv_prefetch", 1)},
       {"serial, some experts on the host", options(6, 3, 64, "serial", 1)},
+      {"expert_fetch without guesses", options(1, 1, 512, "expert_fetch", 1)},
+      {"expert_fetch, half in memory", options(1, 1, 24, "expert_fetch", 2)},
+      {"expert_fetch, batch 6 by 2, most in memory", options(6, 2, 16, "expert_fetch", 1)},
   };
-  for (size_t i = 4; i < all.size(); ++i) all[i].options.device = fast_device();
+  for (size_t i = 4; i < 17; ++i) all[i].options.device = fast_device();
   for (Variant& variant : all) variant.options.resident_weights = 0;
   all[0].options.resident_weights = 0.5;
   all[9].options.resident_kv = 0.33;
@@ -101,10 +104,13 @@ std::vector<Variant> paged_variants() {
   all[11].options.kv_block_tokens = 16;
   all[12].options.attention_on = "device";
   all[12].options.resident_kv = 0.2;
-  for (size_t i = 13; i < all.size(); ++i) {
+  for (size_t i = 13; i < 17; ++i) {
     all[i].options.device = behind_a_link();
     all[i].options.experts_on = i == 14 ? "host" : "auto";
   }
+  all[17].options.guess_experts = "off";
+  all[18].options.resident_weights = 0.5;
+  all[19].options.resident_weights = 0.75;
   return all;
 }
 
@@ -152,6 +158,13 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
     if (o.resident_weights < 1) {
       const engine::EngineStats& stats = engine->stats();
       EXPECT_GT(stats.disk.pages + stats.device.to_device.bytes, 0) << variant.name;
+    }
+    const bool guesses = engine->plan().policy.guess_experts;
+    EXPECT_EQ(guesses, o.schedule == "expert_fetch" && o.guess_experts != "off") << variant.name;
+    if (!guesses || o.max_batch_size <= models::kMaxGuessRows) {
+      const engine::GuessStats& made = engine->stats().disk.guesses;
+      EXPECT_EQ(made.experts > 0, guesses) << variant.name;
+      EXPECT_GE(made.experts, made.right) << variant.name;
     }
     if (!o.experts_on.empty()) {
       constexpr auto kGroup = static_cast<size_t>(models::StageKind::kExpertGroup);

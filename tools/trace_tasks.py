@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # kind, colour, and what the names of its tasks begin with, behind the layer
 TRANSFERS = [("weights", "#8e6bb0", ("weights",)), ("hidden, qkv moved", "#d1495b", ("hidden", "qkv", "logits", "kv"))]
-STAGES = [("qkv", "#3f78b5", ("qkv",)), ("attend", "#f08a24", ("attend",)), ("o_proj, route", "#2ba6a0", ("o_proj", "route")),
+STAGES = [("qkv", "#3f78b5", ("qkv",)), ("attend", "#f08a24", ("attend",)), ("o_proj, route", "#2ba6a0", ("o_proj", "route", "guess")),
           ("experts", "#4d9f45", ("expert_group", "shared")), ("head, sample", "#d9b310", ("head", "sample")),
           ("other", "#8a8f98", ("",))]
 KINDS = {kind: colour for kind, colour, _ in STAGES[:4] + TRANSFERS + STAGES[4:]}
@@ -89,7 +89,7 @@ def window_of(tasks, iterations=None, layers=None):
     """Where their stages begin and end, or nothing; pages do not count, since they move long before they are needed."""
     first, last = iterations or steady_iterations(tasks)
     low, high = layers or (-1, math.inf)
-    inside = [task for task in tasks if task.stage and first <= task.iteration <= last and low <= task.layer <= high]
+    inside = [task for task in tasks if task.stage and task.name != "guess" and first <= task.iteration <= last and low <= task.layer <= high]
     return (min(task.start for task in inside), max(task.end for task in inside)) if inside else None
 
 
@@ -107,7 +107,8 @@ def layer_changes(tasks):
     """(start, layer) wherever the stages come to another layer than the one begun last."""
     begun, changes = set(), []
     for task in tasks:
-        if task.stage and task.layer >= 0 and (task.iteration, task.layer) not in begun:
+        # A guess of a layer is made in the one before.
+        if task.stage and task.layer >= 0 and task.name != "guess" and (task.iteration, task.layer) not in begun:
             begun.add((task.iteration, task.layer))
             if not changes or changes[-1][1] != task.layer:
                 changes.append((task.start, task.layer))

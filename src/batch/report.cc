@@ -131,6 +131,26 @@ Json lane_json(const engine::PacedLane& lane) {
           {"bytes", lane.bytes}};
 }
 
+Json disk_json(const engine::EngineStats& stats, bool guesses) {
+  const engine::DiskStats& disk = stats.disk;
+  Json json = {{"experts_read", disk.pages},
+               {"bytes_read", disk.bytes},
+               {"reads_repeated", disk.retries},
+               {"busy_seconds", stats.lane(schedule::Lane::kDisk).busy_seconds},
+               {"made_from_checkpoint", disk.made},
+               {"experts_in_memory", disk.resident_pages},
+               {"experts", disk.all_pages}};
+  if (guesses) {
+    json["guesses"] = {{"experts", disk.guesses.experts},
+                       {"right", disk.guesses.right},
+                       {"experts_read", disk.guesses.pages},
+                       {"useless_reads", disk.guesses.useless_pages},
+                       {"useful_seconds", disk.guesses.useful_seconds},
+                       {"useless_bytes", disk.guesses.useless_bytes}};
+  }
+  return json;
+}
+
 Json device_json(const engine::DeviceStats& device) {
   const EmulationCheck check = check_emulation(device);
   return {{"valid", check.valid},
@@ -178,14 +198,8 @@ Json report_json(const ReportInput& input) {
       {"expert_tokens", stats.expert_tokens},
       {"peak_memory_bytes", input.peak_memory_bytes},
       {"plan", plan::to_json(input.plan)}};
-  if (const engine::DiskStats& disk = stats.disk; disk.all_pages > 0) {
-    json["disk"] = {{"experts_read", disk.pages},
-                    {"bytes_read", disk.bytes},
-                    {"reads_repeated", disk.retries},
-                    {"busy_seconds", stats.lane(schedule::Lane::kDisk).busy_seconds},
-                    {"made_from_checkpoint", disk.made},
-                    {"experts_in_memory", disk.resident_pages},
-                    {"experts", disk.all_pages}};
+  if (stats.disk.all_pages > 0) {
+    json["disk"] = disk_json(stats, input.plan.policy.guess_experts);
   }
   if (stats.device.present) json["emulated_device"] = device_json(stats.device);
   if (const auto critical = critical_lane(stats, state.seconds))

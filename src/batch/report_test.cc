@@ -165,6 +165,23 @@ TEST(Report, NamesMemoryNodesWhereThereAreSeveral) {
   EXPECT_EQ(report_json(input)["plan"]["memory_nodes"], 2);
 }
 
+// What was read in vain stands apart from the disk's work.
+TEST(Report, TellsWhatGuessesWereWorth) {
+  ReportInput input = report();
+  input.stats.disk = {.pages = 50, .bytes = 5 << 20, .all_pages = 40};
+  EXPECT_EQ(report_text(input, 100).find("guessed"), std::string::npos);
+  EXPECT_FALSE(report_json(input)["disk"].contains("guesses"));
+  input.plan.policy.guess_experts = true;
+  input.stats.disk.guesses = {
+      .experts = 80, .right = 60, .pages = 20, .useless_pages = 4, .useless_bytes = 4 << 20};
+  EXPECT_NE(report_text(input, 100)
+                .find("80 experts, 75 % of them right; 20 were read ahead, 4 in "
+                      "vain, 4.0 MiB (not counted above)"),
+            std::string::npos)
+      << report_text(input, 100);
+  EXPECT_EQ(report_json(input)["disk"]["guesses"]["useless_bytes"], 4 << 20);
+}
+
 TEST(Report, AnEmptyRunHasNoFiguresThatAreNotThere) {
   ReportInput input;
   input.model = "m";

@@ -107,6 +107,19 @@ std::string experts_text(const engine::EngineStats& stats) {
   return "\n  expert load (tokens by expert, against the layer's most used; measured)\n" + text;
 }
 
+// What was guessed of the next layer's experts. Their reads are in the row above but for those in
+// vain.
+std::string guesses_text(const engine::GuessStats& guesses) {
+  if (guesses.experts == 0) return "";
+  return row(
+      "  guessed",
+      format_count(guesses.experts) + " experts, " +
+          percent(over(static_cast<double>(guesses.right), static_cast<double>(guesses.experts))) +
+          " of them right; " + format_count(guesses.pages) + " were read ahead, " +
+          format_count(guesses.useless_pages) + " in vain, " +
+          format_bytes(static_cast<double>(guesses.useless_bytes)) + " (not counted above)");
+}
+
 // Of experts that lie on disk: what was read.
 std::string disk_text(const ReportInput& input) {
   const engine::DiskStats& disk = input.stats.disk;
@@ -119,8 +132,10 @@ std::string disk_text(const ReportInput& input) {
   text += row("  read", format_count(disk.pages) + " experts, " +
                             format_bytes(static_cast<double>(disk.bytes)) + " at " +
                             giga(over(static_cast<double>(disk.bytes),
-                                      input.stats.lane(schedule::Lane::kDisk).busy_seconds),
+                                      input.stats.lane(schedule::Lane::kDisk).busy_seconds +
+                                          disk.guesses.useful_seconds),
                                  "B/s while reading (measured)"));
+  text += guesses_text(disk.guesses);
   if (disk.retries > 0)
     text += row("  repeated", format_count(disk.retries) + " reads after faults");
   return text;

@@ -86,6 +86,21 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
       ->check(quiet(CLI::Range(0.0, 1.0)));
 }
 
+void add_expert_flags(const Group& group, EngineFlags& flags) {
+  group.command
+      .add_flag("--no-expert-use", flags.no_expert_use,
+                "decide which experts stay in memory without regard to how often each was chosen, "
+                "to see what that gains")
+      ->group(Group::kName);
+  group
+      .add("--guess-experts", flags.options.guess_experts,
+           "with expert_fetch: on, the router of the next layer is applied to what this one has, "
+           "and experts that it may choose are read while the disk has nothing else to do; off; "
+           "auto: on")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
 void add_kv_flags(const Group& group, EngineFlags& flags) {
   engine::EngineOptions& o = flags.options;
   group
@@ -138,6 +153,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   const Group group{command};
   add_batch_flags(group, o);
   add_memory_flags(group, flags);
+  add_expert_flags(group, flags);
   add_kv_flags(group, flags);
   group.command
       .add_flag("--no-prefix-sharing", flags.no_prefix_sharing,
@@ -170,6 +186,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
 Result<engine::EngineOptions> engine_options(const EngineFlags& flags) {
   engine::EngineOptions options = flags.options;
   options.prefix_sharing = !flags.no_prefix_sharing;
+  options.measured_residency = !flags.no_expert_use;
   options.expert_use_directory = expert_use_directory();
   SLUICE_TRY(parse_memory("--kv-cache-memory", flags.kv_cache_memory, options.kv_cache_memory));
   SLUICE_TRY(parse_memory("--host-memory", flags.host_memory, options.host_memory));

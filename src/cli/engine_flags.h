@@ -14,6 +14,7 @@ struct EngineFlags {
   engine::EngineOptions options;
   std::string kv_cache_memory, host_memory, device_memory;
   bool no_prefix_sharing = false;
+  bool no_expert_use = false;
   std::string trace_path;
 };
 

@@ -15,7 +15,7 @@ constexpr const char* kPlanned[] = {
     "--max-batch-size", "--micro-batch-size", "--max-num-tokens",  "--max-seq-len",
     "--kv-dtype",       "--schedule",         "--quant",           "--resident-weights",
     "--threads",        "--kv-cache-memory",  "--kv-block-tokens", "--kv-cache-free-mem-fraction",
-    "--attention-on",   "--experts-on",       "--resident-kv"};
+    "--attention-on",   "--experts-on",       "--resident-kv",     "--guess-experts"};
 
 Result<planner::PlanFile> read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -65,6 +65,7 @@ Result<plan::Plan> apply_plan(const std::string& path, const CLI::App& command,
   options.kv_cache_memory = plan.kv_bytes;
   options.resident_weights = plan.expert_slots > 0 ? plan.policy.resident_weights : 1.0;
   if (plan.device_bytes > 0) options.experts_on = plan::name(plan.policy.experts_on);
+  options.guess_experts = plan.policy.guess_experts ? "on" : "off";
   options.threads = plan.threads;
   return plan;
 }

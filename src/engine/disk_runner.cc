@@ -9,8 +9,6 @@ namespace {
 
 using Clock = base::Clock;
 
-// Pages on their way: enough for any disk's queue, few beside the slots they take.
-constexpr int kCapacity = 64;
 // A read that failed may succeed the next time; a page that is wrong twice is wrong on the disk.
 constexpr int kTries = 3;
 
@@ -21,11 +19,15 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
       source_(source),
       clock_(*options.environment->clock),
       times_(*options.times),
-      timeout_(options.timeout_ms) {
-  loads_.resize(kCapacity);
+      timeout_(options.timeout_ms),
+      trace_(options.trace),
+      busy_bytes_(options.guess_bytes),
+      since_(clock_.now()) {
+  loads_.resize(kCapacity + kMostGuesses);
+  guesses_.reserve(kCapacity);
   waiters_.reserve(kCapacity);
   ended_.reserve(kCapacity);
-  completions_.resize(kCapacity);
+  completions_.resize(loads_.size());
 }
 
 Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
@@ -34,7 +36,7 @@ Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
   std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, options));
   if (source.files().empty()) return runner;
   SLUICE_ASSIGN(runner->reader_,
-                io::Reader::create({.max_requests = kCapacity,
+                io::Reader::create({.max_requests = kCapacity + kMostGuesses,
                                     .faults = options.faults,
                                     .make_queue = options.environment->make_device_queue,
                                     .clock = options.environment->clock}));
@@ -55,14 +57,21 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task&
   SLUICE_CHECK(read != nullptr && read->payload == schedule::Payload::kWeights &&
                    read->to == schedule::Level::kHost && read->pages.count == 1,
                "the disk lane reads one page of weights at a time");
+  if (read->urgency == schedule::Urgency::kGuess) {
+    take_guess(task, context);
+    return Start::kDone;
+  }
   const memory::WeightPageId page = read->pages.first;
-  switch (paging_.pages().claim(page, static_cast<int>(context.user), read->ahead)) {
+  switch (paging_.pages().claim(page, static_cast<int>(context.user),
+                                read->urgency == schedule::Urgency::kAhead)) {
     case memory::WeightPages::Claim::kResident:
       return Start::kDone;
     case memory::WeightPages::Claim::kLoading:
+      want(page);
       wait_for(page, token);
       return Start::kStarted;
     case memory::WeightPages::Claim::kNoRoom:
+      guesses_.clear();  // whatever room there will be is for what is needed
       return Start::kNoRoom;
     case memory::WeightPages::Claim::kLoad:
       return load(page, token);
@@ -73,34 +82,42 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task&
 Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId page,
                                                           uint64_t token) {
   if (reader_ == nullptr) {
-    SLUICE_TRY(make(page));
+    times_.begin(schedule::Lane::kDisk, clock_.now());
+    const Status made = make(page);
+    times_.end(schedule::Lane::kDisk, clock_.now());
+    if (!made.ok()) return made.error();
     return Start::kDone;
   }
-  const auto free = std::ranges::find_if(loads_, [](const Load& load) { return !load.used; });
-  if (free == loads_.end()) {
+  Load* const free = free_load();
+  if (free == nullptr) {
     paging_.pages().failed(page);
     return Error{ErrorCode::kTimeout, "all " + std::to_string(kCapacity) +
                                           " reads that may be under way have stalled, the first " +
                                           "of " + place(loads_.front().page) + "; check the disk"};
   }
-  *free = {.page = page, .used = true};
-  if (const Status status = submit(static_cast<size_t>(free - loads_.begin())); !status.ok()) {
+  *free = {.page = page, .used = true, .needed = true};
+  if (const Status status = submit(static_cast<size_t>(free - loads_.data())); !status.ok()) {
     free->used = false;
     paging_.pages().failed(page);
     return status.error();
   }
   wait_for(page, token);
+  note_time();
+  ++needed_;
   free->planned = true;
   times_.begin(schedule::Lane::kDisk, clock_.now());
   return Start::kStarted;
 }
 
+DiskRunner::Load* DiskRunner::free_load() {
+  const auto free = std::ranges::find_if(loads_, [](const Load& load) { return !load.used; });
+  return free == loads_.end() ? nullptr : &*free;
+}
+
 // On this thread, from the checkpoint's tensors.
 Status DiskRunner::make(memory::WeightPageId page) {
   const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
-  times_.begin(schedule::Lane::kDisk, clock_.now());
   const Status status = source_.read_page(layer, expert, paging_.pages().at(page), nullptr);
-  times_.end(schedule::Lane::kDisk, clock_.now());
   if (!status.ok()) {
     paging_.pages().failed(page);
     return status;
@@ -131,6 +148,7 @@ size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
       finish(static_cast<size_t>(completions_[i].user), completions_[i].status);
     }
     end_overdue();
+    read_guesses();
   }
   const size_t count = std::min(ended.size(), ended_.size());
   std::copy_n(ended_.begin(), count, ended.begin());
@@ -149,11 +167,15 @@ void DiskRunner::finish(size_t index, const Status& read) {
         {paging_.pages().at(page), static_cast<size_t>(paging_.page_of_layer(layer).bytes)});
   }
   end_planned(load);
-  if (!status.ok() && load.tries < kTries && submit(index).ok()) {
+  const int tries = load.needed ? kTries : 1;
+  if (!status.ok() && load.tries < tries && submit(index).ok()) {
     ++retries_;
     return;
   }
   load.used = false;
+  note_time();
+  --(load.needed ? needed_ : guessing_);
+  if (load.guess) end_guess(load, status);
   if (status.ok()) {
     ++pages_;
     bytes_ += paging_.page_of_layer(layer).bytes;
@@ -231,12 +253,29 @@ void DiskRunner::end_planned(Load& load) {
   times_.end(schedule::Lane::kDisk, clock_.now());
 }
 
+// Before the number of reads under way changes.
+void DiskRunner::note_time() {
+  const Clock::time_point now = clock_.now();
+  if (needed_ == 0 && guessing_ > 0) guess_ns_ += (now - since_).count();
+  since_ = now;
+}
+
 void DiskRunner::wake() {
   if (reader_ != nullptr) reader_->wake();
 }
 
 DiskStats DiskRunner::stats() const {
-  return {.pages = pages_, .bytes = bytes_, .retries = retries_};
+  GuessStats guesses = paging_.guesses();
+  guesses.pages = guess_pages_;
+  // The time of guesses is their bytes': of those that were useless nobody had anything.
+  const int64_t bytes = guess_bytes_;
+  const double useful =
+      bytes > 0 ? 1.0 - static_cast<double>(guesses.useless_bytes) / static_cast<double>(bytes) : 0;
+  guesses.useful_seconds = std::max(useful, 0.0) * static_cast<double>(guess_ns_) * 1e-9;
+  return {.pages = std::max<int64_t>(pages_ - guesses.useless_pages, 0),
+          .bytes = std::max<int64_t>(bytes_ - guesses.useless_bytes, 0),
+          .retries = retries_,
+          .guesses = guesses};
 }
 
 }  // namespace sluice::engine

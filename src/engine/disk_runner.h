@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/environment.h"
@@ -10,6 +11,7 @@
 #include "engine/lane_times.h"
 #include "io/reader.h"
 #include "pipeline/task_runner.h"
+#include "pipeline/trace.h"
 
 namespace sluice::engine {
 
@@ -20,13 +22,21 @@ namespace sluice::engine {
 // sentence that names the file, the layer and the expert. Nobody waits longer than `timeout_ms`.
 // The read itself cannot be taken back: it keeps its slot until it ends, and if it ends well, the
 // page is there.
+//
+// Guesses wait here, their tasks done, while what is under way keeps the disk busy: it would come
+// later if they shared its rate. When they have their turn it may be too late, or there may be no
+// room: then they are forgotten. Few are read at a time, since a page that is needed meanwhile
+// waits behind them. Nobody is told of a guess that could not be read.
 class DiskRunner final : public pipeline::AsyncTaskRunner {
  public:
   struct Options {
     const Environment* environment = nullptr;  // borrowed
     LaneTimes* times = nullptr;                // borrowed
     io::Faults* faults = nullptr;              // borrowed; null: none are made
-    int64_t timeout_ms = 60'000;  // kTimeout for a task that has waited longer for its page
+    int64_t timeout_ms = 60'000;       // kTimeout for a task that has waited longer for its page
+    pipeline::Trace* trace = nullptr;  // borrowed; gets the reads for guesses, when they end
+    // Under way, that keep a disk busy: no guess beside them.
+    int64_t guess_bytes = int64_t{4} << 20;
   };
   // What is given is borrowed. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
@@ -41,8 +51,14 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void wake() override;
 
   // From any thread.
+  // What the paging knows, and this lane.
   DiskStats stats() const;
   std::string notes() const { return reader_ ? reader_->notes() : ""; }
+
+  // Pages on their way: enough for any disk's queue, few beside the slots they take.
+  static constexpr int kCapacity = 64;
+  // Guesses on their way.
+  static constexpr int kMostGuesses = 16;
 
  private:
   // A task that waits for a page.
@@ -51,16 +67,28 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     uint64_t token = 0;
     std::chrono::steady_clock::time_point until;
   };
+  // A guess's task, done when it was handed in.
+  struct Guess {
+    schedule::Task task;
+    int holder = 0;
+    uint64_t iteration = 0;
+
+    memory::WeightPageId page() const { return task.transfer()->pages.first; }
+  };
   // A page that is being read; `user` of a request is its index.
   struct Load {
     memory::WeightPageId page = 0;
     int tries = 0;
     bool used = false;
     bool planned = false;  // its time counts: until it fails, or nobody waits for it any more
+    bool needed = false;   // somebody has asked for the page
+    std::optional<Guess> guess{};  // it began as one
+    base::Clock::time_point started{};
   };
 
   DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
   Result<Start> load(memory::WeightPageId page, uint64_t token);
+  Load* free_load();
   Status make(memory::WeightPageId page);
   Status submit(size_t load);
   void finish(size_t load, const Status& read);
@@ -70,6 +98,14 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   int64_t poll_ms(int64_t timeout_ms) const;
   std::string place(memory::WeightPageId page) const;
   void end_planned(Load& load);
+  void note_time();
+  // disk_guesses.cc
+  void take_guess(const schedule::Task& task, const pipeline::TaskContext& context);
+  void read_guesses();
+  bool may_guess() const;
+  void read_guess(const Guess& guess);
+  void want(memory::WeightPageId page);
+  void end_guess(const Load& load, const Status& status);
 
   ExpertPaging& paging_;
   models::WeightSource& source_;
@@ -82,7 +118,14 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   std::vector<Waiter> waiters_;
   std::vector<Ended> ended_;
   std::vector<io::Completion> completions_;
+  std::vector<Guess> guesses_;  // that wait for their turn
+  pipeline::Trace* trace_;
+  int64_t busy_bytes_;
+  int needed_ = 0, guessing_ = 0;  // reads under way
+  base::Clock::time_point since_;  // that they are so many
   std::atomic<int64_t> pages_{0}, bytes_{0}, retries_{0};
+  // Of reads that began as guesses; the time in which no other was under way.
+  std::atomic<int64_t> guess_pages_{0}, guess_bytes_{0}, guess_ns_{0};
 };
 
 }  // namespace sluice::engine

@@ -53,6 +53,12 @@ struct EngineOptions {
   // else device, or host without one.
   std::string experts_on;
   std::optional<double> resident_kv;  // share of the KV cache that stays on the device; none: 0
+  // on, off: whether experts are read before their layer's router has spoken, as the layer before
+  // lets it be guessed; auto: with expert_fetch.
+  std::string guess_experts = "auto";
+  // Whether which experts stay in memory is decided by how often each was chosen; else all count
+  // alike, to see what that gains.
+  bool measured_residency = true;
   // The folder in which what is learned of experts' use is kept between runs, if experts move, by
   // the model's fingerprint; empty: nowhere.
   std::string expert_use_directory;

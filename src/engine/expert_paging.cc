@@ -52,6 +52,30 @@ void ExpertPaging::settle(int64_t rows, bool ahead) {
   table_.settle(*pages_, use_, ahead);
 }
 
+void ExpertPaging::add_guess(int holder, int layer, std::span<const int32_t> expert_points) {
+  guessed_ += std::ranges::count_if(expert_points, [](int32_t points) { return points > 0; });
+  pages_->open_guesses(holder, layer);
+}
+
+void ExpertPaging::end_guess(int holder, int layer, std::span<const int32_t> expert_points,
+                             std::span<const int32_t> expert_tokens) {
+  for (size_t e = 0; e < expert_points.size(); ++e) {
+    guessed_right_ += expert_points[e] > 0 && expert_tokens[e] > 0;
+  }
+  pages_->close_guesses(holder, layer, expert_tokens);
+}
+
+// Of pages, what the disk lane knows is left to it.
+GuessStats ExpertPaging::guesses() const {
+  GuessStats stats{.experts = guessed_, .right = guessed_right_};
+  for (int layer = 0; layer < config_.layer_count(); ++layer) {
+    const int64_t wrong = pages_->wrong_guesses(layer);
+    stats.useless_pages += wrong;
+    stats.useless_bytes += wrong * page_of_layer(layer).bytes;
+  }
+  return stats;
+}
+
 int64_t ExpertPaging::all_pages() const {
   int64_t pages = 0;
   for (const models::LayerConfig& layer : config_.layers) pages += layer.ffn.experts;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/stats.h"
 #include "memory/expert_use.h"
 #include "memory/weight_pages.h"
 #include "models/weight_source.h"
@@ -44,8 +45,17 @@ class ExpertPaging {
   void settle(int64_t rows, bool ahead = true);
   // What a router has decided; of the thread that runs host compute.
   void add_routing(int layer, std::span<const int32_t> expert_tokens, int64_t rows) {
-    use_.add(layer, expert_tokens, rows);
+    if (measures_) use_.add(layer, expert_tokens, rows);
   }
+
+  // From now on every expert counts as likely as any other.
+  void ignore_use() { measures_ = false; }
+  // A router's choice as it is guessed ([experts], 0: not among them), and then made. Of the same
+  // thread; `holder` as of claims.
+  void add_guess(int holder, int layer, std::span<const int32_t> expert_points);
+  void end_guess(int holder, int layer, std::span<const int32_t> expert_points,
+                 std::span<const int32_t> expert_tokens);
+  GuessStats guesses() const;
 
   memory::WeightPages& pages() { return *pages_; }
   memory::ExpertUse& use() { return use_; }
@@ -70,6 +80,8 @@ class ExpertPaging {
   memory::ExpertUse use_;
   std::unique_ptr<memory::WeightPages> pages_;
   schedule::ResidencyTable table_;
+  bool measures_ = true;
+  int64_t guessed_ = 0, guessed_right_ = 0;  // experts
 };
 
 // How the experts of each layer lie in a source, and in weights that are in memory.

@@ -32,7 +32,7 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
   if (transfer->payload == Payload::kWeights) {
     next.page = transfer->pages.first;
     switch (options_.paging->pages().claim(*next.page, static_cast<int>(context.user),
-                                           transfer->ahead)) {
+                                           transfer->urgency == schedule::Urgency::kAhead)) {
       case Claim::kResident:
         return Start::kDone;
       case Claim::kNoRoom:

@@ -60,6 +60,7 @@ class Running : public Engine {
   // running.cc: requests come and go
   std::unique_ptr<RequestRun> make_run(Request request);
   Status add_choice(RequestRun& owner, int index);
+  bool keeps_use() const;  // what was learned of experts' use, between runs
   std::string expert_use_path() const;
   Status add_lanes(pipeline::ExecutorOptions& executor);
   void add_device_lanes(pipeline::ExecutorOptions& executor);

@@ -31,9 +31,14 @@ Running::~Running() {
   // with a read that never ends.
   if (executor_ != nullptr) executor_->close();
   executor_.reset();
-  if (paging() != nullptr && !options_.expert_use_directory.empty()) {
+  if (keeps_use()) {
     (void)write_expert_use(expert_use_path(), paging()->use());
   }
+}
+
+bool Running::keeps_use() const {
+  return paging() != nullptr && options_.measured_residency &&
+         !options_.expert_use_directory.empty();
 }
 
 std::string Running::expert_use_path() const {
@@ -49,7 +54,14 @@ DeviceKv* Running::device_kv() const {
 }
 
 Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
-  if (paging() != nullptr && !options_.expert_use_directory.empty()) {
+  if (!options_.measured_residency) {
+    if (paging() == nullptr) {
+      return Error{ErrorCode::kInvalid,
+                   "--no-expert-use says which experts stay in memory; here all of them do"};
+    }
+    paging()->ignore_use();
+  }
+  if (keeps_use()) {
     (void)read_expert_use(expert_use_path(), paging()->use());
   }
   if (model_->device != nullptr) add_device_lanes(executor);
@@ -58,7 +70,8 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
                                           {.environment = &environment_,
                                            .times = &times_,
                                            .faults = options_.disk_faults,
-                                           .timeout_ms = options_.disk_timeout_ms}));
+                                           .timeout_ms = options_.disk_timeout_ms,
+                                           .trace = options_.trace}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }

@@ -92,7 +92,8 @@ void Running::take_back(Flight& flight, EventSink& sink) {
 // request's alone.
 std::optional<memory::WeightPageId> Running::asked_page(const Failed& failed) {
   const schedule::Transfer* transfer = failed.task ? failed.task->transfer() : nullptr;
-  if (transfer == nullptr || transfer->payload != schedule::Payload::kWeights || transfer->ahead) {
+  if (transfer == nullptr || transfer->payload != schedule::Payload::kWeights ||
+      transfer->urgency != schedule::Urgency::kNeeded) {
     return std::nullopt;
   }
   return transfer->pages.first;

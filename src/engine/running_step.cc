@@ -39,6 +39,7 @@ Status Running::launch() {
       paging()->settle(flight.batch.view().rows(), failed_rounds_ == 0);
     }
     flight.choices.clear();
+    flight.guessed_layer = -1;
     const double now = now_s();
     for (const scheduler::Slice& slice : flight.batch.slices) {
       ChoiceRun* choice = choices_.at(slice.sequence).get();

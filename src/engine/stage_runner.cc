@@ -44,14 +44,39 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
     const auto& ffn = forward_.config->layers[static_cast<size_t>(stage->layer)].ffn;
     if (ffn.is_moe()) {
       count_experts(*stage, flight);
+      if (flight.guessed_layer == stage->layer) end_guess(*stage, context.user);
       result.routing.expert_tokens = {activations(flight).expert_tokens,
                                       static_cast<size_t>(ffn.experts)};
     }
+  }
+  if (stage->kind == StageKind::kGuess) {
+    result.routing.expert_tokens = take_guess(*stage, context.user);
   }
   if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
   account(*stage, flight, result);
   release_pages(context);
   return result;
+}
+
+// Before the reads that come of it can begin.
+std::span<const int32_t> StageRunner::take_guess(const models::Stage& stage, uint64_t holder) {
+  Flight& flight = (*options_.flights)[holder];
+  const auto& ffn = forward_.config->layers[static_cast<size_t>(stage.layer)].ffn;
+  const std::span<const int32_t> points(activations(flight).guess_points,
+                                        static_cast<size_t>(ffn.experts));
+  options_.paging->add_guess(static_cast<int>(holder), stage.layer, points);
+  flight.guessed_layer = stage.layer;
+  return points;
+}
+
+void StageRunner::end_guess(const models::Stage& stage, uint64_t holder) {
+  Flight& flight = (*options_.flights)[holder];
+  const models::Activations& act = activations(flight);
+  const auto experts =
+      static_cast<size_t>(forward_.config->layers[static_cast<size_t>(stage.layer)].ffn.experts);
+  options_.paging->end_guess(static_cast<int>(holder), stage.layer, {act.guess_points, experts},
+                             {act.expert_tokens, experts});
+  flight.guessed_layer = -1;
 }
 
 void StageRunner::release_pages(const pipeline::TaskContext& context) {

@@ -28,6 +28,7 @@ struct Flight {
   models::Activations device_activations;  // where a device computes
   std::vector<ChoiceRun*> choices;         // by slice
   schedule::Context context;  // what the iteration was built from; lives until it has ended
+  int guessed_layer = -1;     // whose router has been guessed at, and has not spoken
   pipeline::Ticket ticket;
   bool out = false;
 };
@@ -73,6 +74,8 @@ class StageRunner : public pipeline::TaskRunner {
   void sample(const models::Stage& stage, Flight& flight);
   void sample_row(Flight& flight, int64_t part_first, int64_t index, Worker& worker);
   void count_experts(const models::Stage& stage, Flight& flight);
+  std::span<const int32_t> take_guess(const models::Stage& stage, uint64_t holder);
+  void end_guess(const models::Stage& stage, uint64_t holder);
   void release_pages(const pipeline::TaskContext& context);
   void account(const models::Stage& stage, Flight& flight, pipeline::TaskResult& result);
 

@@ -27,7 +27,20 @@ struct LaneStats {
   double idle_seconds = 0;                                // in between, when no lane worked
 };
 
-// The disk lane; all 0 when every weight is in memory.
+// Of the guesses which experts the next layer's router will choose.
+struct GuessStats {
+  int64_t experts = 0;        // guessed, wherever they lay
+  int64_t right = 0;          // of these, that were then chosen
+  int64_t pages = 0;          // read from the disk for a guess
+  int64_t useless_pages = 0;  // of these, that were not needed
+  int64_t useless_bytes = 0;
+  // In which nothing but guesses was read, but for the useless ones' share of the bytes. No lane's
+  // work: whether it was any is known when it is over.
+  double useful_seconds = 0;
+};
+
+// The disk lane; all 0 when every weight is in memory. What was read for wrong guesses counts in
+// `guesses` alone.
 struct DiskStats {
   int64_t pages = 0;                          // of experts read
   int64_t bytes = 0;                          // of these
@@ -35,6 +48,7 @@ struct DiskStats {
   int64_t resident_pages = 0, all_pages = 0;  // now
   bool made =
       false;  // pages are made from a checkpoint's tensors; an engine directory has them ready
+  GuessStats guesses;
 };
 
 // A lane of an emulated machine: the time that it plays, and the real work in it.
@@ -48,7 +62,7 @@ struct PacedLane {
 
 struct DeviceStats {
   bool present = false;
-  std::array<StageStats, 11> stages{};  // that ran on the device, by StageKind
+  std::array<StageStats, models::kStageKinds> stages{};  // that ran on the device, by StageKind
   PacedLane compute, host, to_device, to_host;
   int64_t resident_pages = 0, all_pages = 0;  // of experts, now
 };
@@ -66,8 +80,8 @@ struct EngineStats {
   int64_t sequence_slots = 0;                 // sum over iterations of the micro-batch's slots
   int64_t sequence_slots_used = 0;            // of these, occupied: occupancy is used / slots
   int64_t kv_blocks = 0, kv_blocks_used = 0;  // now; cached but unreferenced blocks count as free
-  std::array<StageStats, 11> stages{};        // by StageKind
-  std::array<LaneStats, schedule::kLanes> lanes{};  // by Lane
+  std::array<StageStats, models::kStageKinds> stages{};  // by StageKind
+  std::array<LaneStats, schedule::kLanes> lanes{};       // by Lane
   DiskStats disk;
   DeviceStats device;
   std::vector<std::vector<int64_t>>

@@ -35,6 +35,8 @@ WeightPages::WeightPages(const WeightPagesShape& shape, Arena arena)
   const auto pages = static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.pages_per_layer);
   pages_.resize(pages);
   held_.resize(pages * static_cast<size_t>(shape.holders));
+  guessed_layer_.assign(static_cast<size_t>(shape.holders), kNoLayer);
+  wrong_guesses_.assign(static_cast<size_t>(shape.layers), 0);
   probability_.assign(pages, 1.0);
   candidates_.reserve(pages);
   page_of_.resize(static_cast<size_t>(shape.slots));
@@ -43,11 +45,16 @@ WeightPages::WeightPages(const WeightPagesShape& shape, Arena arena)
   available_ = shape.slots;
 }
 
-// A page of probability p is needed, on the average, in the (1/p)th iteration from now.
-double WeightPages::wait(WeightPageId page, int layer) const {
+// A page of chance p is needed, on the average, in the (1/p)th iteration from now.
+double WeightPages::wait(WeightPageId page, double chance, int layer) const {
   const int ahead = (layer_of(page) - layer + shape_.layers) % shape_.layers;
-  const double iterations = 1.0 / std::max(probability_[page], kLeastProbability) - 1.0;
+  const double iterations = 1.0 / std::max(chance, kLeastProbability) - 1.0;
   return ahead + iterations * shape_.layers;
+}
+
+double WeightPages::wait(WeightPageId page, int layer) const {
+  const bool guessed = pages_[page].guesser != kNobody;
+  return wait(page, guessed ? guess_chance() : probability_[page], layer);
 }
 
 void WeightPages::settle(const ExpertUse& use, int64_t rows, int64_t moving) {
@@ -83,13 +90,8 @@ void WeightPages::count_available() {
   for (const Page& p : pages_) available_ += makes_room(p);
 }
 
-// A free slot, or that of the page that is needed last. One of them is available.
-int32_t WeightPages::take_slot(int layer) {
-  if (!free_.empty()) {
-    const int32_t slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
+// Of the pages that would make room; there is one.
+WeightPageId WeightPages::last_needed(int layer) const {
   WeightPageId victim = 0;
   double longest = -1;
   for (const WeightPageId page : page_of_) {
@@ -101,7 +103,19 @@ int32_t WeightPages::take_slot(int layer) {
     }
   }
   SLUICE_CHECK(longest >= 0, "a slot is available");
+  return victim;
+}
+
+// A free slot, or that of the page that is needed last. One of them is available.
+int32_t WeightPages::take_slot(int layer) {
+  if (!free_.empty()) {
+    const int32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  const WeightPageId victim = last_needed(layer);
   Page& p = pages_[victim];
+  if (p.guesser != kNobody) note_wrong(victim);
   const int32_t slot = p.slot;
   p = {};
   return slot;
@@ -114,6 +128,10 @@ WeightPages::Claim WeightPages::claim(WeightPageId page, int holder, bool ahead)
   if (!finds_room(p, ahead)) return Claim::kNoRoom;
   available_ -= takes_room(p);
   held(page, holder) = true;
+  if (p.guesser != kNobody) {
+    p.guesser = kNobody;
+    ++counts_.guesses_right;
+  }
   switch (p.state) {
     case State::kResident:
       ++p.claims;
@@ -125,11 +143,17 @@ WeightPages::Claim WeightPages::claim(WeightPageId page, int holder, bool ahead)
     case State::kAbsent:
       break;
   }
+  start_load(page);
+  p.claims = 1;
+  return Claim::kLoad;
+}
+
+void WeightPages::start_load(WeightPageId page) {
+  Page& p = pages_[page];
   const int32_t slot = take_slot(layer_of(page));
-  p = {.state = State::kLoading, .doubtful = p.doubtful, .claims = 1, .slot = slot};
+  p = {.state = State::kLoading, .doubtful = p.doubtful, .slot = slot};
   page_of_[static_cast<size_t>(slot)] = page;
   ++counts_.loads;
-  return Claim::kLoad;
 }
 
 void WeightPages::loaded(WeightPageId page) {
@@ -173,6 +197,7 @@ void WeightPages::release_all(int holder) {
     held(page, holder) = false;
     drop(page);
   }
+  end_guesses(holder);
 }
 
 void WeightPages::doubt(WeightPageId page) {

@@ -40,6 +40,9 @@ struct WeightPagesCounts {
   int64_t hits = 0;    // claims of pages that were there
   int64_t loads = 0;   // pages read
   int64_t failed = 0;  // of these, not well
+  // Of the reads for guesses: those of pages that the router chose, or somebody else; and those in
+  // vain. Of some the router never spoke, since its iteration or the read failed.
+  int64_t guesses_right = 0, guesses_wrong = 0;
 };
 
 class WeightPages {
@@ -84,6 +87,20 @@ class WeightPages {
   // slot is nobody else's until loaded() or failed().
   void release_all(int holder);
 
+  // Guesses: pages that a router may ask for next. A holder has guesses of one layer at a time,
+  // from open_guesses() until its router has spoken, or release_all().
+  void open_guesses(int holder, int layer);
+  // As claim(), but nobody holds the page: at kLoad the caller reads it, and that is all. kNoRoom
+  // too if the guesses of this layer are over, the page is in doubt, or every page that would make
+  // room is expected to be needed sooner than a guess is. The slot of one that has come is
+  // anybody's who needs it, but until the guess is over not sooner than the page's chance of being
+  // needed says.
+  Claim guess(WeightPageId page, int holder);
+  // `expert_tokens` [pages_per_layer], of the router of this layer.
+  void close_guesses(int holder, int layer, std::span<const int32_t> expert_tokens);
+  // Pages of the layer that were read for guesses, in vain.
+  int64_t wrong_guesses(int layer) const;
+
   // It could not be read the last time it was tried, or not in time. Such a page is not moved
   // ahead, so that only who needs it meets its fault. Until it is loaded.
   void doubt(WeightPageId page);
@@ -103,17 +120,21 @@ class WeightPages {
  private:
   enum class State : uint8_t { kAbsent, kLoading, kResident };
   static constexpr int32_t kNoSlot = -1;
+  static constexpr int16_t kNobody = -1;
+  static constexpr int kNoLayer = -1;
   struct Page {
     State state = State::kAbsent;
     bool kept = false;
     bool doubtful = false;
+    int16_t guesser = kNobody;  // a holder, whose guess has brought it and is not over
     int32_t claims = 0;
     int32_t slot = kNoSlot;
   };
 
   WeightPages(const WeightPagesShape& shape, Arena arena);
   int layer_of(WeightPageId page) const { return static_cast<int>(page) / shape_.pages_per_layer; }
-  // Layers to go by until the page is needed, as expected at `layer`.
+  // Layers to go by until a page of this chance, or this page, is needed, as expected at `layer`.
+  double wait(WeightPageId page, double chance, int layer) const;
   double wait(WeightPageId page, int layer) const;
   bool makes_room(const Page& page) const {
     return page.state == State::kResident && !page.kept && page.claims == 0;
@@ -125,7 +146,12 @@ class WeightPages {
     return !takes_room(page) || available_ > (ahead ? shape_.reserved : 0);
   }
   void count_available();
+  WeightPageId last_needed(int layer) const;
   int32_t take_slot(int layer);
+  void start_load(WeightPageId page);
+  double guess_chance() const;
+  void note_wrong(WeightPageId page);
+  void end_guesses(int holder);
   // Whether `holder` has a claim on the page: [holder * pages + page].
   std::vector<bool>::reference held(WeightPageId page, int holder) {
     return held_[static_cast<size_t>(holder) * pages_.size() + page];
@@ -143,6 +169,8 @@ class WeightPages {
   int64_t available_ = 0;                 // slots that are free or would make room
   std::vector<double> probability_;       // [page]: that an iteration needs it; from settle()
   std::vector<WeightPageId> candidates_;  // settle()'s
+  std::vector<int> guessed_layer_;        // [holder]
+  std::vector<int64_t> wrong_guesses_;    // [layer]
   WeightPagesCounts counts_;
 };
 

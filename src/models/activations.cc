@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/rounding.h"
+#include "models/stage.h"
 
 namespace sluice::models {
 namespace {
@@ -81,6 +82,12 @@ int64_t walk(const ModelConfig& config, const ActivationLimits& limits, std::byt
   carver.take(a.expert_first, w.experts);
   carver.take(a.expert_hidden, slots * w.expert_inter);
   carver.take(a.expert_out, slots * config.hidden);
+  const int64_t guess_rows = std::min(rows, kMaxGuessRows);
+  carver.take(a.guess_normed, guess_rows * config.hidden);
+  carver.take(a.guess_logits, guess_rows * w.experts);
+  carver.take(a.guess_expert, guess_rows * w.top_k);
+  carver.take(a.guess_weight, guess_rows * w.top_k);
+  carver.take(a.guess_points, w.experts);
   carver.take(a.gate, rows * w.dense_inter);
   carver.take(a.up, rows * w.dense_inter);
   if (limits.block_weights) {

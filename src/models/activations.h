@@ -41,8 +41,15 @@ struct Activations {
   int32_t* expert_first = nullptr;   // [experts]: first slot of each
   float* expert_hidden = nullptr;    // [rows * top_k, inter]
   float* expert_out = nullptr;       // [rows * top_k, hidden]
-  float* gate = nullptr;             // [rows, dense inter]
-  float* up = nullptr;               // [rows, dense inter]
+  // Of a guess, which runs while experts still need what is above. At most kMaxGuessRows rows.
+  float* guess_normed = nullptr;    // [rows, hidden]
+  float* guess_logits = nullptr;    // [rows, experts]
+  int32_t* guess_expert = nullptr;  // [rows, top_k]
+  float* guess_weight = nullptr;    // [rows, top_k]
+  int32_t* guess_points = nullptr;  // [experts]: top_k for a row's first choice, 1 for its last
+
+  float* gate = nullptr;  // [rows, dense inter]
+  float* up = nullptr;    // [rows, dense inter]
 
   // For products with block formats: one stage's input, [rows] of up to the widest; and [rows *
   // top_k, inter]. Null without block weights.

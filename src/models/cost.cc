@@ -121,6 +121,8 @@ const char* name(StageKind kind) {
       return "o_proj";
     case StageKind::kRoute:
       return "route";
+    case StageKind::kGuess:
+      return "guess";
     case StageKind::kDispatch:
       return "dispatch";
     case StageKind::kExpertGroup:
@@ -160,6 +162,7 @@ Cost stage_cost(const ModelConfig& config, const Stage& stage, const Load& load,
       if (a.latent) return latent_o_cost(hidden, a, tokens, weights);
       return matmul(hidden, double{1} * a.q_heads * a.head_dim, tokens, weights.dense);
     case StageKind::kRoute:
+    case StageKind::kGuess:
       return route_cost(config, f, tokens, weights);
     case StageKind::kDispatch:
       return elementwise(tokens * f.top_k, 2, 8);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "models/batch_angles.h"
+#include "models/router.h"
 
 namespace sluice::models {
 namespace {
@@ -133,22 +134,6 @@ void o_proj(const Run& run) {
                   {.bias = w.o_bias, .accumulate = true, .quantized = coded.get()});
 }
 
-void route(const Run& run) {
-  const FfnConfig& f = run.layer().ffn;
-  const LayerWeights& w = run.weights();
-  const int64_t hidden = run.config.hidden;
-  Activations& act = run.act;
-  kernels::rms_norm(run.exec, act.x, hidden, w.ffn_norm, run.config.norm_eps, run.rows, hidden,
-                    act.normed, hidden);
-  if (!f.is_moe()) return;
-  kernels::linear(run.exec, w.router, act.normed, hidden, run.rows, act.router_logits, f.experts);
-  const kernels::RouterRule rule{.top_k = f.top_k, .renormalize = f.renormalize};
-  kernels::route(run.exec, act.router_logits, f.experts, run.rows, f.experts, rule, act.expert,
-                 act.expert_weight);
-  std::fill_n(act.expert_tokens, f.experts, 0);
-  for (int64_t i = 0; i < run.rows * f.top_k; ++i) ++act.expert_tokens[act.expert[i]];
-}
-
 // A counting sort by the experts' positions; within an expert, tokens keep their order.
 void dispatch(const Run& run) {
   const FfnConfig& f = run.layer().ffn;
@@ -264,7 +249,9 @@ void run_stage(const ForwardContext& context, const Stage& stage, const BatchVie
     case StageKind::kOProj:
       return o_proj(run);
     case StageKind::kRoute:
-      return route(run);
+      return route(context, stage.layer, run.rows, activations);
+    case StageKind::kGuess:
+      return guess(context, stage.layer, run.rows, activations);
     case StageKind::kDispatch:
       return dispatch(run);
     case StageKind::kExpertGroup:

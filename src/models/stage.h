@@ -2,6 +2,7 @@
 // ranks. Collectives and the host/device split fall between stages, never inside one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "models/config.h"
@@ -9,12 +10,13 @@
 namespace sluice::models {
 
 enum class StageKind : uint8_t {
-  kEmbed,        // rows of the table, and the angles of rope for all layers
-  kQkv,          // norm, projections, qk-norm, rope
-  kAttend,       // the new keys and values into the KV cache, and attention over it
-  kOProj,        // output projection, added to the residual stream
-  kRoute,        // norm, router, top-k; a dense layer's norm
-  kDispatch,     // tokens sorted by expert
+  kEmbed,     // rows of the table, and the angles of rope for all layers
+  kQkv,       // norm, projections, qk-norm, rope
+  kAttend,    // the new keys and values into the KV cache, and attention over it
+  kOProj,     // output projection, added to the residual stream
+  kRoute,     // norm, router, top-k; a dense layer's norm
+  kGuess,     // the same router over what is there before its layer has begun: what it may choose
+  kDispatch,  // tokens sorted by expert
   kExpertGroup,  // a run of experts over their tokens
   kShared,       // shared experts, or a dense FFN
   kCombine,  // expert outputs weighted, summed in the router's order, added to the residual stream
@@ -22,7 +24,11 @@ enum class StageKind : uint8_t {
   kSample,   // the next tokens of that part; the engine's own
 };
 
+inline constexpr size_t kStageKinds = 12;
 const char* name(StageKind kind);
+
+// Rows of a micro-batch for which a router is guessed at, at most: of many, all experts are needed.
+inline constexpr int64_t kMaxGuessRows = 16;
 
 struct Stage {
   StageKind kind = StageKind::kEmbed;

@@ -14,6 +14,11 @@ namespace {
 constexpr int64_t kPollMs = 200;
 constexpr size_t kEndsAtOnce = 16;
 
+// The bytes of a guess move on when its task has ended: its runner records them.
+bool goes_on(const schedule::Task& task) {
+  return task.transfer() != nullptr && task.transfer()->urgency == schedule::Urgency::kGuess;
+}
+
 }  // namespace
 
 // False if nothing was ready, or what was ready found no room.
@@ -53,7 +58,7 @@ void ThreadExecutor::State::end_started(Lane which, const AsyncTaskRunner::Ended
   self.running.erase(found);
   if (stop) return;  // the executor is going, and what it borrowed with it
   const schedule::Task& task = graph.task(running.task);
-  if (options.trace != nullptr) {
+  if (options.trace != nullptr && !goes_on(task)) {
     TaskResult done;
     if (task.transfer() != nullptr) done.bytes = static_cast<double>(task.transfer()->bytes);
     options.trace->record(task, graph.ticket(running.task).iteration, running.started, Clock::now(),

@@ -32,8 +32,9 @@ struct FitWishes {
   int64_t device_memory = 0;  // 0: all that the device has
   double resident_weights = 1.0;
   std::string attention_on = "auto";
-  std::string experts_on;             // empty: where the schedule has them
-  std::optional<double> resident_kv;  // none: nothing of what is on the host is on a device too
+  std::string experts_on;              // empty: where the schedule has them
+  std::optional<double> resident_kv;   // none: nothing of what is on the host is on a device too
+  std::string guess_experts = "auto";  // on, off; auto: where the schedule can
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = kKvBlockTokens;

@@ -36,6 +36,20 @@ Status choose_experts(const FitWishes& w, const FitMachine& machine, Policy& pol
   return {};
 }
 
+// Only expert_fetch waits for routers, so only there is it worth to be ahead of one by a guess.
+Status choose_guessing(const FitWishes& w, Policy& policy) {
+  const bool can = policy.schedule == "expert_fetch";
+  if (w.guess_experts != "auto" && w.guess_experts != "on" && w.guess_experts != "off") {
+    return invalid("--guess-experts is '" + w.guess_experts + "'; auto, on or off is expected");
+  }
+  if (w.guess_experts == "on" && !can) {
+    return invalid("--guess-experts on needs --schedule expert_fetch; " + policy.schedule +
+                   " does not wait for what routers ask for");
+  }
+  policy.guess_experts = can && w.guess_experts != "off";
+  return {};
+}
+
 Status check_without_device(const FitModel& model, const FitWishes& w, const Policy& policy) {
   if (w.schedule == "cgopipe" || w.schedule == "kv_prefetch") {
     return invalid("--schedule " + w.schedule + " needs a --device");
@@ -95,6 +109,7 @@ Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine
     SLUICE_TRY(check_without_device(model, w, policy));
   }
   SLUICE_TRY(choose_experts(w, machine, policy));
+  SLUICE_TRY(choose_guessing(w, policy));
   const bool attends_there = policy.attention_on == Place::kDevice;
   if (w.resident_kv && !attends_there) {
     return invalid(

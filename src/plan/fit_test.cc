@@ -186,6 +186,12 @@ TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->expert_slots, 4);
   EXPECT_EQ(plan->policy.schedule, "expert_fetch");
+  EXPECT_TRUE(plan->policy.guess_experts);
+  wishes.guess_experts = "off";
+  EXPECT_FALSE(fit_plan(small(), with_experts(), wishes, machine)->policy.guess_experts);
+  wishes.schedule = "layer_stream";
+  wishes.guess_experts = "auto";
+  EXPECT_FALSE(fit_plan(small(), with_experts(), wishes, machine)->policy.guess_experts);
 }
 
 // What a plan states as a share becomes the same number of slots again.
@@ -270,6 +276,9 @@ TEST(Fit, SaysWhatCannotAttendWhere) {
       {{.schedule = "kv_prefetch", .attention_on = "host"}, kGiB, "take cgopipe"},
       {{.schedule = "cgopipe", .attention_on = "device"}, kGiB, "take kv_prefetch"},
       {{.schedule = "layer_stream"}, kGiB, "uses no device"},
+      {{.guess_experts = "on"}, 0, "--guess-experts on needs --schedule expert_fetch; resident"},
+      {{.guess_experts = "on"}, kGiB, "--guess-experts on needs --schedule expert_fetch; cgopipe"},
+      {{.guess_experts = "yes"}, 0, "--guess-experts is 'yes'; auto, on or off is expected"},
       {{.resident_kv = 0.5}, kGiB, "needs --attention-on device"},
       {{.resident_kv = 0.5}, 0, "needs --attention-on device"},
       {{.attention_on = "device", .resident_kv = 1.5}, kGiB, "--resident-kv must be between"}};

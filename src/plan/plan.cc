@@ -64,6 +64,7 @@ Json to_json(const Plan& plan) {
               {"experts_on", name(policy.experts_on)},
               {"resident_weights", policy.resident_weights},
               {"resident_kv", policy.resident_kv},
+              {"guess_experts", policy.guess_experts},
               {"max_seq_len", plan.max_seq_len},
               {"max_num_tokens", plan.max_num_tokens},
               {"logit_rows", plan.logit_rows},
@@ -112,7 +113,10 @@ Result<Plan> plan_from_json(const Json& json) {
                  {"kv_bytes", &plan.kv_bytes},
                  {"activation_bytes", &plan.activation_bytes},
                  {"threads", &threads}};
-  // Plans of before experts could lie on disk have none.
+  // Plans of before there were guesses say nothing of them, those of before experts could lie on
+  // disk have no slots.
+  SLUICE_ASSIGN(plan.policy.guess_experts,
+                base::field_or<bool>(json, "guess_experts", false, "plan"));
   SLUICE_ASSIGN(plan.expert_slots,
                 base::field_or<int64_t>(json, "expert_slots", int64_t{0}, "plan"));
   SLUICE_ASSIGN(plan.moving_slots,

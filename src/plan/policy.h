@@ -19,6 +19,7 @@ struct Policy {
   Place experts_on = Place::kHost;    // F_g
   double resident_weights = 1.0;      // r_w
   double resident_kv = 1.0;           // r_c
+  bool guess_experts = false;         // the next layer's, read before its router has spoken
   bool operator==(const Policy&) const = default;
 };
 

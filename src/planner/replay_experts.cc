@@ -84,7 +84,8 @@ void ReplayExperts::settle(int64_t rows) {
 }
 
 ReplayExperts::Claim ReplayExperts::claim(const schedule::Transfer& transfer, size_t flight) {
-  switch (pages_->claim(transfer.pages.first, static_cast<int>(flight), transfer.ahead)) {
+  switch (pages_->claim(transfer.pages.first, static_cast<int>(flight),
+                        transfer.urgency == schedule::Urgency::kAhead)) {
     case memory::WeightPages::Claim::kResident:
       return Claim::kThere;
     case memory::WeightPages::Claim::kLoading:  // a lane moves one page at a time

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "models/shape.h"
 #include "planner/planner.h"
 
@@ -113,6 +116,41 @@ TEST(Replay, TheTimelineIsInOrder) {
     EXPECT_GE(task.begin, end - 1e-12);
     EXPECT_GT(task.end, task.begin);
     end = task.end;
+  }
+}
+
+// Of the time between its first and its last task in the timeline.
+double idle_share(const std::vector<ReplayedTask>& timeline, Lane lane) {
+  double begin = -1, until = 0, idle = 0;
+  for (const ReplayedTask& task : timeline) {
+    if (task.lane != lane) continue;
+    if (begin < 0) begin = until = task.begin;
+    idle += task.begin - until;
+    until = task.end;
+  }
+  return idle / (until - begin);
+}
+
+// Pages of a micro-batch's next iteration follow those of the others' present ones: where the link
+// binds, it goes on over the ends of iterations.
+TEST(Replay, ALinkThatBindsDoesNotDrainAtTheEndOfIterations) {
+  for (const char* schedule : {"cgopipe", "kv_prefetch"}) {
+    Fixture f(true);
+    f.machine.rates(Lane::kHostToDevice) = {.bytes_per_second = 1e9};
+    const Workload workload{"w", {{20, 200, 16}}};
+    Candidate candidate = policy(schedule, 4, 16);
+    candidate.policy.experts_on = plan::Place::kDevice;
+    const auto plan = plan_of(f.subject(), candidate, workload);
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    ASSERT_EQ(plan->micro_batches(), 4);
+    const auto replayed =
+        replay(f.subject(), *plan, workload, {.tasks = 20'000, .timeline_tasks = 8'000}).value();
+    ASSERT_FALSE(replayed.whole);
+    const auto ends = std::ranges::count_if(replayed.timeline, [](const ReplayedTask& task) {
+      return std::string_view(task.what) == "sample";
+    });
+    EXPECT_GE(ends, 8) << schedule;
+    EXPECT_LT(idle_share(replayed.timeline, Lane::kHostToDevice), 1e-3) << schedule;
   }
 }
 

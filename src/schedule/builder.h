@@ -75,9 +75,11 @@ struct Context {
   const CostModel* costs = nullptr;  // null: predicted times stay 0
 };
 
-// What `route` decided for one layer of one micro-batch.
+// What `route` decided for one layer of one micro-batch, or what `guess` holds to be likely.
 struct RoutingOutcome {
-  std::span<const int32_t> expert_tokens{};  // [experts]: (token, expert) pairs
+  // [experts]: (token, expert) pairs; of a guess, the more the likelier, and none at all where none
+  // was made.
+  std::span<const int32_t> expert_tokens{};
 };
 
 struct BuilderBounds {

@@ -5,6 +5,15 @@ namespace sluice::schedule {
 using models::Stage;
 using models::StageKind;
 
+namespace {
+
+// Whether there is such a layer, with a router.
+bool guessed(const models::ModelConfig& model, int layer) {
+  return layer < model.layer_count() && model.layers[static_cast<size_t>(layer)].ffn.is_moe();
+}
+
+}  // namespace
+
 void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
   const TaskIndex index = add_stage(context_, Lane::kHostCompute, stage, routing, out_);
   if (last_ != kNone) {
@@ -14,9 +23,21 @@ void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
   last_ = index;
 }
 
-void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out) {
+void Chain::aside(const Stage& stage, const Bounds& bounds) {
+  add_stage(context_, Lane::kHostCompute, stage, nullptr, out_);
+  out_.after(Dependency::task(last_));
+  out_.expand(bounds);
+}
+
+void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
+                     const Bounds* guess) {
   Chain chain(context, out);
+  const auto guess_at = [&](int layer) {
+    if (guess == nullptr || !guessed(*context.model, layer)) return;
+    chain.aside({.kind = StageKind::kGuess, .layer = static_cast<int16_t>(layer)}, *guess);
+  };
   chain.add({.kind = StageKind::kEmbed});
+  guess_at(0);
   for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
     chain.add({.kind = StageKind::kQkv, .layer = layer});
     chain.add({.kind = StageKind::kAttend, .layer = layer});
@@ -24,7 +45,9 @@ void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& 
     chain.add({.kind = StageKind::kRoute, .layer = layer});
     if (context.model->layers[layer].ffn.is_moe()) {
       chain.expand(expansion);
-    } else {
+    }
+    guess_at(layer + 1);
+    if (!context.model->layers[layer].ffn.is_moe()) {
       chain.add({.kind = StageKind::kShared, .layer = layer});
     }
   }
@@ -36,7 +59,7 @@ void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& 
   }
 }
 
-Bounds chain_bounds(const Context& context) {
+Bounds chain_bounds(const Context& context, bool guesses) {
   Bounds bounds;
   bounds.tasks = 1 + 2 * head_parts(context);
   for (const models::LayerConfig& layer : context.model->layers) {
@@ -44,6 +67,13 @@ Bounds chain_bounds(const Context& context) {
     bounds.expansions += layer.ffn.is_moe();
   }
   bounds.dependencies = bounds.tasks - 1;
+  if (!guesses) return bounds;
+  for (int layer = 0; layer < context.model->layer_count(); ++layer) {
+    if (!guessed(*context.model, layer)) continue;
+    ++bounds.tasks;
+    ++bounds.dependencies;
+    ++bounds.expansions;
+  }
   return bounds;
 }
 

@@ -11,6 +11,8 @@ class Chain {
 
   // The next stage, after the one before and whatever that expanded to.
   void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
+  // A stage after the last one added, with an expansion, that nothing follows.
+  void aside(const models::Stage& stage, const Bounds& bounds);
   // The last stage added expands.
   void expand(const Bounds& bounds) { out_.expand(bounds); }
 
@@ -20,10 +22,13 @@ class Chain {
   TaskIndex last_ = kNone;
 };
 
-// Every stage of one iteration as one chain, expanding after each MoE layer's `route`.
-void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out);
+// Every stage of one iteration as one chain, expanding after each MoE layer's `route`. With
+// `guess`, each MoE layer's router is also guessed at, behind the `route` of the layer before, or
+// behind `embed`.
+void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
+                     const Bounds* guess = nullptr);
 
 // Tasks of that chain, without the expansions.
-Bounds chain_bounds(const Context& context);
+Bounds chain_bounds(const Context& context, bool guesses = false);
 
 }  // namespace sluice::schedule

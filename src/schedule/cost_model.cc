@@ -45,6 +45,7 @@ const std::vector<ProductRate>* curve_of(const CostModel& costs, Lane lane, Stag
     case StageKind::kEmbed:
     case StageKind::kAttend:
     case StageKind::kRoute:
+    case StageKind::kGuess:
     case StageKind::kDispatch:
     case StageKind::kCombine:
     case StageKind::kSample:

@@ -30,13 +30,13 @@ Event page_event(const Context& context, int layer, int expert) {
 }
 
 TaskIndex add_page(const PagedLanes& lanes, const Context& context, int layer, int expert,
-                   bool ahead, int64_t rank, Subgraph& out) {
+                   Urgency urgency, int64_t rank, Subgraph& out) {
   const Transfer page{.payload = Payload::kWeights,
                       .from = lanes.from,
                       .to = lanes.to,
                       .pages = {context.residency.page(layer, expert), 1},
                       .bytes = context.residency.page_bytes[static_cast<size_t>(layer)],
-                      .ahead = ahead};
+                      .urgency = urgency};
   return add_transfer(context, lanes.pages, page, layer, rank, out);
 }
 
@@ -72,7 +72,8 @@ void ExpertExpansion::add_moving(const Needed& needed) {
   const auto before = static_cast<TaskIndex>(out_.tasks.size() - 1);
   TaskIndex page = kNone;
   if (!needed.ahead) {
-    page = add_page(lanes_, context_, layer_, needed.expert, false, asked_rank(layer_), out_);
+    page = add_page(lanes_, context_, layer_, needed.expert, Urgency::kNeeded, asked_rank(layer_),
+                    out_);
     follow(before);
   }
   group(lanes_.compute, needed.position, 1, dispatch_);

@@ -49,7 +49,7 @@ class ExpertExpansion {
 // The event of a page that is moved ahead, and the transfer of one.
 Event page_event(const Context& context, int layer, int expert);
 TaskIndex add_page(const PagedLanes& lanes, const Context& context, int layer, int expert,
-                   bool ahead, int64_t rank, Subgraph& out);
+                   Urgency urgency, int64_t rank, Subgraph& out);
 
 // Bytes between host and device in one layer, if the host computes all of its experts.
 int64_t host_expert_bytes(const Context& context);

@@ -92,7 +92,11 @@ void Subgraph::need(PageRange range) { append(pages, tasks.back().pages, range);
 
 void Subgraph::expand(const Bounds& bounds) {
   tasks.back().expansion = static_cast<uint32_t>(expansions.size());
-  expansions.push_back({static_cast<TaskIndex>(tasks.size() - 1), tasks.back().layer, bounds});
+  const models::Stage* stage = tasks.back().stage();
+  expansions.push_back({.task = static_cast<TaskIndex>(tasks.size() - 1),
+                        .layer = tasks.back().layer,
+                        .bounds = bounds,
+                        .guess = stage != nullptr && stage->kind == models::StageKind::kGuess});
 }
 
 }  // namespace sluice::schedule

@@ -55,6 +55,8 @@ struct ExpansionPoint {
   TaskIndex task = 0;
   int16_t layer = -1;
   Bounds bounds{};
+  bool guess =
+      false;  // the task guesses what a router will choose: nothing waits for what comes of it
   bool operator==(const ExpansionPoint&) const = default;
 };
 

@@ -155,7 +155,8 @@ struct Room {
     if (t.payload == Payload::kKv) return windows > 0 && windows-- > 0;
     if (t.payload != Payload::kWeights) return true;
     const PageId page = t.pages.first;
-    if (!claims.contains(page) && std::ssize(claims) + (t.ahead ? reserved : 0) >= slots)
+    if (!claims.contains(page) &&
+        std::ssize(claims) + (t.urgency == Urgency::kAhead ? reserved : 0) >= slots)
       return false;
     ++claims[page];
     return true;

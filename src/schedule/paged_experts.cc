@@ -78,7 +78,7 @@ void PagedExperts::add_ahead(const Context& context, Subgraph& out) const {
     for (int position = 0; position < experts; ++position) {
       const int expert = context.residency.expert_at(layer, position);
       if (!moved[static_cast<size_t>(expert)]) continue;
-      add_page(lanes_, context, layer, expert, true, ahead_rank(layer, position), out);
+      add_page(lanes_, context, layer, expert, Urgency::kAhead, ahead_rank(layer, position), out);
       out.signal({page_event(context, layer, expert), 1});
     }
   }

@@ -38,6 +38,8 @@ constexpr int64_t kv_rank(int layer) {
   return 2 * models::kMaxLayers + int64_t{layer} * (models::kMaxExperts + 1);
 }
 constexpr int64_t ahead_rank(int layer, int position) { return kv_rank(layer) + 1 + position; }
+// Behind all of these, what a router may ask for. It is not claimed, so it holds nothing up.
+constexpr int64_t guess_rank(int layer) { return kv_rank(models::kMaxLayers) + layer; }
 
 // Whether at least one row of the batch will choose this expert, with 90 % probability.
 bool likely(const Context& context, int layer, int expert);

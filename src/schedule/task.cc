@@ -98,6 +98,7 @@ std::string stage_label(const models::Stage& stage) {
     case models::StageKind::kAttend:
     case models::StageKind::kOProj:
     case models::StageKind::kRoute:
+    case models::StageKind::kGuess:
     case models::StageKind::kDispatch:
     case models::StageKind::kShared:
     case models::StageKind::kCombine:
@@ -120,6 +121,7 @@ std::string label(const Task& task) {
     text += stage_label(*task.stage());
   } else {
     text += name(transfer->payload);
+    if (transfer->urgency == Urgency::kGuess) text += " guess";
     text += std::string(" ") + name(transfer->from) + ">" + name(transfer->to);
   }
   text += " mb" + std::to_string(task.micro_batch);

@@ -37,6 +37,14 @@ struct PageRange {
   bool operator==(const PageRange&) const = default;
 };
 
+// Of pages of weights: whether a router has asked for them.
+enum class Urgency : uint8_t {
+  kNeeded,  // it has
+  kAhead,   // it will, most likely: claimed, but leaving room for what is needed
+  kGuess,   // it may: where nothing else wants the lane or the room. Nobody claims it or waits for
+            // it: the task is done when the bytes begin to move
+};
+
 // Bytes from one level to another. Weights move by pages (`first_byte` within the first); hidden
 // states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
 // up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens;
@@ -49,7 +57,7 @@ struct Transfer {
   PageRange pages{};
   int64_t first_byte = 0;
   int64_t bytes = 0;
-  bool ahead = false;  // nobody has asked for it yet: it leaves room for what is asked for
+  Urgency urgency = Urgency::kNeeded;
   bool operator==(const Transfer&) const = default;
 };
 

@@ -54,7 +54,8 @@ void Watch::still_blocked(const schedule::Task& task) {
   if (transfer == nullptr || pages() == nullptr) return;
   const bool room = transfer->payload == schedule::Payload::kKv
                         ? engine_->device_kv()->used_windows() < engine::DeviceKv::kWindows
-                        : pages()->has_room(transfer->pages.first, transfer->ahead);
+                        : pages()->has_room(transfer->pages.first,
+                                            transfer->urgency == schedule::Urgency::kAhead);
   if (room)
     world_.violated(std::string("the lane ") + name(task.lane) + " is idle, and its next task '" +
                     label(task) + "' could start");

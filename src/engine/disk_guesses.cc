@@ -1,0 +1,81 @@
+// Reads of the disk lane that nobody has asked for.
+#include <algorithm>
+
+#include "engine/disk_runner.h"
+
+namespace sluice::engine {
+
+using memory::WeightPageId;
+using Claim = memory::WeightPages::Claim;
+
+// What the holder guessed before is too late.
+void DiskRunner::take_guess(const schedule::Task& task, const pipeline::TaskContext& context) {
+  const Guess guess{task, static_cast<int>(context.user), context.ticket.iteration};
+  std::erase_if(guesses_, [&](const Guess& other) {
+    return other.holder == guess.holder &&
+           (other.iteration != guess.iteration || other.task.layer != task.layer);
+  });
+  if (guesses_.size() < guesses_.capacity()) guesses_.push_back(guess);
+  read_guesses();
+}
+
+bool DiskRunner::may_guess() const {
+  if (guessing_ >= kMostGuesses) return false;
+  int64_t bytes = 0;
+  for (const Load& load : loads_) {
+    if (load.used) bytes += paging_.page_of_layer(paging_.layer_of(load.page)).bytes;
+  }
+  return bytes < busy_bytes_;
+}
+
+void DiskRunner::read_guesses() {
+  while (!guesses_.empty() && may_guess()) {
+    const Guess guess = guesses_.front();
+    guesses_.erase(guesses_.begin());
+    if (paging_.pages().guess(guess.page(), guess.holder) == Claim::kLoad) read_guess(guess);
+  }
+}
+
+void DiskRunner::read_guess(const Guess& guess) {
+  ++guess_pages_;
+  guess_bytes_ += guess.task.transfer()->bytes;
+  if (reader_ == nullptr) {
+    const Load made{.page = guess.page(), .guess = guess, .started = clock_.now()};
+    end_guess(made, make(guess.page()));
+    guess_ns_ += (clock_.now() - made.started).count();
+    return;
+  }
+  Load* const free = free_load();
+  SLUICE_CHECK(free != nullptr, "guesses have loads of their own");
+  *free = {.page = guess.page(), .used = true, .guess = guess, .started = clock_.now()};
+  if (!submit(static_cast<size_t>(free - loads_.data())).ok()) {
+    free->used = false;
+    paging_.pages().failed(guess.page());
+    return;
+  }
+  note_time();
+  ++guessing_;
+}
+
+// A page that is being read is asked for.
+void DiskRunner::want(WeightPageId page) {
+  const auto load = std::ranges::find_if(
+      loads_, [&](const Load& one) { return one.used && one.page == page && !one.needed; });
+  if (load == loads_.end()) return;
+  note_time();
+  load->needed = load->planned = true;
+  times_.begin(schedule::Lane::kDisk, clock_.now());
+  --guessing_;
+  ++needed_;
+}
+
+// One that failed is in doubt from now on; that is all.
+void DiskRunner::end_guess(const Load& load, const Status& status) {
+  if (trace_ == nullptr) return;
+  pipeline::TaskResult result;
+  result.bytes = static_cast<double>(load.guess->task.transfer()->bytes);
+  trace_->record(load.guess->task, load.guess->iteration, load.started, clock_.now(),
+                 status.ok() ? Result<pipeline::TaskResult>(result) : status.error());
+}
+
+}  // namespace sluice::engine
