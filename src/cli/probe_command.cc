@@ -127,6 +127,8 @@ Result<probe::DiskReadRates> measure_disk(std::string directory, const std::stri
 Status keep(const probe::Probed& probed, const ProbeFlags& flags, const std::string& cache) {
   if (!flags.output.empty()) SLUICE_TRY(hardware::write_file(probed.hardware, flags.output));
   if (flags.again || flags.disk) {
+    std::error_code ignored;  // writing tells
+    std::filesystem::create_directories(std::filesystem::path(cache).parent_path(), ignored);
     const Status kept = hardware::write_file(probed.hardware, cache);
     if (!kept.ok() && flags.output.empty()) return kept;
   } else if (!probed.cache_problem.empty() && flags.output.empty()) {

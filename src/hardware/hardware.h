@@ -37,6 +37,24 @@ struct KernelRate {
   bool operator==(const KernelRate&) const = default;
 };
 
+// What attention over a KV cache far beyond the caches reaches: one point of a curve.
+struct AttendRate {
+  std::string format;             // of keys and values, as kernels::name() has it: "bf16", "q8"
+  int64_t queries_per_key = 0;    // rows times query heads that share a key
+  double flops_per_second = 0.0;  // 4 head_dim + 5 for each query and key
+
+  bool operator==(const AttendRate&) const = default;
+};
+
+// What writing new keys and values into such a cache reaches.
+struct StoreRate {
+  std::string format;             // as of AttendRate
+  int64_t rows = 0;               // of one sequence at a time
+  double bytes_per_second = 0.0;  // of keys and values as they are kept
+
+  bool operator==(const StoreRate&) const = default;
+};
+
 // What computes on the data of a level.
 struct Compute {
   std::string model;  // as the CPU or driver calls it
@@ -44,6 +62,9 @@ struct Compute {
   int threads = 0;
   std::map<std::string, double> peak_flops;  // per second, by dtype: "f32", "bf16", "int8"
   std::vector<KernelRate> kernel_rates;      // sorted by format, then tokens; one for each pair
+  std::vector<AttendRate> attend_rates;      // sorted by format, then queries; likewise
+  std::vector<StoreRate> store_rates;        // sorted by format, then rows; likewise
+  std::optional<double> launch_us;  // of a kernel with next to nothing to do, on all threads
 
   bool operator==(const Compute&) const = default;
 };

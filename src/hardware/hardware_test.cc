@@ -31,7 +31,10 @@ Hardware workstation() {
               "avx2",
               16,
               {{"f32", 1.2e12}, {"int8", 4.8e12}},
-              {{"bf16", 1, 70e9, 70e9}, {"q8_0", 1, 1e11, 6e10}, {"q8_0", 8, 5e11, 4e10}}};
+              {{"bf16", 1, 70e9, 70e9}, {"q8_0", 1, 1e11, 6e10}, {"q8_0", 8, 5e11, 4e10}},
+              {{"bf16", 1, 30e9}, {"bf16", 32, 9e11}},
+              {{"bf16", 1, 1e9}, {"bf16", 16, 8e9}},
+              4.5};
   host.sources = {{"busy_watts", Source::kStated}, {"peak_flops", Source::kAssumed}};
   host.origin = "the maker's datasheet";
   Level disk;
@@ -121,6 +124,9 @@ TEST(HardwareJson, RefusesRatesOutOfOrderAndSourcesOfNothing) {
   json = good;
   json["levels"][0]["compute"]["kernel_rates"][0]["tokens_per_expert"] = 0;
   EXPECT_THAT(error_of(json), HasSubstr("'tokens_per_expert' must be positive"));
+  json = good;
+  json["levels"][0]["compute"]["attend_rates"][1]["queries_per_key"] = 1;
+  EXPECT_THAT(error_of(json), HasSubstr("attend_rates[1]: it must stand in order"));
   json = good;
   json["levels"][0]["thread_rates"][0]["copy_bytes_per_second"] = 0.0;
   EXPECT_THAT(error_of(json), HasSubstr("levels[0].thread_rates[0]: 'copy_bytes_per_second'"));

@@ -6,6 +6,7 @@
 
 #include "base/numa.h"
 #include "hardware/hardware.h"
+#include "hardware/json_fields.h"
 
 namespace sluice::hardware {
 namespace {
@@ -13,40 +14,6 @@ namespace {
 using base::field;
 
 constexpr int64_t kMaxThreads = 65536;
-
-Error invalid(const std::string& where, const std::string& what) {
-  return {ErrorCode::kInvalid, where + ": " + what};
-}
-
-Status only(const Json& object, std::initializer_list<std::string_view> known,
-            const std::string& where) {
-  if (!object.is_object()) return invalid(where, "expected an object");
-  for (const auto& [key, value] : object.items()) {
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      return invalid(where, "unknown field '" + key + "'");
-  }
-  return {};
-}
-
-Result<double> positive(const Json& object, const char* key, const std::string& where) {
-  SLUICE_ASSIGN(const double value, field<double>(object, key, where));
-  if (!std::isfinite(value) || value <= 0.0)
-    return invalid(where, std::string("'") + key + "' must be a positive number");
-  return value;
-}
-
-Result<std::optional<double>> maybe_positive(const Json& object, const char* key,
-                                             const std::string& where) {
-  if (!object.contains(key) || object[key].is_null()) return std::optional<double>{};
-  SLUICE_ASSIGN(const double value, positive(object, key, where));
-  return std::optional<double>{value};
-}
-
-Result<int64_t> count(const Json& object, const char* key, const std::string& where) {
-  SLUICE_ASSIGN(const int64_t value, field<int64_t>(object, key, where));
-  if (value <= 0) return invalid(where, std::string("'") + key + "' must be positive");
-  return value;
-}
 
 Result<Source> parse_source(const std::string& text, const std::string& where) {
   for (Source candidate : {Source::kMeasured, Source::kStated, Source::kAssumed})
@@ -62,9 +29,8 @@ Status read_sources(const Json& object, Part& part, const std::string& where) {
   const std::string at = where + ".sources";
   if (!object["sources"].is_object()) return invalid(at, "expected an object");
   for (const auto& [key, value] : object["sources"].items()) {
-    const bool of_compute = key == "peak_flops" || key == "kernel_rates";
-    if (!object.contains(key) && !(of_compute && object.contains("compute")))
-      return invalid(at, "there is no field '" + key + "'");
+    const bool of_compute = object.contains("compute") && object["compute"].contains(key);
+    if (!object.contains(key) && !of_compute) return invalid(at, "there is no field '" + key + "'");
     SLUICE_ASSIGN(const std::string text, field<std::string>(object["sources"], key.c_str(), at));
     SLUICE_ASSIGN(part.sources[key], parse_source(text, at));
   }
@@ -109,6 +75,24 @@ Result<KernelRate> read_kernel_rate(const Json& json, const std::string& where) 
   return rate;
 }
 
+Result<AttendRate> read_attend_rate(const Json& json, const std::string& where) {
+  SLUICE_TRY(only(json, {"format", "queries_per_key", "flops_per_second"}, where));
+  AttendRate rate;
+  SLUICE_ASSIGN(rate.format, field<std::string>(json, "format", where));
+  SLUICE_ASSIGN(rate.queries_per_key, count(json, "queries_per_key", where));
+  SLUICE_ASSIGN(rate.flops_per_second, positive(json, "flops_per_second", where));
+  return rate;
+}
+
+Result<StoreRate> read_store_rate(const Json& json, const std::string& where) {
+  SLUICE_TRY(only(json, {"format", "rows", "bytes_per_second"}, where));
+  StoreRate rate;
+  SLUICE_ASSIGN(rate.format, field<std::string>(json, "format", where));
+  SLUICE_ASSIGN(rate.rows, count(json, "rows", where));
+  SLUICE_ASSIGN(rate.bytes_per_second, positive(json, "bytes_per_second", where));
+  return rate;
+}
+
 Result<ThreadRate> read_thread_rate(const Json& json, const std::string& where) {
   SLUICE_TRY(only(
       json, {"threads", "read_bytes_per_second", "write_bytes_per_second", "copy_bytes_per_second"},
@@ -145,7 +129,10 @@ Result<DiskRate> read_disk_rate(const Json& json, const std::string& where) {
 }
 
 Result<Compute> read_compute(const Json& json, const std::string& where) {
-  SLUICE_TRY(only(json, {"model", "isa", "threads", "peak_flops", "kernel_rates"}, where));
+  SLUICE_TRY(only(json,
+                  {"model", "isa", "threads", "peak_flops", "kernel_rates", "attend_rates",
+                   "store_rates", "launch_us"},
+                  where));
   Compute compute;
   SLUICE_ASSIGN(compute.model, field<std::string>(json, "model", where));
   SLUICE_ASSIGN(compute.isa, field<std::string>(json, "isa", where));
@@ -164,6 +151,17 @@ Result<Compute> read_compute(const Json& json, const std::string& where) {
                                        [](const KernelRate& rate) {
                                          return std::tuple(rate.format, rate.tokens_per_expert);
                                        }));
+  SLUICE_ASSIGN(compute.attend_rates,
+                read_rates<AttendRate>(json, "attend_rates", where, read_attend_rate,
+                                       [](const AttendRate& rate) {
+                                         return std::tuple(rate.format, rate.queries_per_key);
+                                       }));
+  SLUICE_ASSIGN(
+      compute.store_rates,
+      read_rates<StoreRate>(json, "store_rates", where, read_store_rate, [](const StoreRate& rate) {
+        return std::tuple(rate.format, rate.rows);
+      }));
+  SLUICE_ASSIGN(compute.launch_us, maybe_positive(json, "launch_us", where));
   return compute;
 }
 

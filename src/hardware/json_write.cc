@@ -34,6 +34,16 @@ Json compute_json(const Compute& compute) {
                 {"flops_per_second", rate.flops_per_second},
                 {"bytes_per_second", rate.bytes_per_second}};
   });
+  put_rates(json, "attend_rates", compute.attend_rates, [](const AttendRate& rate) {
+    return Json{{"format", rate.format},
+                {"queries_per_key", rate.queries_per_key},
+                {"flops_per_second", rate.flops_per_second}};
+  });
+  put_rates(json, "store_rates", compute.store_rates, [](const StoreRate& rate) {
+    return Json{
+        {"format", rate.format}, {"rows", rate.rows}, {"bytes_per_second", rate.bytes_per_second}};
+  });
+  put(json, "launch_us", compute.launch_us);
   return json;
 }
 

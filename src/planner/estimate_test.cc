@@ -74,6 +74,29 @@ TEST(Hrm, AttentionTakesWhatItsCacheTakes) {
   EXPECT_NEAR(attend, 128 * 1001 * 32 * 4096.0 / 5e10, 0.02 * attend);
 }
 
+// Its measured curve, by the queries that share a key: one for each of the heads that share it.
+TEST(Hrm, AttentionGoesByItsCurve) {
+  Fixture f;
+  f.machine.costs.host_attend = {{1, 1e9}, {4, 4e9}, {16, 8e9}};
+  const auto seconds = [&] {
+    const Pass pass =
+        pass_of(f.subject(), cgopipe(64, 2), {.decode = 64, .decode_context = 1000}, false, true);
+    for (const WorkTime& work : pass.work)
+      if (std::string_view(work.what) == "attend") return work.seconds;
+    return 0.0;
+  };
+  const double flops = 128 * 1000.0 * 32 * 32 * (4 * 128 + 5);
+  EXPECT_NEAR(seconds(), flops / 4e9, 1e-3 * flops / 4e9);
+  // A new key and value for each of the 128 rows, one at a time.
+  f.machine.costs.host_store = {{1, 1e9}, {64, 1e12}};
+  const double stored = 128 * 32 * 4096.0;
+  EXPECT_NEAR(seconds(), flops / 4e9 + stored / 1e9, 1e-3 * flops / 4e9);
+  f.machine.costs.host_store.clear();
+  // However fast, the cache is read.
+  f.machine.costs.host_attend = {{1, 1e15}};
+  EXPECT_NEAR(seconds(), 128 * 1001 * 32 * 4096.0 / 5e10, 0.02 * seconds());
+}
+
 TEST(Hrm, TheWorkOfALaneIsItsTime) {
   const Fixture f;
   for (const char* schedule : {"cgopipe", "kv_prefetch", "serial", "flexgen", "flexgen_c",

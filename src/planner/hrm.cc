@@ -102,8 +102,8 @@ class PassSum {
     Cost cost = models::stage_cost(subject_.model, stage, load_, weights_);
     if (kind == StageKind::kAttend && lane == Lane::kHostCompute)
       cost.kv_bytes *= kv_crossings(layer);
-    add(kind, lane, cost, batches_ * layers,
-        static_cast<double>(kind == StageKind::kHead ? load_.logit_rows : load_.tokens));
+    spend(models::name(kind), lane, cost, batches_ * layers,
+          schedule::cost_ns(subject_.machine.costs, subject_.model, lane, stage, load_, cost));
   }
   void stage(StageKind kind, int layer, int layers) { stage(kind, layer, layers, compute()); }
   void move(const char* what, Lane lane, double bytes, double times) {

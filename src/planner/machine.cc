@@ -11,6 +11,8 @@ using schedule::Lane;
 namespace {
 
 constexpr int kMostCurveTokens = 1 << 14;
+// A layer's seven stages start about twenty kernels.
+constexpr double kKernelsOfAStage = 3;
 
 Error missing(const hardware::Hardware& hardware, const std::string& what) {
   return {ErrorCode::kInvalid, "the hardware '" + hardware.name + "' states no " + what +
@@ -35,11 +37,10 @@ Result<double> arithmetic(const hardware::Hardware& hardware, const hardware::Le
 }
 
 // What the host's products with weights of a format reach, by tokens.
-Result<std::vector<schedule::ProductRate>> curve_of(const hardware::Hardware& hardware,
-                                                    const hardware::Level& host,
-                                                    tensor::DType format) {
+Result<schedule::Curve> curve_of(const hardware::Hardware& hardware, const hardware::Level& host,
+                                 tensor::DType format) {
   const tensor::DTypeInfo& info = tensor::info(format);
-  std::vector<schedule::ProductRate> curve;
+  schedule::Curve curve;
   if (host.compute) {
     for (const hardware::KernelRate& rate : host.compute->kernel_rates) {
       if (rate.format == info.name)
@@ -84,7 +85,7 @@ Status add_device(const hardware::Hardware& hardware, const hardware::Level& dev
 
 }  // namespace
 
-Result<Machine> machine_of(const hardware::Hardware& hardware, const WeightFormats& formats,
+Result<Machine> machine_of(const hardware::Hardware& hardware, const Formats& formats,
                            const Efficiency& efficiency) {
   const hardware::Level* host = hardware.find(LevelKind::kHost);
   if (host == nullptr) return missing(hardware, "host memory");
@@ -97,9 +98,20 @@ Result<Machine> machine_of(const hardware::Hardware& hardware, const WeightForma
   SLUICE_ASSIGN(const double host_flops, arithmetic(hardware, *host, "f32"));
   SLUICE_ASSIGN(machine.costs.host_experts, curve_of(hardware, *host, formats.expert));
   SLUICE_ASSIGN(machine.costs.host_dense, curve_of(hardware, *host, formats.dense));
+  for (const hardware::AttendRate& rate : host->compute->attend_rates) {
+    if (rate.format != kernels::name(formats.kv)) continue;
+    machine.costs.host_attend.push_back(
+        {static_cast<double>(rate.queries_per_key), rate.flops_per_second});
+  }
+  for (const hardware::StoreRate& rate : host->compute->store_rates) {
+    if (rate.format == kernels::name(formats.kv))
+      machine.costs.host_store.push_back({static_cast<double>(rate.rows), rate.bytes_per_second});
+  }
   machine.cores = host->compute->threads;
-  machine.rates(Lane::kHostCompute) = {.flops_per_second = host_flops,
-                                       .bytes_per_second = host->read_bytes_per_second};
+  machine.rates(Lane::kHostCompute) = {
+      .flops_per_second = host_flops,
+      .bytes_per_second = host->read_bytes_per_second,
+      .latency_s = 1e-6 * kKernelsOfAStage * host->compute->launch_us.value_or(0)};
   if (const hardware::Level* disk = hardware.find(LevelKind::kDisk)) {
     machine.disk_bytes = disk->capacity_bytes;
     machine.disk_watts = watts_of(*disk);

@@ -44,18 +44,20 @@ struct Machine {
   schedule::Rates& rates(schedule::Lane lane) { return costs.rates[static_cast<size_t>(lane)]; }
 };
 
-// Of what the weights are, as tensor::info() names it: of experts, and of the other matrices.
-struct WeightFormats {
+// Of what the weights are, as tensor::info() names it: of experts, and of the other matrices; and
+// of what the cache keeps.
+struct Formats {
   tensor::DType expert = tensor::DType::kBF16;
   tensor::DType dense = tensor::DType::kBF16;
+  kernels::KvDType kv = kernels::KvDType::kBF16;
 };
 
 // The first device (if any), host and disk (if any) of `hardware`, and the links between device and
-// host. The host multiplies weights as its measured curves say or, without them, at the lower of
-// its peak and what its memory reads; a device computes in 16 bits. Where a level states no
-// arithmetic of a type, the nearest that it states stands for it. kInvalid names a part that a plan
-// needs and that is not stated.
-Result<Machine> machine_of(const hardware::Hardware& hardware, const WeightFormats& formats,
+// host. The host multiplies weights and attends as its measured curves say or, without them, at the
+// lower of its peak and what its memory reads; a device computes in 16 bits. Where a level states
+// no arithmetic of a type, the nearest that it states stands for it. kInvalid names a part that a
+// plan needs and that is not stated.
+Result<Machine> machine_of(const hardware::Hardware& hardware, const Formats& formats,
                            const Efficiency& efficiency = {});
 
 // So many of its devices side by side, each with its own link: every rate and capacity of the

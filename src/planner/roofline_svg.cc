@@ -213,7 +213,7 @@ std::vector<Roof> roofs_of(const Machine& machine) {
   for (Roof& roof : roofs) {
     if (roof.name != "host") continue;
     for (const auto& point : machine.costs.host_experts)
-      roof.flops_per_second = std::max(roof.flops_per_second, point.flops_per_second);
+      roof.flops_per_second = std::max(roof.flops_per_second, point.per_second);
   }
   return roofs;
 }

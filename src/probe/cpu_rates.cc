@@ -58,6 +58,12 @@ double clock_seconds(clockid_t clock) {
 }  // namespace
 
 double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
+double median(std::vector<double> rounds) {
+  const auto middle = rounds.begin() + std::ssize(rounds) / 2;
+  std::ranges::nth_element(rounds, middle);
+  return *middle;
+}
+
 double thread_seconds() { return clock_seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms,

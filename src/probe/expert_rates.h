@@ -21,11 +21,11 @@ struct ExpertRateOptions {
   int64_t weight_bytes = int64_t{512} << 20;  // of a format's experts: beyond the caches
   int time_ms = 100;                          // of each rate
 };
-// What a model's weights may be kept in, and 1, 2, 4, ... 128 tokens.
+// What a model's weights may be kept in, and 1, 2, 4, ... 256 tokens.
 ExpertRateOptions usual_expert_rates();
 
 // gate and up with the activation between, and down, activations quantized on the way where the
-// format wants it; the best of rounds over all experts, or as many as `time_ms` allows. Sorted as
+// format wants it; the median of rounds over all experts, or as many as `time_ms` allows. Sorted as
 // Compute::kernel_rates. `each` is told how many rates are done. Errors: kNoRoom.
 Result<std::vector<hardware::KernelRate>> measure_expert_rates(
     const kernels::Exec& exec, const ExpertRateOptions& options,

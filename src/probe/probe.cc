@@ -7,6 +7,7 @@
 
 #include "base/numa.h"
 #include "kernels/op_table.h"
+#include "probe/attend_rates.h"
 #include "probe/expert_rates.h"
 #include "probe/memory_rates.h"
 
@@ -63,12 +64,20 @@ Status complete(const kernels::Exec& exec, const ProbeOptions& options, hardware
   host.copy_bytes_per_second = host.thread_rates.back().copy_bytes_per_second;
   tell("memory by node", 0.25);
   SLUICE_ASSIGN(host.node_rates, measure_node_rates(exec, bytes, options.time_ms / 3));
+  tell("attention by queries", 0.3);
+  AttendRateOptions attention = usual_attend_rates();
+  attention.cache_bytes = std::min(attention.cache_bytes, bytes / 4);
+  attention.time_ms = options.time_ms / 6;
+  SLUICE_ASSIGN(AttendRates attended, measure_attend_rates(exec, attention));
+  host.compute->attend_rates = std::move(attended.attend);
+  host.compute->store_rates = std::move(attended.store);
+  host.compute->launch_us = measure_launch_us(exec, options.time_ms / 6);
   ExpertRateOptions experts = usual_expert_rates();
   experts.weight_bytes = std::min(experts.weight_bytes, bytes / 4);
   experts.time_ms = options.time_ms / 3;
   const auto all = static_cast<double>(experts.formats.size() * experts.tokens.size());
   SLUICE_ASSIGN(host.compute->kernel_rates, measure_expert_rates(exec, experts, [&](int64_t done) {
-                  tell("kernels by format and tokens", 0.3 + 0.7 * static_cast<double>(done) / all);
+                  tell("kernels by format and tokens", 0.4 + 0.6 * static_cast<double>(done) / all);
                 }));
   return {};
 }
@@ -100,12 +109,16 @@ Result<hardware::Hardware> probe(const ProbeOptions& options) {
   return hardware;
 }
 
-Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options) {
+std::optional<hardware::Hardware> kept(const std::string& cache_path, const ProbeOptions& options) {
   auto cached = hardware::read_file(cache_path);
-  if (cached.ok() && cached->source == hardware::Source::kMeasured &&
-      cached->name == key_of(options) && (!options.complete || is_complete(*cached))) {
-    return Probed{std::move(*cached), true, ""};
-  }
+  if (!cached.ok() || cached->source != hardware::Source::kMeasured ||
+      cached->name != key_of(options) || (options.complete && !is_complete(*cached)))
+    return std::nullopt;
+  return std::move(*cached);
+}
+
+Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options) {
+  if (auto cached = kept(cache_path, options)) return Probed{std::move(*cached), true, ""};
   SLUICE_ASSIGN(hardware::Hardware measured, probe(options));
   const Status kept = hardware::write_file(measured, cache_path);
   return Probed{std::move(measured), false, kept.ok() ? "" : kept.error().message};

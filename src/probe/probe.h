@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "hardware/hardware.h"
@@ -14,7 +16,7 @@
 namespace sluice::probe {
 
 // Raised when what is measured, or how, changes: cached files of another version are not used.
-constexpr int kProbeVersion = 3;
+constexpr int kProbeVersion = 4;
 
 struct ProbeOptions {
   int threads = 1;
@@ -45,6 +47,8 @@ struct CpuRates {
 using Seconds = double (*)();
 double wall_seconds();
 double thread_seconds();
+// Of rounds, at least one, what a run will see: the best is what it may see at times.
+double median(std::vector<double> rounds);
 Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int time_ms,
                              Seconds now = &wall_seconds);
 
@@ -54,8 +58,11 @@ struct Probed {
   std::string cache_problem;  // why the measurement could not be kept; not an error
 };
 
-// What `cache_path` holds if it was measured on this CPU model, ISA, number of threads and probe
-// version, and is complete where that is asked for; otherwise measures and keeps it there.
+// What `cache_path` holds, if it was measured on this CPU model, ISA, number of threads and probe
+// version, and is complete where that is asked for.
+std::optional<hardware::Hardware> kept(const std::string& cache_path, const ProbeOptions& options);
+
+// That, or measures and keeps it there.
 Result<Probed> load_or_probe(const std::string& cache_path, const ProbeOptions& options);
 
 std::string cpu_model();

@@ -56,7 +56,16 @@ TEST(Probe, ACompleteOneHasRatesByThreadsAndCurvesOfKernels) {
     EXPECT_GT(rate.copy_bytes_per_second, 1e7);
   }
   EXPECT_EQ(host.copy_bytes_per_second, host.thread_rates[1].copy_bytes_per_second);
-  ASSERT_EQ(host.compute->kernel_rates.size(), 6u * 8u);
+  ASSERT_EQ(host.compute->kernel_rates.size(), 6u * 9u);
+  ASSERT_EQ(host.compute->attend_rates.size(), 4u * 7u);
+  for (const hardware::AttendRate& rate : host.compute->attend_rates) {
+    EXPECT_GT(rate.flops_per_second, 1e7) << rate.format;
+    EXPECT_LT(rate.flops_per_second, 8 * host.compute->peak_flops.at("f32")) << rate.format;
+  }
+  ASSERT_EQ(host.compute->store_rates.size(), 4u * 4u);
+  for (const hardware::StoreRate& rate : host.compute->store_rates)
+    EXPECT_GT(rate.bytes_per_second, 1e6) << rate.format;
+  EXPECT_GT(*host.compute->launch_us, 0);
   for (const hardware::KernelRate& rate : host.compute->kernel_rates) {
     // Two operations for each weight and token: flops over bytes follow from the format.
     const double per_byte = rate.flops_per_second / rate.bytes_per_second;
