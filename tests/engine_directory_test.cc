@@ -8,8 +8,11 @@
 #include <filesystem>
 
 #include "engine/build_engine.h"
+#include "engine/model_files.h"
 #include "engine_runs.h"
 #include "gguf_conversion.h"
+#include "models/weights_map.h"
+#include "planner/weights.h"
 
 namespace sluice::tests {
 namespace {
@@ -46,6 +49,25 @@ class BuiltModel : public testing::Test {
     return {.quant = quant, .max_batch_size = 4, .kv_cache_memory = int64_t{16} << 20};
   }
 
+  // What a plan counts before loading is what lies in memory then.
+  void expect_planned_sizes() const {
+    const auto opened = engine::open_model(out());
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto source = engine::open_weights(*opened, "none").value();
+    const planner::WeightSizes planned = planner::weight_sizes(*source);
+    memory::Arena arena = memory::Arena::create(planned.fit.weight_bytes).value();
+    base::ThreadTeam team(1);
+    const auto weights = models::load_weights(opened->model.config, *source, models::Experts::kLoad,
+                                              arena, team, {});
+    ASSERT_TRUE(weights) << weights.error().message;
+    const models::WeightBytes loaded = models::weight_bytes_of(*weights, kernels::KvDType::kF32);
+    EXPECT_DOUBLE_EQ(planned.bytes.dense, loaded.dense);
+    EXPECT_DOUBLE_EQ(planned.bytes.expert, loaded.expert);
+    EXPECT_DOUBLE_EQ(planned.bytes.router, loaded.router);
+    EXPECT_EQ(planned.formats.expert, weights->layers.front().experts.front().gate.dtype);
+    EXPECT_EQ(planned.formats.dense, weights->layers.front().q.dtype);
+  }
+
   void expect_same_answers(const std::string& model, const std::string& quant) const {
     SCOPED_TRACE(model + " " + quant);
     build(model, quant);
@@ -65,6 +87,14 @@ class BuiltModel : public testing::Test {
 
   fs::path folder_;
 };
+
+TEST_F(BuiltModel, IsPlannedAsItLiesInMemory) {
+  for (const char* quant : {"none", "q8", "q4"}) {
+    SCOPED_TRACE(quant);
+    build(kDemoModel, quant);
+    expect_planned_sizes();
+  }
+}
 
 TEST_F(BuiltModel, TheDemoModelAnswersTheSame) {
   for (const char* quant : {"none", "q8", "q4"}) expect_same_answers(kDemoModel, quant);

@@ -21,6 +21,13 @@ std::string cache_directory() {
   return "";
 }
 
+probe::ProbeOptions probe_options(int threads) {
+  probe::ProbeOptions options;
+  options.threads = threads > 0 ? threads : engine::available_cores();
+  options.isa = kernels::best_isa();
+  return options;
+}
+
 }  // namespace
 
 std::string hardware_cache_path(int threads) {
@@ -39,10 +46,14 @@ std::string expert_use_directory() {
   return directory + "/experts";
 }
 
+std::optional<hardware::Hardware> known_hardware(int threads) {
+  probe::ProbeOptions options = probe_options(threads);
+  options.complete = true;
+  return probe::kept(hardware_cache_path(threads), options);
+}
+
 Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads, bool complete) {
-  probe::ProbeOptions options;
-  options.threads = threads > 0 ? threads : engine::available_cores();
-  options.isa = kernels::best_isa();
+  probe::ProbeOptions options = probe_options(threads);
   std::error_code ignored;  // a cache that cannot be written is told by load_or_probe
   const auto directory = std::filesystem::path(cache_path).parent_path();
   if (!directory.empty()) std::filesystem::create_directories(directory, ignored);

@@ -24,6 +24,9 @@ std::string expert_use_directory();
 Result<probe::Probed> measured_hardware(const std::string& cache_path, int threads,
                                         bool complete = false);
 
+// The complete measurement that is kept of this machine, if there is one (`sluice probe`).
+std::optional<hardware::Hardware> known_hardware(int threads);
+
 // What the report and the trace hold a run against: arithmetic in "f32", or in "int8" where
 // products run in whole numbers. Nothing when the machine has no such figures.
 std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware,

@@ -91,6 +91,8 @@ int plan_command(const CommandFlags& flags) {
   }
   if (flags.json) {
     std::printf("%s\n", base::to_line(json).c_str());
+  } else if (!flags.explain) {
+    std::fputs(plan_summary(*question, *answer, gains).c_str(), stdout);
   } else {
     std::fputs(plan_page(*question, *answer, gains, columns(1)).c_str(), stdout);
   }
@@ -111,8 +113,9 @@ void add_plan(CLI::App& program, Action& action) {
   command->add_option("--diff", flags->diff, "two plan.json: what differs")
       ->expected(2)
       ->type_name("FILE");
-  command->add_flag("--explain", flags->explain, "the page that explains the plan (the default)");
-  command->add_flag("--json", flags->json, "plan.json on standard output instead of the page");
+  command->add_flag("--explain", flags->explain,
+                    "a page instead of a few lines: lanes, a timeline, turning points, what-ifs");
+  command->add_flag("--json", flags->json, "plan.json on standard output instead");
   command->add_flag("--list", flags->list, "the machines and models that are known by name");
   command->footer(
       "Examples:\n"

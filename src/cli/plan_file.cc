@@ -62,9 +62,14 @@ Result<plan::Plan> apply_plan(const std::string& path, const CLI::App& command,
   options.max_seq_len = plan.max_seq_len;
   options.kv_dtype = kernels::name(plan.kv_dtype);
   options.kv_block_tokens = plan.kv_block_tokens;
-  options.kv_cache_memory = plan.kv_bytes;
+  options.kv_cache_memory = file.kv_cache_bytes;
   options.resident_weights = plan.expert_slots > 0 ? plan.policy.resident_weights : 1.0;
-  if (plan.device_bytes > 0) options.experts_on = plan::name(plan.policy.experts_on);
+  if (plan.device_bytes > 0) {
+    options.experts_on = plan::name(plan.policy.experts_on);
+    options.attention_on = plan::name(plan.policy.attention_on);
+    if (plan.policy.attention_on == plan::Place::kDevice)
+      options.resident_kv = plan.policy.resident_kv;
+  }
   options.guess_experts = plan.policy.guess_experts ? "on" : "off";
   options.threads = plan.threads;
   return plan;

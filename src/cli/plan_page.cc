@@ -212,6 +212,18 @@ std::string gains(const std::vector<planner::WhatIf>& what_ifs) {
 
 }  // namespace
 
+std::string plan_summary(const Question& question, const Answer& answer,
+                         const std::vector<planner::WhatIf>& what_ifs) {
+  const planner::Pass& pass = answer.estimate.pass;
+  std::string text = head(question, answer) + places(answer);
+  text += print("\nBound by %s", schedule::name(pass.bound));
+  if (!what_ifs.empty() && what_ifs.front().gain > 1) {
+    text += print("; most would help: %s, %.2f x the tokens/s", what_ifs.front().what.c_str(),
+                  what_ifs.front().gain);
+  }
+  return text + ". --explain says why.\n";
+}
+
 std::string plan_page(const Question& question, const Answer& answer,
                       const std::vector<planner::WhatIf>& what_ifs, int columns) {
   std::string text = head(question, answer) + places(answer) + lanes(answer);

@@ -1,4 +1,4 @@
-// A plan explained on one page of a terminal.
+// A plan in a few lines, and explained on one page of a terminal.
 #pragma once
 
 #include <string>
@@ -8,6 +8,12 @@
 
 namespace sluice::cli {
 
+// What was chosen, what lives where, what binds, and what would help most.
+std::string plan_summary(const planner::Question& question, const planner::Answer& answer,
+                         const std::vector<planner::WhatIf>& what_ifs);
+
+// That, each lane's time and what it does, one iteration as a timeline, the turning points,
+// what-ifs.
 std::string plan_page(const planner::Question& question, const planner::Answer& answer,
                       const std::vector<planner::WhatIf>& what_ifs, int columns);
 

@@ -3,18 +3,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "base/units.h"
-#include "cli/engine_flags.h"
 #include "cli/machine.h"
+#include "cli/plan_model.h"
 #include "cli/plan_workload.h"
 #include "cli/quiet_check.h"
 #include "engine/host_memory.h"
-#include "engine/model_files.h"
 #include "hardware/presets.h"
-#include "models/shape.h"
 
 namespace sluice::cli {
 namespace {
@@ -24,44 +21,6 @@ namespace fs = std::filesystem;
 constexpr int kMostDevices = 72;
 
 Error wrong(const std::string& message) { return {ErrorCode::kInvalid, message}; }
-
-Status read_config(const fs::path& config, planner::Question& question) {
-  std::ifstream in(config, std::ios::binary);
-  if (!in) return Error{ErrorCode::kNotFound, "cannot read '" + config.string() + "'"};
-  std::ostringstream text;
-  text << in.rdbuf();
-  const auto json = base::parse_json(text.str(), {.bytes = engine::kMaxConfigBytes});
-  if (!json.ok()) return json.error().in(config.string());
-  auto shape = models::read_shape(*json);
-  if (!shape.ok()) return shape.error().in(config.string());
-  question.model = std::move(*shape);
-  return {};
-}
-
-// A published model by name, the shape in a config.json, or a model that is here, whose weights are
-// counted as loading them would. Where they are missing or cannot be run, its config.json says what
-// it costs; a damaged model is refused.
-Status read_model(const PlanFlags& flags, planner::Question& question) {
-  question.model_name = model_name(flags.model);
-  if (!fs::exists(flags.model)) {
-    SLUICE_ASSIGN(question.model, models::known_shape(flags.model));
-    return {};
-  }
-  const fs::path path(flags.model);
-  if (path.extension() == ".json") return read_config(path, question);
-  const auto opened = engine::open_model(flags.model);
-  if (!opened.ok()) {
-    const ErrorCode code = opened.error().code;
-    const bool absent = code == ErrorCode::kNotFound || code == ErrorCode::kUnsupported;
-    if (!absent || !fs::exists(path / "config.json")) return opened.error();
-    return read_config(path / "config.json", question);
-  }
-  question.model = opened->model.config;
-  SLUICE_ASSIGN(const auto source, engine::open_weights(*opened, "none"));
-  question.fit = plan::fit_model(models::weight_needs(*source));
-  question.stored = question.fit->stored;
-  return {};
-}
 
 Result<int64_t> bytes_flag(const char* flag, const std::string& text) {
   if (text.empty()) return int64_t{0};
@@ -136,16 +95,27 @@ Result<std::vector<std::string>> quants_of(const PlanFlags& flags) {
   return quants;
 }
 
-Result<planner::RoutingSkew> skew_of(const std::string& text) {
-  if (text == "uniform") return planner::RoutingSkew{};
+// Of `model`, if it was run here and its use of experts counted.
+Result<planner::RoutingSkew> skew_of(const std::string& text, const std::string& model) {
+  planner::RoutingSkew skew;
+  if (text == "uniform") return skew;
+  if (text == "auto" || text == "measured") {
+    skew.measured = measured_routing(model);
+    if (skew.measured.empty() && text == "measured") {
+      return wrong("--router measured: no run of '" + model +
+                   "' here has counted its experts; one whose experts move (--host-memory, "
+                   "--device) does");
+    }
+    return skew;
+  }
   if (text.starts_with("zipf:")) {
     std::istringstream number(text.substr(5));
-    planner::RoutingSkew skew;
     if (number >> skew.zipf_exponent && number.eof() && skew.zipf_exponent >= 0 &&
         skew.zipf_exponent <= 4)
       return skew;
   }
-  return wrong("--router is '" + text + "'; uniform or zipf:S, S from 0 to 4, is expected");
+  return wrong("--router is '" + text +
+               "'; auto, measured, uniform or zipf:S, S from 0 to 4, is expected");
 }
 
 void add_machine_flags(CLI::App& command, PlanFlags& flags) {
@@ -175,7 +145,9 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
   add("--quant", flags.quant, "none, bf16, q8, q4, mxfp4, or auto: the best of them");
   add("--quant-floor", flags.quant_floor, "what auto never goes below: q8, q4, mxfp4");
   add("--kv-dtype", flags.kv_dtype, "auto, f32, f16, bf16, q8");
-  add("--router", flags.router, "how tokens choose experts: uniform, zipf:S");
+  add("--router", flags.router,
+      "how tokens choose experts: measured (as runs of the model here counted), uniform, zipf:S, "
+      "or auto: measured if there is such a count, else uniform");
   add("--schedule", flags.schedule,
       "auto, resident, layer_stream, cgopipe, kv_prefetch; with a device also serial");
   add("--max-batch-size", flags.batch, "sequences in flight (default: searched)")->check(size);
@@ -207,7 +179,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
   planner::Question question;
   if (flags.model.empty())
     return wrong("a plan needs a model; name a path, or a published one, such as deepseek-v3");
-  SLUICE_TRY(read_model(flags, question));
+  SLUICE_TRY(read_plan_model(flags.model, "none", question));
   SLUICE_ASSIGN(question.hardware, read_hardware(flags));
   question.devices = flags.devices;
   SLUICE_ASSIGN(question.workload, workload_from(flags));
@@ -227,7 +199,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
                    "'; auto, f32, f16, bf16 or q8 is expected");
     question.kv_dtypes = {*dtype};
   }
-  SLUICE_ASSIGN(question.skew, skew_of(flags.router));
+  SLUICE_ASSIGN(question.skew, skew_of(flags.router, flags.model));
   if (flags.schedule != "auto" && planner::find_schedule(flags.schedule) == nullptr) {
     std::string known;
     for (const auto& kind : planner::schedule_kinds())

@@ -16,7 +16,7 @@ struct PlanFlags {
   int64_t requests = 0, default_max_tokens = 256;
   std::string objective = "throughput";
   double deadline_ms = 0;
-  std::string quant = "none", quant_floor = "q4", kv_dtype = "auto", router = "uniform";
+  std::string quant = "none", quant_floor = "q4", kv_dtype = "auto", router = "auto";
   std::string schedule = "auto";
   double resident_weights = 1;
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;

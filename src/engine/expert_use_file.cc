@@ -28,6 +28,10 @@ Result<std::vector<double>> numbers(const Json& json, const char* key, const std
 
 }  // namespace
 
+std::string expert_use_path(const std::string& directory, const std::string& fingerprint) {
+  return directory + "/" + fingerprint + ".json";
+}
+
 Status read_expert_use(const std::string& path, memory::ExpertUse& use) {
   SLUICE_ASSIGN(const std::string text, base::read_whole_file(path, kMaxBytes));
   auto json = base::parse_json(text, {.bytes = static_cast<size_t>(kMaxBytes), .depth = 4});

@@ -9,6 +9,9 @@
 
 namespace sluice::engine {
 
+// Where the use of the model with that fingerprint is kept in `directory`.
+std::string expert_use_path(const std::string& directory, const std::string& fingerprint);
+
 // Errors: kNotFound without a file; kInvalid for one that is none, or of another model.
 Status read_expert_use(const std::string& path, memory::ExpertUse& use);
 Status write_expert_use(const std::string& path, const memory::ExpertUse& use);

@@ -42,7 +42,7 @@ bool Running::keeps_use() const {
 }
 
 std::string Running::expert_use_path() const {
-  return options_.expert_use_directory + "/" + model_->fingerprint + ".json";
+  return engine::expert_use_path(options_.expert_use_directory, model_->fingerprint);
 }
 
 ExpertPaging* Running::paging() const {

@@ -50,13 +50,6 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t a
   return {ErrorCode::kNoRoom, message};
 }
 
-// What memory is left to this run.
-int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
-  if (wishes.host_memory == 0) return machine.available_memory;
-  return std::min(machine.available_memory,
-                  wishes.host_memory - machine.process_memory - kProcessGrowth);
-}
-
 // What the cache may take of `left`, which it shares with experts. A sequence less in flight costs
 // its share of the throughput, an expert less in memory one read of many; so where the length of
 // sequences is known, all of the batch come first, but for the slots that pages pass through.
@@ -90,6 +83,12 @@ void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int
 }
 
 }  // namespace
+
+int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
+  if (wishes.host_memory == 0) return machine.available_memory;
+  return std::min(machine.available_memory,
+                  wishes.host_memory - machine.process_memory - kProcessGrowth);
+}
 
 Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
                           const FitMachine& machine, Plan plan) {
@@ -133,10 +132,6 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
   return plan;
 }
 
-namespace {
-
-// Which blocks of the cache stay on the device, and what the others need there; their home is the
-// host's memory.
 void share_kv(const models::ModelConfig& config, Plan& plan) {
   const auto resident =
       static_cast<int64_t>(plan.policy.resident_kv * static_cast<double>(plan.kv_blocks));
@@ -154,8 +149,6 @@ int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
       models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
       plan.device_kv_blocks, plan.device_kv_window);
 }
-
-}  // namespace
 
 Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
                         const FitWishes& wishes, const FitMachine& machine, Plan plan) {

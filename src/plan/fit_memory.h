@@ -6,6 +6,15 @@
 
 namespace sluice::plan {
 
+// Host memory that is left to a run: what is available, and no more than it may hold.
+int64_t room_for(const FitWishes& wishes, const FitMachine& machine);
+
+// With attention on a device, once kv_blocks are known: which blocks of the cache stay there, how
+// many of the others find room at a time (Plan::device_kv_window), what is left to the host; and
+// the bytes that this takes of the device, 0 with attention on the host.
+void share_kv(const models::ModelConfig& config, Plan& plan);
+int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan);
+
 // Everything in host memory.
 Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
                           const FitMachine& machine, Plan plan);

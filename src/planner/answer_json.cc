@@ -30,8 +30,9 @@ Json policy_json(const Candidate& candidate) {
               {"quant", candidate.quant}};
 }
 
-Json footprint_json(const Footprint& f) {
-  return Json{{"device_weight_bytes", f.device_weights},
+Json footprint_json(const Footprint& f, int64_t kv_cache_bytes) {
+  return Json{{"kv_cache_bytes", kv_cache_bytes},
+              {"device_weight_bytes", f.device_weights},
               {"device_kv_bytes", f.device_kv},
               {"device_activation_bytes", f.device_activations},
               {"host_weight_bytes", f.host_weights},
@@ -98,7 +99,9 @@ Json to_json(const Question& question, const Answer& answer, const std::vector<W
               {"why_not", answer.why_not},
               {"policy", policy_json(answer.candidate)},
               {"predicted", predicted_json(question, answer)},
-              {"reserved", footprint_json(answer.footprint)},
+              {"reserved",
+               footprint_json(answer.footprint, kv_cache_bytes(answer.subject(), answer.candidate,
+                                                               question.workload))},
               {"what_ifs", gains},
               {"candidates", answer.costed},
               {"plan", answer.runs ? plan::to_json(answer.plan) : Json()}};
@@ -118,6 +121,10 @@ Result<PlanFile> plan_file(const Json& json) {
   if (!json.contains("policy")) return Error{ErrorCode::kInvalid, where + ": 'policy' is missing"};
   SLUICE_ASSIGN(file.quant, base::field<std::string>(json["policy"], "quant", where + ": policy"));
   if (!file.runs) return file;
+  if (!json.contains("reserved"))
+    return Error{ErrorCode::kInvalid, where + ": 'reserved' is missing"};
+  SLUICE_ASSIGN(file.kv_cache_bytes,
+                base::field<int64_t>(json["reserved"], "kv_cache_bytes", where + ": reserved"));
   if (!json.contains("plan")) return Error{ErrorCode::kInvalid, where + ": 'plan' is missing"};
   SLUICE_ASSIGN(file.plan, plan::plan_from_json(json["plan"]));
   return file;

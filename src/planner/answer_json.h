@@ -5,7 +5,7 @@
 
 namespace sluice::planner {
 
-constexpr int64_t kPlanFileVersion = 1;
+constexpr int64_t kPlanFileVersion = 2;
 
 Json to_json(const Question& question, const Answer& answer, const std::vector<WhatIf>& what_ifs);
 
@@ -14,6 +14,7 @@ struct PlanFile {
   std::string quant;
   bool runs = false;
   std::string why_not;
+  int64_t kv_cache_bytes = 0;  // of all levels
   plan::Plan plan;
 };
 // kInvalid names what is missing or not understood.

@@ -57,7 +57,6 @@ class JobSum {
       result_.busy[lane] += pass.lanes[lane] * times;
   }
   void keep(const Rows& rows) {
-    result_.rows = rows;
     result_.pass = pass_of(subject_, candidate_, rows, false, with_work_);
     result_.seconds_per_token = result_.pass.seconds;
   }

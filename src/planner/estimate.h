@@ -20,8 +20,7 @@ struct Estimate {
   double joules_per_token = 0;   // 0: the machine states no watts
   LaneSeconds busy{};            // of the whole workload
   schedule::Lane bound = schedule::Lane::kHostCompute;  // the busiest lane
-  Rows rows;  // of a micro-batch's iteration in the middle of the job
-  Pass pass;  // that iteration's, of all micro-batches
+  Pass pass;  // of an iteration in the middle of the job, of all micro-batches
 };
 
 // `with_work`: the pass states its work, for reports.

@@ -7,6 +7,7 @@
 #include "memory/weight_pages.h"
 #include "models/activations.h"
 #include "plan/fit.h"
+#include "plan/fit_memory.h"
 
 namespace sluice::planner {
 namespace {
@@ -15,15 +16,34 @@ int64_t blocks(double tokens) {
   return static_cast<int64_t>(std::ceil(tokens / plan::kKvBlockTokens));
 }
 
-// Of the whole batch: every sequence with room for its answer, whole blocks.
-int64_t kv_bytes(const Subject& subject, const Candidate& candidate, const Workload& workload) {
-  const int64_t block = memory::KvCache::bytes_per_block(models::kv_layouts(
+int64_t kv_block_bytes(const Subject& subject, const Candidate& candidate) {
+  return memory::KvCache::bytes_per_block(models::kv_layouts(
       subject.model, static_cast<int>(plan::kKvBlockTokens), candidate.kv_dtype));
+}
+
+// Of the whole batch: every sequence with room for its answer, whole blocks.
+int64_t kv_blocks(const Subject& subject, const Candidate& candidate, const Workload& workload) {
   const int64_t batch = std::min(candidate.policy.batch, workload.count());
   const double mean = workload.mean_prompt() + workload.mean_generated();
   return std::max(batch * blocks(mean),
-                  blocks(static_cast<double>(workload.max_seq_len(subject.model.max_positions)))) *
-         block;
+                  blocks(static_cast<double>(workload.max_seq_len(subject.model.max_positions))));
+}
+
+struct KvBytes {
+  int64_t host = 0, device = 0;
+};
+
+// What the cache takes of each level, as fit_device() shares it out.
+KvBytes kv_places(const Subject& subject, const Candidate& candidate, const Workload& workload) {
+  plan::Plan plan{.policy = candidate.policy,
+                  .max_seq_len = workload.max_seq_len(subject.model.max_positions),
+                  .kv_dtype = candidate.kv_dtype,
+                  .kv_block_tokens = plan::kKvBlockTokens,
+                  .kv_blocks = kv_blocks(subject, candidate, workload)};
+  if (candidate.policy.attention_on == plan::Place::kHost)
+    return {.host = plan.kv_blocks * kv_block_bytes(subject, candidate)};
+  plan::share_kv(subject.model, plan);
+  return {.host = plan.kv_bytes, .device = plan::device_kv_bytes(subject.model, plan)};
 }
 
 int64_t activation_bytes(const Subject& subject, const Candidate& candidate,
@@ -51,20 +71,24 @@ int64_t experts_bytes(const plan::FitModel& fit, double share) {
 
 }  // namespace
 
+int64_t kv_cache_bytes(const Subject& subject, const Candidate& candidate,
+                       const Workload& workload) {
+  return kv_blocks(subject, candidate, workload) * kv_block_bytes(subject, candidate);
+}
+
 Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload) {
   const plan::FitModel& fit = subject.weights.fit;
   const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
-  const int64_t kv = kv_bytes(subject, candidate, workload);
+  const KvBytes kv = kv_places(subject, candidate, workload);
   const int64_t activations = activation_bytes(subject, candidate, workload);
   const int64_t dense = subject.weights.dense_bytes();
   Footprint f;
   f.host_activations = activations;
   f.host_weights = dense + experts_bytes(fit, candidate.host_weights);
   f.disk_weights = fit.expert_bytes - experts_bytes(fit, candidate.host_weights);
-  f.host_kv = kv;
+  f.host_kv = kv.host;
   if (!kind.device) return f;
-  f.device_kv = static_cast<int64_t>(candidate.policy.resident_kv * static_cast<double>(kv));
-  f.host_kv = kv - f.device_kv;
+  f.device_kv = kv.device;
   f.device_activations = activations;
   f.device_weights = dense + experts_bytes(fit, candidate.policy.resident_weights);
   return f;

@@ -24,6 +24,10 @@ struct Footprint {
 
 Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload);
 
+// Of the whole cache, wherever its blocks have their home.
+int64_t kv_cache_bytes(const Subject& subject, const Candidate& candidate,
+                       const Workload& workload);
+
 // Sets resident_weights and host_weights to as much as the machine has room for beside the
 // candidate's cache and activations; a Shortage says what is missing at which level, in bytes.
 struct Shortage {

@@ -63,7 +63,7 @@ SearchOptions search_options(const Question& question, const std::string& quant,
       for (const ScheduleKind& kind : schedule_kinds()) {
         const bool device = question.hardware.find(hardware::LevelKind::kDevice) != nullptr;
         if (!kind.prompts_first && kind.overlap == Overlap::kAll && kind.device == device &&
-            kind.attention_on == plan::Place::kHost && schedule::find(kind.name).ok())
+            schedule::find(kind.name).ok())
           options.schedules.emplace_back(kind.name);
       }
     }
@@ -77,9 +77,6 @@ std::string cannot_run(const Answer& answer) {
   if (!schedule::find(c.policy.schedule).ok())
     return "the schedule " + c.policy.schedule + " is costed and not built";
   const ScheduleKind& kind = *find_schedule(c.policy.schedule);
-  if (kind.attention_on == plan::Place::kDevice)
-    return "attention on a device is costed without its windows for keys and values; run it with "
-           "flags";
   if (answer.model.family == "shape") return "the architecture is costed and not built";
   if (kind.device && c.host_weights < 1)
     return "a device whose experts come from disk is costed and not built";
@@ -105,19 +102,11 @@ void conclude(const Question& question, const Search& found, Answer& answer) {
       continue;
     }
     if (plan.ok()) tried.plan = *plan;
-    double stretch = 1;
-    if (tried.runs && question.replays) {
-      auto replayed = replay(subject, tried.plan, question.workload);
-      if (replayed.ok()) tried.replayed = std::move(*replayed);
-      if (tried.replayed) stretch = tried.replayed->stretch;
-    }
-    Estimate predicted = choice.estimate;
-    predicted.seconds *= stretch;
-    if (tried.replayed && tried.replayed->whole) predicted.seconds = tried.replayed->seconds;
-    predicted.seconds_per_token *= stretch;
-    predicted.joules_per_token *= stretch;
-    predicted.tokens_per_second = static_cast<double>(question.workload.count()) *
-                                  question.workload.mean_generated() / predicted.seconds;
+    Prediction prediction{choice.estimate, std::nullopt};
+    if (tried.runs && question.replays)
+      prediction = predict(subject, tried.plan, choice.estimate, question.workload);
+    const Estimate& predicted = prediction.estimate;
+    tried.replayed = std::move(prediction.replayed);
     tried.seconds = predicted.seconds;
     tried.seconds_per_token = predicted.seconds_per_token;
     tried.tokens_per_second = predicted.tokens_per_second;
@@ -135,8 +124,13 @@ void conclude(const Question& question, const Search& found, Answer& answer) {
 Result<Answer> answer_with(const Question& question, const std::string& quant) {
   Answer answer;
   answer.model = question.runnable_only ? question.model : with_movable_ffns(question.model);
-  SLUICE_ASSIGN(answer.weights, weight_sizes(answer.model, quant, question.stored));
-  if (question.fit && quant == "none") answer.weights.fit = *question.fit;
+  if (question.weights && quant == "none") {
+    answer.weights = *question.weights;
+  } else {
+    SLUICE_ASSIGN(answer.weights, weight_sizes(answer.model, quant, question.stored));
+  }
+  SLUICE_ASSIGN(const kernels::KvDType kv, plan::kv_dtype({}, answer.weights.fit.stored));
+  answer.weights.formats.kv = question.kv_dtypes.empty() ? kv : question.kv_dtypes.front();
   SLUICE_ASSIGN(Machine one,
                 machine_of(question.hardware, answer.weights.formats, question.efficiency));
   if (question.devices > 1 && !one.has_device()) {
@@ -147,7 +141,6 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
   // Experts of a device come from host memory, as it is built today.
   if (question.runnable_only && answer.machine.has_device()) answer.machine.disk_bytes = 0;
   answer.layers = layers_of(answer.model, question.skew);
-  SLUICE_ASSIGN(const kernels::KvDType kv, plan::kv_dtype({}, answer.weights.fit.stored));
   const Subject subject = answer.subject();
   const Search found = search(subject, question.workload, search_options(question, quant, kv));
   if (found.finalists.empty()) {
@@ -205,8 +198,11 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
                          .max_seq_len = workload.max_seq_len(subject.model.max_positions),
                          .kv_dtype = kernels::name(candidate.kv_dtype)};
   if (kind.device) wishes.experts_on = plan::name(candidate.policy.experts_on);
-  const Footprint needed = footprint(subject, candidate, workload);
-  wishes.kv_cache_memory = needed.host_kv + needed.device_kv;
+  if (candidate.policy.attention_on == plan::Place::kDevice) {
+    wishes.attention_on = plan::name(plan::Place::kDevice);
+    wishes.resident_kv = candidate.policy.resident_kv;
+  }
+  wishes.kv_cache_memory = kv_cache_bytes(subject, candidate, workload);
   if (kind.moves && candidate.policy.resident_weights < 1) {
     wishes.resident_weights = candidate.policy.resident_weights;
   }

@@ -10,7 +10,7 @@
 
 #include "hardware/hardware.h"
 #include "plan/plan.h"
-#include "planner/replay.h"
+#include "planner/predict.h"
 #include "planner/search.h"
 
 namespace sluice::planner {
@@ -18,9 +18,9 @@ namespace sluice::planner {
 struct Question {
   models::ModelConfig model;
   std::string model_name;
-  // Of a checkpoint that is here: what its weights take, as loading counts it. Else reckoned from
-  // the config.
-  std::optional<plan::FitModel> fit;
+  // Of weights that are here: what they take as they are, which the quantization "none" stands for.
+  // Else, and of any other quantization, reckoned from the config and the type they are stored in.
+  std::optional<WeightSizes> weights;
   tensor::DType stored = tensor::DType::kBF16;
   hardware::Hardware hardware;
   int devices = 1;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "planner/replay_experts.h"
+#include "planner/replay_kv.h"
 #include "planner/replay_requests.h"
 #include "schedule/rolling_graph.h"
 
@@ -58,11 +59,15 @@ class Replay {
         builder_(builder),
         experts_(std::move(experts)),
         requests_(plan, workload),
+        kv_(plan),
         costs_(subject.machine.costs),
         graph_(graph_limits(builder,
                             context({.rows = plan.max_num_tokens,
                                      .sequences = plan.policy.micro_batch,
-                                     .logit_rows = plan.max_num_tokens},
+                                     .logit_rows = plan.max_num_tokens,
+                                     .kv = {.blocks = plan.device_kv_window,
+                                            .arriving_blocks = plan.device_kv_window,
+                                            .leaving_tokens = plan.max_num_tokens}},
                                     0, 0, true),
                             plan.micro_batches())),
         flights_(static_cast<size_t>(plan.micro_batches())) {
@@ -111,7 +116,8 @@ class Replay {
       Flight& flight = flights_[i];
       if (flight.out) continue;
       if (!requests_.scheduler().form(flight.batch)) return;
-      const auto shape = schedule::shape_of(flight.batch.view());
+      schedule::BatchShape shape = schedule::shape_of(flight.batch.view());
+      shape.kv = kv_.moves_of(flight.batch.view());
       const auto ticket =
           graph_.submit(context(shape, flight.batch.index, flight.batch.iteration, false), builder_,
                         i, kAllLanes);
@@ -155,6 +161,11 @@ class Replay {
           break;
       }
     }
+    if (arrives(task) && !kv_.claim()) {
+      running.blocked = true;
+      SLUICE_CHECK(graph_.give_back(ref), "no iteration of a replay fails");
+      return;
+    }
     running.busy = true;
     running.task = ref;
     running.end = now_ + seconds;
@@ -162,13 +173,21 @@ class Replay {
     if (limits_.timeline_tasks > 0 && seconds > 0) record(task, lane, running.end);
   }
 
+  // Keys and values: a window on the device is taken before they come, and free once new ones have
+  // gone home.
+  static bool moves_kv(const Task& task, schedule::Level to) {
+    const schedule::Transfer* transfer = task.transfer();
+    return transfer != nullptr && transfer->payload == schedule::Payload::kKv && transfer->to == to;
+  }
+  static bool arrives(const Task& task) { return moves_kv(task, schedule::Level::kDevice); }
+  static bool leaves(const Task& task) { return moves_kv(task, schedule::Level::kHost); }
+
   void record(const Task& task, size_t lane, double end) {
     const schedule::Transfer* transfer = task.transfer();
     const char* what =
         transfer != nullptr ? schedule::name(transfer->payload) : models::name(task.stage()->kind);
     if (timeline_.size() >= limits_.timeline_tasks) timeline_.pop_front();
-    timeline_.push_back({static_cast<Lane>(lane), what, task.layer, task.micro_batch,
-                         result_.iterations, now_, end});
+    timeline_.push_back({static_cast<Lane>(lane), what, task.layer, task.micro_batch, now_, end});
   }
 
   void finish(size_t lane) {
@@ -178,6 +197,7 @@ class Replay {
     const TaskRef ref = running.task;
     const Task& task = graph_.task(ref);
     const auto user = static_cast<size_t>(graph_.user(ref));
+    if (leaves(task)) kv_.release();
     if (experts_) {
       if (const schedule::Transfer* transfer = task.transfer())
         experts_->moved(*transfer);
@@ -235,6 +255,7 @@ class Replay {
   const schedule::Builder& builder_;
   std::unique_ptr<ReplayExperts> experts_;
   ReplayRequests requests_;
+  ReplayKv kv_;
   schedule::CostModel costs_;
   schedule::RollingGraph graph_;
   std::vector<Flight> flights_;

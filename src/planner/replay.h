@@ -27,7 +27,6 @@ struct ReplayedTask {
   const char* what = "";  // a stage's or payload's name
   int16_t layer = -1;
   uint16_t micro_batch = 0;
-  int64_t iteration = 0;
   double begin = 0, end = 0;  // virtual seconds
 };
 

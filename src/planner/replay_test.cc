@@ -91,6 +91,32 @@ TEST(Replay, ExpertsOnTheHostDoNotMove) {
   EXPECT_EQ(replayed->tokens, 11 * 5);
 }
 
+// The cache that does not stay on the device crosses the link, as much as the engine would move.
+TEST(Replay, KeysAndValuesMoveToADeviceThatAttends) {
+  const Workload workload{"w", {{60, 9, 12}}};
+  double before = 1e9;
+  for (const double share : {0.0, 0.5, 1.0}) {
+    Fixture f(true);
+    Candidate candidate = policy("kv_prefetch", 4, 12);
+    candidate.policy.attention_on = candidate.policy.experts_on = plan::Place::kDevice;
+    candidate.policy.resident_kv = share;
+    ASSERT_FALSE(settle(f.subject(), workload, candidate));
+    const auto plan = plan_of(f.subject(), candidate, workload);
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    EXPECT_EQ(plan->policy.attention_on, plan::Place::kDevice);
+    EXPECT_EQ(plan->device_kv_window > 0, share < 1);
+    EXPECT_NEAR(static_cast<double>(footprint(f.subject(), candidate, workload).device()),
+                static_cast<double>(plan->device_bytes),
+                0.1 * static_cast<double>(plan->device_bytes));
+    const auto replayed = replay(f.subject(), *plan, workload, {.tasks = 1 << 22}).value();
+    EXPECT_TRUE(replayed.whole);
+    EXPECT_EQ(replayed.tokens, 12 * 9);
+    const double down = replayed.busy[static_cast<size_t>(Lane::kDeviceToHost)];
+    EXPECT_LT(down, before) << share;
+    before = down;
+  }
+}
+
 // One lane cannot wait for itself: the replay is the sum of what is predicted.
 TEST(Replay, OneLaneTakesTheSumOfItsTasks) {
   const Fixture f(false);

@@ -46,6 +46,8 @@ Routing Routing::zipf(int experts, int top_k, double exponent) {
   return Routing(std::move(shares));
 }
 
+Routing Routing::measured(std::vector<double> shares) { return Routing(std::move(shares)); }
+
 double Routing::up_to(const std::vector<double>& sums, double share) {
   const double at = std::clamp(share, 0.0, 1.0) * static_cast<double>(sums.size() - 1);
   const auto whole = std::min(static_cast<size_t>(at), sums.size() - 2);

@@ -18,6 +18,8 @@ class Routing {
   static Routing uniform(int experts, int top_k);
   // Expert i with weight (i + 1)^-exponent; a token chooses an expert at most once.
   static Routing zipf(int experts, int top_k, double exponent);
+  // As counted: a share (0..1) for each expert, in any order.
+  static Routing measured(std::vector<double> shares);
 
   int experts() const { return static_cast<int>(shares_.size()); }
   // Of the experts that lie between these shares of all, in order of use (0 <= from <= to <= 1):

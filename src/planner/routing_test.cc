@@ -4,6 +4,9 @@
 
 #include <cmath>
 
+#include "models/shape.h"
+#include "planner/weights.h"
+
 namespace sluice::planner {
 namespace {
 
@@ -44,6 +47,22 @@ TEST(Routing, RowsComeInWholeTiles) {
   EXPECT_NEAR(in_tiles(5000, 64), 5000 + 31.5, 0.1);
   for (const double rows : {4.0, 20.0, 41.0, 60.0, 64.0, 70.0, 128.0, 300.0, 1000.0})
     EXPECT_NEAR(in_tiles(rows, 64), tiled_rows(rows, 64), 0.02 * tiled_rows(rows, 64)) << rows;
+}
+
+// Layers of one kind share the mean of their most used experts, of their second, and so on.
+TEST(Routing, GoesByWhatWasMeasured) {
+  const models::ModelConfig model = models::known_shape("mixtral-8x7b").value();
+  RoutingSkew skew;
+  skew.measured.assign(model.layers.size(), {.1, .1, .1, .1, .2, .2, .3, .9});
+  skew.measured[1] = {.7, .3, .2, .2, .1, .1, .2, .2};
+  skew.measured[2] = {1, 1};  // of another model
+  const Layers layers = layers_of(model, skew);
+  ASSERT_EQ(layers.routings.size(), 1u);
+  const Routing& routing = layers.routings.front();
+  EXPECT_NEAR(routing.shares()[0], (30 * .9 + .7) / 31, 1e-12);
+  EXPECT_NEAR(routing.shares()[7], .1, 1e-12);
+  EXPECT_LT(routing.distinct(2), Routing::uniform(8, 2).distinct(2));
+  EXPECT_EQ(layers_of(model, {}).routings.front().shares()[0], .25);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 namespace sluice::planner {
 namespace {
@@ -23,7 +24,8 @@ std::vector<int64_t> sizes_up_to(int64_t most) {
 }
 
 constexpr std::array<double, 5> kKvShares = {0, 0.25, 0.5, 0.75, 1};
-constexpr int64_t kLeastTokens = 512;
+// Rows of one iteration: more of them give prompts' products more tokens for each expert.
+constexpr std::array<int64_t, 4> kTokenLimits = {512, 1024, 2048, 4096};
 // Ties go to the smaller batch: a gain must be more than rounding.
 constexpr double kGain = 1 - 1e-6;
 
@@ -71,10 +73,19 @@ class Walk {
       for (const double share : kKvShares) {
         if (!kv_on_device && share > 0) break;
         candidate.policy.resident_kv = share;
-        sizes(candidate);
+        for (const int64_t tokens : token_limits(kind)) {
+          candidate.max_num_tokens = tokens;
+          sizes(candidate);
+        }
       }
       if (best_of_kind_) keep(*best_of_kind_);
     }
+  }
+
+  // With a device micro-batches are large enough; prompts that are computed first have one size.
+  std::span<const int64_t> token_limits(const ScheduleKind& kind) const {
+    if (options_.max_num_tokens > 0) return {&options_.max_num_tokens, 1};
+    return std::span(kTokenLimits).first(kind.device ? 1 : kTokenLimits.size());
   }
 
   void sizes(Candidate candidate) {
@@ -100,9 +111,10 @@ class Walk {
 
   // Costs a candidate, once its shares are settled; false if it has no room.
   bool consider(Candidate candidate) {
-    candidate.max_num_tokens = options_.max_num_tokens > 0
-                                   ? std::max(options_.max_num_tokens, candidate.policy.micro_batch)
-                                   : std::max(kLeastTokens, candidate.policy.micro_batch * 2);
+    // Decoding leaves room for prompts.
+    candidate.max_num_tokens =
+        std::max(candidate.max_num_tokens,
+                 candidate.policy.micro_batch * (options_.max_num_tokens > 0 ? 1 : 2));
     const auto shortage = options_.settle ? options_.settle(subject_, workload_, candidate)
                                           : settle(subject_, workload_, candidate);
     if (shortage) {

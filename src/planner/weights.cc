@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <map>
+
+#include "kernels/packed.h"
+#include "models/weights_map.h"
 
 namespace sluice::planner {
 
@@ -44,7 +49,8 @@ Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::s
   WeightSizes sizes;
   sizes.bytes.expert = bytes_each(q.ffn, stored);
   sizes.bytes.dense = bytes_each(q.others, stored);
-  sizes.formats = {q.ffn.value_or(stored), q.others.value_or(stored)};
+  sizes.formats.expert = q.ffn.value_or(stored);
+  sizes.formats.dense = q.others.value_or(stored);
   sizes.bytes.router = bytes_each({}, stored);
   sizes.fit.block_weights = tensor::is_block_format(q.ffn.value_or(stored));
   sizes.fit.stored = stored;
@@ -70,6 +76,44 @@ Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::s
   return sizes;
 }
 
+WeightSizes weight_sizes(const models::WeightSource& source) {
+  // Of one use: weights and their bytes, and how many are of each type.
+  struct Sum {
+    double weights = 0, bytes = 0;
+    std::map<DType, double> of_type;
+    void add(DType dtype, int64_t rows, int64_t cols) {
+      const double more = static_cast<double>(rows) * static_cast<double>(cols);
+      weights += more;
+      bytes += more * static_cast<double>(kernels::panel_bytes(dtype, cols)) /
+               static_cast<double>(kernels::kPanelRows * cols);
+      of_type[dtype] += more;
+    }
+    double each(double none) const { return weights > 0 ? bytes / weights : none; }
+    DType most(DType none) const {
+      const auto found =
+          std::max_element(of_type.begin(), of_type.end(),
+                           [](const auto& a, const auto& b) { return a.second < b.second; });
+      return found == of_type.end() ? none : found->first;
+    }
+  };
+  Sum expert, dense, router;
+  for (size_t i = 0; i < source.table().size(); ++i) {
+    const models::TensorSlot& tensor = source.table()[i];
+    // Few rows of the table are read.
+    if (!tensor.is_matrix() || tensor.use() == models::Use::kEmbedding) continue;
+    Sum& sum = tensor.is_expert() ? expert : tensor.use() == models::Use::kRouter ? router : dense;
+    sum.add(source.dtype(i), tensor.shape[0], tensor.shape[1]);
+  }
+  WeightSizes sizes;
+  sizes.fit = plan::fit_model(models::weight_needs(source));
+  sizes.bytes.dense = dense.each(bytes_each({}, sizes.fit.stored));
+  sizes.bytes.expert = expert.each(sizes.bytes.dense);
+  sizes.bytes.router = router.each(sizes.bytes.router);
+  sizes.formats.dense = dense.most(sizes.fit.stored);
+  sizes.formats.expert = expert.most(sizes.formats.dense);
+  return sizes;
+}
+
 models::ModelConfig with_movable_ffns(models::ModelConfig config) {
   if (config.max_experts() > 0) return config;
   for (models::LayerConfig& layer : config.layers) {
@@ -79,11 +123,36 @@ models::ModelConfig with_movable_ffns(models::ModelConfig config) {
   return config;
 }
 
+namespace {
+
+// Of layers like `layer`.
+Routing routing_of(const models::ModelConfig& config, const models::LayerConfig& layer,
+                   const RoutingSkew& skew) {
+  const auto experts = static_cast<size_t>(layer.ffn.experts);
+  std::vector<double> mean(experts, 0);
+  int measured = 0;
+  for (size_t i = 0; i < std::min(skew.measured.size(), config.layers.size()); ++i) {
+    if (config.layers[i] != layer || skew.measured[i].size() != experts) continue;
+    std::vector<double> shares = skew.measured[i];
+    std::sort(shares.begin(), shares.end(), std::greater<>());
+    for (size_t e = 0; e < experts; ++e) mean[e] += shares[e];
+    ++measured;
+  }
+  if (measured > 0) {
+    for (double& share : mean) share /= measured;
+    return Routing::measured(std::move(mean));
+  }
+  return skew.zipf_exponent > 0
+             ? Routing::zipf(layer.ffn.experts, layer.ffn.top_k, skew.zipf_exponent)
+             : Routing::uniform(layer.ffn.experts, layer.ffn.top_k);
+}
+
+}  // namespace
+
 Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew) {
   Layers layers;
   for (int i = 0; i < config.layer_count(); ++i) {
     const models::LayerConfig& layer = config.layers[static_cast<size_t>(i)];
-    layers.moe_layers += layer.ffn.is_moe();
     const auto same = std::find_if(layers.kinds.begin(), layers.kinds.end(), [&](const auto& kind) {
       return config.layers[static_cast<size_t>(kind.layer)] == layer;
     });
@@ -94,10 +163,7 @@ Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew) {
     LayerKind kind{.layer = i, .count = 1};
     if (layer.ffn.is_moe()) {
       kind.routing = static_cast<int>(layers.routings.size());
-      layers.routings.push_back(
-          skew.zipf_exponent > 0
-              ? Routing::zipf(layer.ffn.experts, layer.ffn.top_k, skew.zipf_exponent)
-              : Routing::uniform(layer.ffn.experts, layer.ffn.top_k));
+      layers.routings.push_back(routing_of(config, layer, skew));
     }
     layers.kinds.push_back(kind);
   }

@@ -1,11 +1,12 @@
-// What a model's weights take under a quantization, from the stages' own statements: nothing is
-// read of a file.
+// What a model's weights take: those that are here, and under a quantization, from the stages' own
+// statements. Nothing is read of a file.
 #pragma once
 
 #include <string>
 
 #include "models/quantization.h"
 #include "models/stage.h"
+#include "models/weight_source.h"
 #include "plan/fit.h"
 #include "planner/machine.h"
 #include "planner/routing.h"
@@ -14,11 +15,13 @@ namespace sluice::planner {
 
 struct WeightSizes {
   models::WeightBytes bytes;  // of one weight; kv is the candidate's
-  WeightFormats formats;
-  plan::FitModel fit;  // in memory, as what reserves it wants to know
+  Formats formats;            // kv is the candidate's
+  plan::FitModel fit;         // in memory, as what reserves it wants to know
   int64_t dense_bytes() const { return fit.weight_bytes - fit.expert_bytes; }
 };
 
+// Of weights that are here, as they will lie in memory.
+WeightSizes weight_sizes(const models::WeightSource& source);
 // Of weights stored as `stored`, quantized as `quant` ("none", "q8", ...) says. kInvalid for a name
 // that is none.
 Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::string& quant,
@@ -42,13 +45,17 @@ struct LayerKind {
 struct Layers {
   std::vector<LayerKind> kinds;
   std::vector<Routing> routings;
-  int moe_layers = 0;
 };
 
-// How tokens choose experts, where nothing was measured.
+// How tokens choose experts: as `measured` counted it or, where that is empty, by Zipf's law.
 struct RoutingSkew {
   double zipf_exponent = 0;  // 0: every expert as often as any other
+  // By layer: the share of tokens that choose each of its experts, in any order. A layer that has
+  // none, and one whose experts are not so many, goes by the law.
+  std::vector<std::vector<double>> measured;
 };
+// Layers of one kind share what was measured of them: the mean of their most used experts, of their
+// second, and so on.
 Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew);
 
 }  // namespace sluice::planner

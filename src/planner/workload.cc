@@ -19,12 +19,6 @@ double mean(const Workload& workload, int64_t Lengths::* field) {
   return sum / static_cast<double>(workload.count());
 }
 
-int64_t most(const Workload& workload, int64_t Lengths::* field) {
-  int64_t value = 0;
-  for (const Lengths& lengths : workload.requests) value = std::max(value, lengths.*field);
-  return value;
-}
-
 struct Known {
   const char* name;
   int64_t mean_prompt, max_prompt, generated;
@@ -73,8 +67,11 @@ int64_t Workload::count() const {
 }
 double Workload::mean_prompt() const { return mean(*this, &Lengths::prompt); }
 double Workload::mean_generated() const { return mean(*this, &Lengths::generated); }
-int64_t Workload::max_prompt() const { return most(*this, &Lengths::prompt); }
-int64_t Workload::max_generated() const { return most(*this, &Lengths::generated); }
+int64_t Workload::max_prompt() const {
+  int64_t value = 0;
+  for (const Lengths& lengths : requests) value = std::max(value, lengths.prompt);
+  return value;
+}
 int64_t Workload::max_tokens() const {
   int64_t value = 0;
   for (const Lengths& lengths : requests)

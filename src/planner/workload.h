@@ -27,7 +27,6 @@ struct Workload {
   double mean_prompt() const;
   double mean_generated() const;
   int64_t max_prompt() const;
-  int64_t max_generated() const;
   int64_t max_tokens() const;  // of one sequence, prompt and answer
   // The longest sequence that a plan lets in: twice that, as far as the model goes, since lengths
   // are often an estimate.

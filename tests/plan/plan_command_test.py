@@ -41,9 +41,13 @@ class PlanCommand(unittest.TestCase):
         return done.stderr
 
     def test_a_plan_is_explained_and_run(self):
-        plan, page = self.planned("--host", "xeon-24c", "--max-num-tokens", 256)
+        plan, page = self.planned("--host", "xeon-24c", "--max-num-tokens", 256, "--explain")
         for part in ("tokens/s", "What lives where", "bound by", "What if"):
             self.assertIn(part, page)
+        _, summary = self.planned("--host", "xeon-24c", "--max-num-tokens", 256)
+        for part in ("tokens/s", "What lives where", "Bound by", "--explain"):
+            self.assertIn(part, summary)
+        self.assertLess(len(summary), len(page) / 2)
         self.assertEqual(sum(lengths["requests"] for lengths in plan["workload"]["lengths"]), 12)
         plan["plan"]["threads"] = 1  # whatever this machine has
         self.plan.write_text(json.dumps(plan))
@@ -51,6 +55,26 @@ class PlanCommand(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         ran = json.loads(done.stdout)["plan"]
         for field in ("schedule", "batch", "micro_batch", "max_num_tokens", "max_seq_len", "kv_blocks", "kv_dtype", "threads"):
+            self.assertEqual(ran[field], plan["plan"][field], field)
+
+    def test_a_plan_that_attends_on_a_device_is_run(self):
+        machine = DIRECTORY / "machine.json"
+
+        def level(kind):
+            return {"name": kind, "kind": kind, "capacity_bytes": 4 << 30, "read_bytes_per_second": 1e13,
+                    "compute": {"model": kind, "isa": "emulated", "threads": 1, "peak_flops": {"f32": 1e14}}}
+
+        link = {"bytes_per_second": 1e12, "latency_us": 1.0}
+        machine.write_text(json.dumps({
+            "hardware_version": 2, "name": "fast", "source": "stated", "levels": [level("host"), level("device")],
+            "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}))
+        plan, _ = self.planned("--hardware", machine, "--schedule", "kv_prefetch")
+        self.assertEqual(plan["policy"]["attention_on"], "device")
+        done = run("batch", MODEL, "-i", self.input, "-o", DIRECTORY / "out.jsonl", "--plan", self.plan, "--json", "--no-probe",
+                   "--device", f"emulated:{machine}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        ran = json.loads(done.stdout)["plan"]
+        for field in ("schedule", "attention_on", "kv_blocks", "device_kv_blocks", "device_kv_window", "expert_slots", "device_bytes"):
             self.assertEqual(ran[field], plan["plan"][field], field)
 
     def test_a_plan_is_not_mixed_with_flags_nor_run_where_it_cannot_hold(self):
