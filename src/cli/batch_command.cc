@@ -9,6 +9,7 @@
 #include "batch/job.h"
 #include "batch/progress.h"
 #include "batch/report.h"
+#include "cli/auto_plan.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
@@ -31,7 +32,7 @@ struct BatchFlags {
   uint64_t seed = 0;
   int64_t default_max_tokens = 256;
   int64_t sort_window = 1024;
-  bool force = false, json = false, no_probe = false, retry_errors = false;
+  bool force = false, json = false, no_probe = false, quiet = false, retry_errors = false;
 };
 
 int64_t now_unix_s() { return static_cast<int64_t>(std::time(nullptr)); }
@@ -80,9 +81,10 @@ class BatchRun {
 
   Status answer(batch::ReportInput& report) {
     std::atomic<int>& interrupts = count_interrupts(true);
-    const bool live = is_terminal(2);
+    const bool live = is_terminal(2) && !flags_.quiet;
     batch::Progress progress({.live = live, .columns = [] { return columns(2); }},
-                             [](const std::string& text) {
+                             [this](const std::string& text) {
+                               if (flags_.quiet) return;
                                std::fputs(text.c_str(), stderr);
                                std::fflush(stderr);
                              });
@@ -150,7 +152,7 @@ std::optional<hardware::Hardware> this_machine(const BatchFlags& flags) {
   if (flags.no_probe) return std::nullopt;
   const int threads = flags.engine.options.threads;
   const std::string cache = hardware_cache_path(threads);
-  if (!std::filesystem::exists(cache))
+  if (!flags.quiet && !std::filesystem::exists(cache))
     std::fprintf(stderr, "measuring this machine, once (--no-probe leaves it out)\n");
   const auto probed = measured_hardware(cache, threads);
   if (!probed) {
@@ -193,6 +195,11 @@ int batch_command(BatchFlags flags) {
   if (const auto limits = machine ? limits_of(*machine, "f32") : std::nullopt; limits) {
     options->host_rates = {.flops_per_second = limits->flops_per_second,
                            .bytes_per_second = limits->read_bytes_per_second};
+  }
+  if (!planned && !flags.no_probe) {
+    const std::string chosen = choose_batch_policy(flags.model, *flags.command, (*job)->input(),
+                                                   flags.default_max_tokens, *options);
+    if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
   }
   options->seed = flags.seed;
   options->per_request_experts = scorer.has_value();
@@ -257,7 +264,9 @@ void add_batch(CLI::App& program, Action& action) {
   command->add_flag("--retry-errors", flags->retry_errors,
                     "answer again the lines that failed by faults of the machine (server_error)");
   command->add_flag("--no-probe", flags->no_probe,
-                    "do not measure this machine; the report then names no bound");
+                    "do not measure this machine; the report then names no bound, and no policy is "
+                    "planned");
+  command->add_flag("-q,--quiet", flags->quiet, "nothing on standard error but errors");
   command->add_flag("--json", flags->json, "the closing report as one JSON object");
   add_engine_flags(*command, flags->engine);
   add_sampling_flags(*command, flags->sampling, true);
@@ -266,7 +275,9 @@ void add_batch(CLI::App& program, Action& action) {
       "  sluice batch examples/demo_model -i prompts.jsonl -o answers.jsonl\n"
       "  cat prompts.jsonl | sluice batch MODEL -i - -o answers.jsonl --temperature 0\n"
       "A line is {\"custom_id\", \"method\", \"url\", \"body\"}, or just {\"prompt\": ...} or\n"
-      "{\"messages\": [...]}. Sampling flags fill what a body leaves out. Killed or interrupted\n"
+      "{\"messages\": [...]}. Sampling flags fill what a body leaves out. Once 'sluice probe' has\n"
+      "measured this machine, what no flag says of schedule and sizes is planned for the input.\n"
+      "Killed or interrupted\n"
       "(Ctrl-C finishes what is running, twice stops at once), the same command goes on.");
   command->callback([flags, &action] { action = [flags] { return batch_command(*flags); }; });
 }

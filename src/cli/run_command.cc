@@ -9,6 +9,7 @@
 #include "batch/bars.h"
 #include "batch/engine_text.h"
 #include "cli/answerer.h"
+#include "cli/auto_plan.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/exit_codes.h"
@@ -26,7 +27,7 @@ constexpr size_t kMaxPromptBytes = size_t{16} << 20;
 
 struct RunFlags {
   std::string model, prompt, system;
-  bool prompt_given = false, raw = false, json = false;
+  bool prompt_given = false, raw = false, json = false, quiet = false;
   int64_t max_tokens = 0;
   EngineFlags engine;
   engine::SamplingParams sampling;
@@ -198,6 +199,19 @@ int chat(const RunFlags& flags, Conversation& conversation) {
   return kOk;
 }
 
+// What runs is for one sequence at a time; `bytes` of its prompt, 0 if there will be several.
+void choose(const RunFlags& flags, int64_t bytes, engine::EngineOptions& options) {
+  constexpr int64_t kBytesPerToken = 4, kTypedTokens = 128, kAnswerTokens = 256;
+  const int64_t prompt = bytes > 0 ? bytes / kBytesPerToken + 1 : kTypedTokens;
+  const int64_t answer = flags.max_tokens > 0 ? flags.max_tokens : kAnswerTokens;
+  const std::string chosen = choose_policy({.model = flags.model,
+                                            .command = flags.command,
+                                            .workload = {"one answer", {{prompt, answer, 1}}},
+                                            .latency = true},
+                                           options);
+  if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
+}
+
 int run_command(const RunFlags& flags) {
   const bool chats = !flags.prompt_given && is_terminal(0);
   if (chats && flags.json)
@@ -216,6 +230,7 @@ int run_command(const RunFlags& flags) {
   }
   options->seed = sampling->seed.value_or(0);
   if (options->max_batch_size == 0) options->max_batch_size = 1;
+  choose(flags, chats ? 0 : std::ssize(prompt), *options);
   std::optional<pipeline::Trace> trace;
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
   double load_seconds = 0;
@@ -259,6 +274,7 @@ void add_run(CLI::App& program, Action& action) {
       ->capture_default_str();
   command->add_option("--seed", flags->sampling.seed, "of the tokens drawn (default: 0)");
   command->add_flag("--json", flags->json, "the answer as one JSON object, when it is whole");
+  command->add_flag("-q,--quiet", flags->quiet, "do not say on standard error what was planned");
   add_engine_flags(*command, flags->engine);
   add_sampling_flags(*command, flags->sampling, false);
   command->footer(

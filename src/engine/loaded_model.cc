@@ -6,33 +6,13 @@
 #include "base/numa.h"
 #include "base/units.h"
 #include "device/faults.h"
+#include "engine/engine_plan.h"
 #include "engine/environment.h"
-#include "engine/host_memory.h"
 #include "models/rope_config.h"
 #include "plan/fit.h"
 
 namespace sluice::engine {
 namespace {
-
-plan::FitWishes wishes_of(const EngineOptions& options) {
-  return {.schedule = options.schedule,
-          .threads = options.threads,
-          .max_batch_size = options.max_batch_size,
-          .micro_batch_size = options.micro_batch_size,
-          .max_num_tokens = options.max_num_tokens,
-          .max_seq_len = options.max_seq_len,
-          .host_memory = options.host_memory,
-          .device_memory = options.device_memory,
-          .resident_weights = options.resident_weights,
-          .attention_on = options.attention_on,
-          .experts_on = options.experts_on,
-          .resident_kv = options.resident_kv,
-          .guess_experts = options.guess_experts,
-          .kv_cache_memory = options.kv_cache_memory,
-          .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
-          .kv_block_tokens = options.kv_block_tokens,
-          .kv_dtype = options.kv_dtype};
-}
 
 // What all threads read is spread over the memory of all their cores.
 memory::ArenaOptions read_by_all(const std::vector<int>& nodes) {
@@ -142,11 +122,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
   const std::vector<int> nodes = base::own_nodes_to_interleave();
   const auto fit = [&](int64_t device_memory) {
     return plan::fit_plan(config, plan::fit_model(needs), wishes_of(options),
-                          {.available_memory = available_host_memory(),
-                           .device_memory = device_memory,
-                           .process_memory = process_memory(),
-                           .cores = available_cores(),
-                           .memory_nodes = std::max(1, static_cast<int>(nodes.size()))});
+                          fit_machine(device_memory));
   };
   SLUICE_ASSIGN(model->plan, fit(machine ? machine->capacity_bytes : 0));
   if (machine && options.device_faults != nullptr) {

@@ -1,0 +1,203 @@
+#include "cli/auto_plan.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "batch/bars.h"
+#include "cli/batch_lengths.h"
+#include "cli/machine.h"
+#include "cli/plan_model.h"
+#include "device/emulated.h"
+#include "engine/engine_plan.h"
+#include "engine/host_memory.h"
+#include "plan/fit_memory.h"
+
+namespace sluice::cli {
+namespace {
+
+// Who says where things live has chosen.
+constexpr const char* kPlacedByHand[] = {"--resident-weights", "--attention-on",
+                                         "--experts-on",       "--resident-kv",
+                                         "--kv-cache-memory",  "--kv-cache-free-mem-fraction",
+                                         "--kv-block-tokens",  "--kv-reserve-fraction"};
+// A gain that is less is within what predictions are off.
+constexpr double kLeastGain = 1.05;
+// What of an input is read, and of its text goes through the tokenizer: a fraction of a second's
+// work.
+constexpr LengthLimits kLimits{.file_bytes = int64_t{16} << 20, .text_bytes = int64_t{1} << 20};
+// Enough of a job for its pace, in a fraction of a second.
+constexpr planner::ReplayLimits kReplay{.tasks = 20'000, .timeline_tasks = 0};
+
+bool placed_by_hand(const CLI::App& command) {
+  return std::ranges::any_of(kPlacedByHand,
+                             [&](const char* flag) { return command.count(flag) > 0; });
+}
+
+// The machine of --device, or this one if it was measured; nothing else.
+Result<hardware::Hardware> machine_for(const engine::EngineOptions& options) {
+  if (!options.device.empty()) return device::parse_device_hardware(options.device);
+  if (auto known = known_hardware(options.threads)) return std::move(*known);
+  return Error{ErrorCode::kNotFound, "'sluice probe', once, lets batches be planned"};
+}
+
+void limit_memory(const engine::EngineOptions& options, hardware::Hardware& machine) {
+  const int64_t host = plan::room_for(engine::wishes_of(options), engine::fit_machine(0));
+  for (hardware::Level& level : machine.levels) {
+    if (level.kind == hardware::LevelKind::kHost) level.capacity_bytes = host;
+    if (level.kind == hardware::LevelKind::kDevice && options.device_memory > 0)
+      level.capacity_bytes = std::min(level.capacity_bytes, options.device_memory);
+  }
+}
+
+// Requests that the model refuses cost nothing; of longer answers it gives what it can.
+planner::Workload answerable(planner::Workload workload, int64_t max_positions) {
+  for (planner::Lengths& lengths : workload.requests) {
+    lengths.prompt = std::min(lengths.prompt, max_positions - 1);
+    lengths.generated = std::min(lengths.generated, max_positions - lengths.prompt);
+  }
+  return workload;
+}
+
+Result<planner::Question> question_of(const AutoPlanRequest& request,
+                                      const engine::EngineOptions& options) {
+  planner::Question question;
+  SLUICE_ASSIGN(question.hardware, machine_for(options));
+  limit_memory(options, question.hardware);
+  SLUICE_TRY(read_plan_model(request.model, options.quant, question));
+  if (!question.weights)
+    return Error{ErrorCode::kNotFound, "'" + request.model + "' has no weights that can be run"};
+  question.workload = answerable(request.workload, question.model.max_positions);
+  question.objective =
+      request.latency ? planner::Objective::kLatency : planner::Objective::kThroughput;
+  if (const auto kv = kernels::parse_kv_dtype(options.kv_dtype)) question.kv_dtypes = {*kv};
+  question.skew.measured = measured_routing(request.model);
+  question.schedule = options.schedule;
+  question.runnable_only = true;
+  question.replays = false;
+  question.batch = options.max_batch_size;
+  question.micro_batch = options.micro_batch_size;
+  question.max_num_tokens = options.max_num_tokens;
+  return question;
+}
+
+// A plan that the engine would make, and how fast it is predicted to be.
+struct Predicted {
+  plan::Plan plan;
+  planner::Estimate estimate;
+};
+
+Result<Predicted> predicted(const planner::Answer& answer, const planner::Workload& workload,
+                            const engine::EngineOptions& options) {
+  Predicted found;
+  const planner::Subject subject = answer.subject();
+  SLUICE_ASSIGN(found.plan,
+                plan::fit_plan(answer.model, answer.weights.fit, engine::wishes_of(options),
+                               engine::fit_machine(answer.machine.device_memory)));
+  const planner::Estimate estimate =
+      planner::estimate(subject, planner::candidate_of(found.plan), workload, true);
+  found.estimate = planner::predict(subject, found.plan, estimate, workload, kReplay).estimate;
+  return found;
+}
+
+// The kind of work that takes most of the busiest lane.
+std::string bound_of(const planner::Pass& pass) {
+  const planner::WorkTime* most = nullptr;
+  for (const planner::WorkTime& work : pass.work) {
+    if (work.lane == pass.bound && (most == nullptr || work.seconds > most->seconds)) most = &work;
+  }
+  std::string bound = schedule::name(pass.bound);
+  if (most != nullptr) bound += std::string(" (") + most->what + ")";
+  return bound;
+}
+
+std::string words(const Predicted& chosen, double gain) {
+  const plan::Plan& plan = chosen.plan;
+  std::string text =
+      "planned: schedule " + plan.policy.schedule + ", batch " + std::to_string(plan.policy.batch);
+  if (plan.micro_batches() > 1) text += " by " + std::to_string(plan.policy.micro_batch);
+  text += ", " + std::to_string(plan.max_num_tokens) + " tokens an iteration";
+  if (plan.expert_slots > 0)
+    text += ", " + batch::percent(plan.policy.resident_weights) + " of the experts resident";
+  text += ": " + batch::rate(chosen.estimate.tokens_per_second) + " tokens/s predicted, bound by " +
+          bound_of(chosen.estimate.pass);
+  char times[32];
+  std::snprintf(times, sizeof times, "%.2f", gain);
+  if (gain > 1) text += std::string("; ") + times + " x the usual policy";
+  return text;
+}
+
+engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest& request,
+                           engine::EngineOptions options) {
+  const planner::Candidate& candidate = answer.candidate;
+  options.schedule = candidate.policy.schedule;
+  options.max_batch_size = candidate.policy.batch;
+  options.micro_batch_size = candidate.policy.micro_batch;
+  options.max_num_tokens = candidate.max_num_tokens;
+  // What the cache does not need is room for experts; who may be longer than all that is known
+  // needs what the usual rule gives.
+  if (request.all_lengths && options.max_seq_len == 0 && answer.plan.expert_slots > 0 &&
+      !answer.machine.has_device()) {
+    options.kv_cache_memory = answer.plan.kv_bytes;
+  }
+  return options;
+}
+
+// Whether experts would move, as the engine would run without a choice, or might have to.
+bool experts_move(const planner::Question& question, const engine::EngineOptions& options) {
+  if (!options.device.empty()) return true;
+  const auto plan = plan::fit_plan(question.model, question.weights->fit,
+                                   engine::wishes_of(options), engine::fit_machine(0));
+  return !plan.ok() || plan->expert_slots > 0;
+}
+
+Result<std::string> choose(const AutoPlanRequest& request, engine::EngineOptions& options) {
+  SLUICE_ASSIGN(const planner::Question question, question_of(request, options));
+  // One sequence of a model that is in memory: there is one way.
+  if (request.latency && !experts_move(question, options)) return std::string();
+  SLUICE_ASSIGN(const planner::Answer answer, planner::answer(question));
+  const engine::EngineOptions next = with(answer, request, options);
+  SLUICE_ASSIGN(const Predicted chosen, predicted(answer, question.workload, next));
+  const auto usual = predicted(answer, question.workload, options);
+  if (!usual.ok()) {
+    options = next;
+    return words(chosen, 1);
+  }
+  const auto value = [&](const Predicted& p) {
+    return planner::score(p.estimate, question.objective);
+  };
+  const double gain = value(*usual) / value(chosen);
+  if (gain < kLeastGain) return words(*usual, 1) + "; no policy is predicted to be faster";
+  options = next;
+  return words(chosen, gain);
+}
+
+}  // namespace
+
+std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions& options) {
+  if (placed_by_hand(*request.command)) return "";
+  const planner::ScheduleKind* kind = planner::find_schedule(options.schedule);
+  const bool costed =
+      options.schedule == "auto" || (kind != nullptr && kind->device == !options.device.empty());
+  const bool open = options.schedule == "auto" || options.max_batch_size == 0 ||
+                    options.micro_batch_size == 0 || options.max_num_tokens == 0;
+  if (!costed || !open) return "";
+  auto chosen = choose(request, options);
+  if (chosen.ok()) return *chosen;
+  return "the usual policy runs: " + chosen.error().message;
+}
+
+std::string choose_batch_policy(const std::string& model, const CLI::App& command,
+                                const batch::Input& input, int64_t default_max_tokens,
+                                engine::EngineOptions& options) {
+  const std::optional<text::Tokenizer> tokenizer = tokenizer_of(model);
+  auto lengths = batch_lengths(input.file, input.name, input.first_offset,
+                               tokenizer ? &*tokenizer : nullptr, default_max_tokens, kLimits);
+  if (!lengths.ok()) return "";  // nothing to answer
+  return choose_policy({.model = model,
+                        .command = &command,
+                        .workload = std::move(lengths->workload),
+                        .all_lengths = lengths->whole},
+                       options);
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,91 @@
+"""What `sluice batch` and `run` choose by themselves, and when they do not.
+
+usage: auto_plan_test.py SLUICE MODEL DIRECTORY [unittest arguments]
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+SLUICE, MODEL, DIRECTORY = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+REQUESTS = 200
+
+
+class AutoPlan(unittest.TestCase):
+    def setUp(self):
+        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        (DIRECTORY / "cache/sluice").mkdir(parents=True)
+        self.input, self.output = DIRECTORY / "in.jsonl", DIRECTORY / "out.jsonl"
+        with open(self.input, "w") as lines:
+            for i in range(REQUESTS):
+                lines.write(json.dumps({"custom_id": str(i), "prompt": f"What is {i} + 25?", "max_tokens": 5, "temperature": 0}) + "\n")
+
+    def run_sluice(self, *arguments):
+        environment = dict(os.environ, XDG_CACHE_HOME=str(DIRECTORY / "cache"))
+        return subprocess.run([SLUICE, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=240)
+
+    def batch(self, *flags):
+        for path in (self.output, DIRECTORY / "out.jsonl.journal"):
+            path.unlink(missing_ok=True)
+        done = self.run_sluice("batch", MODEL, "-i", self.input, "-o", self.output, "--json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["plan"], done.stderr
+
+    def answers(self):
+        texts = {}
+        for line in self.output.read_text().splitlines():
+            answer = json.loads(line)
+            texts[answer["custom_id"]] = answer["response"]["body"]["choices"][0]["text"]
+        return texts
+
+    def measured(self):
+        """This machine as `sluice probe` would keep it: on top of a quick measurement, curves by which larger batches pay."""
+        self.batch("--max-batch-size", 1)
+        kept = DIRECTORY / "cache/sluice/hardware.json"
+        machine = json.loads(kept.read_text())
+        compute = machine["levels"][0]["compute"]
+        compute["kernel_rates"] = [{"format": name, "tokens_per_expert": n, "flops_per_second": 1e9 * n, "bytes_per_second": 1e9}
+                                   for name in ("bf16", "f32") for n in (1, 4, 16, 64, 256)]
+        kept.write_text(json.dumps(machine))
+
+    def test_without_a_measurement_the_usual_policy_runs_and_a_sentence_says_what_would_help(self):
+        plan, said = self.batch()
+        self.assertIn("sluice probe", said)
+        self.assertEqual(plan["batch"], 64)
+        self.assertNotIn("planned", self.batch("--no-probe")[1])
+
+    def test_a_batch_is_planned_for_its_lines_and_answers_the_same(self):
+        self.measured()
+        usual, said = self.batch("--no-probe")
+        expected = self.answers()
+        self.assertEqual((usual["batch"], said.count("planned")), (64, 0))
+        chosen, said = self.batch()
+        self.assertRegex(said, r"planned: schedule resident, batch \d+.*tokens/s predicted, bound by host compute")
+        self.assertGreater(chosen["batch"], 64)
+        self.assertLessEqual(chosen["batch"], REQUESTS)
+        self.assertEqual(self.answers(), expected)
+
+    def test_flags_switch_off_what_they_say(self):
+        self.measured()
+        self.assertEqual(self.batch("--max-batch-size", 3)[0]["batch"], 3)
+        self.assertEqual(self.batch("--max-num-tokens", 700)[0]["max_num_tokens"], 700)
+        for by_hand in (["--kv-block-tokens", 16], ["--schedule", "serial"]):
+            plan, said = self.batch(*by_hand)
+            self.assertEqual((plan["batch"], said), (64, ""), by_hand)
+
+    def test_quiet_is_quiet(self):
+        self.measured()
+        self.assertEqual(self.batch("--quiet")[1], "")
+
+    def test_one_answer_from_memory_has_nothing_to_choose(self):
+        self.measured()
+        done = self.run_sluice("run", MODEL, "What is 17 + 25?", "--max-tokens", 4)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
