@@ -1,13 +1,19 @@
-"""Predicted beside measured, on this machine: time of prompts and of decoding for models, quantizations, batches and
-memories that no calibration saw. bench/predicted/run starts it."""
+"""Predicted beside measured, on this machine. bench/predicted/run starts it.
+
+Without --sweep: time of prompts and of decoding for models, quantizations, batches and memories that no calibration
+saw. With it: policies by brute force beside the one that `sluice batch` chooses by itself.
+"""
 
 import argparse
 import json
 import math
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,35 +24,83 @@ EMULATED = {"t4": (300e9, 65e12, 16e9), "l4": (285e9, 104e12, 16e9), "l4-fast-li
 
 
 @dataclass
+class Model:
+    geometry: str
+    layers: int = 0  # the first so many; 0: all
+    vocab: int = 0
+    quant: str = "none"
+
+    def raw(self) -> str:
+        return f"{self.geometry}.{self.layers}"
+
+
+@dataclass
 class Case:
     name: str
-    geometry: str
-    layers: int
-    quant: str
+    model: Model
     batch: int
     prompt: int
     generate: int
+    waves: int = 1  # batches one after the other: so many that the run takes seconds
     schedule: str = "resident"
     share: float = 1.0  # of the experts in memory
     device: str = ""
     micro_batch: int = 0
 
 
+OLMOE_Q8 = Model("olmoe-1b-7b", 3, 16384, "q8")
+OLMOE_Q4 = Model("olmoe-1b-7b", 3, 16384, "q4")
+QWEN_Q8 = Model("qwen3-30b-a3b", 2, 16384, "q8")
+QWEN_Q4 = Model("qwen3-30b-a3b", 2, 16384, "q4")
+MIXTRAL = Model("mixtral-2000th")
+
+# By raw model, so that only one is there at a time.
 CASES = [
-    Case("olmoe q8 b1", "olmoe-1b-7b", 4, "q8", 1, 64, 33),
-    Case("olmoe q8 b8", "olmoe-1b-7b", 4, "q8", 8, 64, 17),
-    Case("olmoe q8 b64", "olmoe-1b-7b", 4, "q8", 64, 64, 9),
-    Case("olmoe q4 b1", "olmoe-1b-7b", 4, "q4", 1, 64, 33),
-    Case("olmoe q4 b32", "olmoe-1b-7b", 4, "q4", 32, 64, 9),
-    Case("olmoe q4 b256", "olmoe-1b-7b", 4, "q4", 256, 32, 5),
-    Case("qwen3 q4 b1", "qwen3-30b-a3b", 4, "q4", 1, 64, 33),
-    Case("qwen3 q8 b16", "qwen3-30b-a3b", 4, "q8", 16, 64, 9),
-    Case("qwen3 q4 b64", "qwen3-30b-a3b", 4, "q4", 64, 64, 9),
-    Case("olmoe q8 b16, 1/4 in memory", "olmoe-1b-7b", 4, "q8", 16, 32, 9, "layer_stream", 0.25),
-    Case("qwen3 q4 b32, 1/4 in memory", "qwen3-30b-a3b", 4, "q4", 32, 32, 5, "layer_stream", 0.25),
-    Case("mixtral on a t4's 2000th", "mixtral-2000th", 0, "none", 36, 32, 3, "cgopipe", 0.25, "t4", 12),
-    Case("mixtral on an l4's 2000th", "mixtral-2000th", 0, "none", 72, 32, 3, "cgopipe", 0.25, "l4", 36),
-    Case("the same, 4 x the link", "mixtral-2000th", 0, "none", 72, 32, 3, "cgopipe", 0.25, "l4-fast-link", 36),
+    Case("olmoe q8 b1", OLMOE_Q8, 1, 64, 33, 12),
+    Case("olmoe q8 b8", OLMOE_Q8, 8, 64, 33, 3),
+    Case("olmoe q8 b64", OLMOE_Q8, 64, 64, 17),
+    Case("olmoe q8 b16, 1/4 in memory", OLMOE_Q8, 16, 32, 9, 1, "layer_stream", 0.25),
+    Case("olmoe q4 b1", OLMOE_Q4, 1, 64, 33, 12),
+    Case("olmoe q4 b32", OLMOE_Q4, 32, 64, 17, 2),
+    Case("olmoe q4 b256", OLMOE_Q4, 256, 32, 9),
+    Case("qwen3 q8 b16", QWEN_Q8, 16, 64, 17, 2),
+    Case("qwen3 q4 b1", QWEN_Q4, 1, 64, 33, 12),
+    Case("qwen3 q4 b64", QWEN_Q4, 64, 64, 17),
+    Case("qwen3 q4 b32, 1/4 in memory", QWEN_Q4, 32, 32, 5, 1, "layer_stream", 0.25),
+    Case("mixtral on a t4's 2000th", MIXTRAL, 36, 32, 3, 1, "cgopipe", 0.25, "t4", 12),
+    Case("mixtral on an l4's 2000th", MIXTRAL, 72, 32, 3, 1, "cgopipe", 0.25, "l4", 36),
+    Case("the same, 4 x the link", MIXTRAL, 72, 32, 3, 1, "cgopipe", 0.25, "l4-fast-link", 36),
+]
+
+
+@dataclass
+class Sweep:
+    """A job under every policy of a grid: lists of flags."""
+    name: str
+    model: Model
+    requests: int
+    prompt: int
+    generate: int
+    grid: list
+    always: list = field(default_factory=list)
+    device: str = ""
+
+
+def sizes(batches: tuple, tokens: tuple) -> list:
+    return [["--max-batch-size", b, "--max-num-tokens", max(t, b)] for b in batches for t in tokens]
+
+
+def on_device(policies: tuple) -> list:
+    return [["--schedule", schedule, "--max-batch-size", n, "--micro-batch-size", mu] for schedule, n, mu in policies]
+
+
+SWEEPS = [
+    Sweep("olmoe q8", OLMOE_Q8, 256, 48, 12, sizes((8, 32, 64, 128, 256), (512, 2048))),
+    Sweep("olmoe q8, 1.2 GB", OLMOE_Q8, 128, 32, 8, sizes((16, 64, 128), (512, 2048)), ["--host-memory", "1200M"]),
+    Sweep("qwen3 q4", QWEN_Q4, 192, 48, 12, sizes((16, 64, 192), (512, 2048))),
+    Sweep("mixtral on an l4's 2000th", MIXTRAL, 72, 32, 3,
+          on_device((("cgopipe", 72, 36), ("cgopipe", 72, 24), ("cgopipe", 72, 72), ("cgopipe", 36, 12), ("serial", 72, 36))),
+          device="l4"),
 ]
 
 
@@ -66,89 +120,181 @@ def emulated(name: str) -> dict:
 
 class Bench:
     def __init__(self, options: argparse.Namespace, folder: Path):
-        self.bin, self.folder = options.bin, folder
-        self.hardware = options.hardware
+        self.sluice, self.make_model = options.bin / "bin/sluice", options.bin / "bin/make_model"
+        self.folder, self.cache = folder, options.cache
+        self.under = shlex.split(options.under)
+        self.models, self.kept = options.models or folder, options.models is not None
+        self.here = []  # models that were made, to be removed
 
-    def call(self, *words: object) -> dict:
-        done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def call(self, *words: object, quiet: bool = False) -> subprocess.CompletedProcess:
+        words = [str(word) for word in words]
+        environment = dict(os.environ, XDG_CACHE_HOME=str(self.cache))
+        done = subprocess.run(self.under + words if quiet else words, capture_output=True, text=True, env=environment)
         if done.returncode:
-            sys.exit(f"{' '.join(map(str, words))}\n{done.stderr}")
-        return json.loads(done.stdout) if done.stdout.startswith("{") else {}
+            sys.exit(f"{' '.join(words)}\n{done.stderr}")
+        return done
 
-    def model(self, case: Case) -> Path:
-        """Built once for each quantization, so that loading is no part of a run."""
-        raw = self.folder / f"{case.geometry}.{case.layers}"
+    def json(self, *words: object, quiet: bool = False) -> dict:
+        return json.loads(self.call(*words, quiet=quiet).stdout)
+
+    def probe(self, *words: object) -> dict:
+        return self.json(self.sluice, "probe", "--json", *words, quiet=True)
+
+    def disk_rate(self) -> float:
+        levels = self.probe("--disk", self.folder)["levels"]
+        return next(level["read_bytes_per_second"] for level in levels if level["kind"] == "disk")
+
+    def model(self, model: Model) -> Path:
+        """Built once for each quantization, so that loading is no part of a run; one geometry's at a time."""
+        raw = self.models / model.raw()
+        built = raw if model.quant == "none" else self.models / f"{model.raw()}.{model.quant}"
+        if built.exists():
+            return built
         if not raw.exists():
-            layers = ["--layers", case.layers] if case.layers else []
-            self.call(self.bin / "bin/make_model", raw, "--geometry", case.geometry, *layers)
-        if case.quant == "none":
-            return raw
-        built = self.folder / f"{case.geometry}.{case.layers}.{case.quant}"
-        if not built.exists():
-            self.call(self.bin / "bin/sluice", "build", raw, built, "--quant", case.quant)
+            if not self.kept:
+                for path in self.here:
+                    shutil.rmtree(path)
+                self.here = []
+            cut = [f"--layers={model.layers}"] if model.layers else []
+            cut += [f"--vocab={model.vocab}"] if model.vocab else []
+            self.call(self.make_model, raw, "--geometry", model.geometry, *cut)
+            self.here.append(raw)
+        if built != raw:
+            self.call(self.sluice, "build", raw, built, "--quant", model.quant)
+            self.here.append(built)
         return built
 
-    def jobs(self, case: Case, generate: int) -> Path:
+    def jobs(self, requests: int, prompt: int, generate: int) -> Path:
         file = self.folder / "in.jsonl"
         with open(file, "w") as lines:
-            for i in range(case.batch):
-                ids = [(i * 7919 + k * 104729) % 500 + 3 for k in range(case.prompt)]
+            for i in range(requests):
+                ids = [(i * 7919 + k * 104729 + i // 500 * k) % 500 + 3 for k in range(prompt)]
                 body = {"model": "m", "prompt": ids, "max_tokens": generate, "ignore_eos": True, "temperature": 0}
                 lines.write(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": body}) + "\n")
         return file
 
-    def policy(self, case: Case) -> list:
-        return ["--schedule", case.schedule, "--max-batch-size", case.batch, "--micro-batch-size",
-                case.micro_batch or case.batch, "--max-num-tokens", 512]
+    def device(self, name: str) -> Path:
+        machine = self.folder / f"{name}.json"
+        machine.write_text(json.dumps(emulated(name)))
+        return machine
 
-    def measure(self, case: Case, generate: int) -> float:
+    def batch(self, model: Model, jobs: Path, device: str, *flags: object) -> tuple[dict, str]:
         out = self.folder / "out.jsonl"
         for file in (out, Path(f"{out}.journal")):
             file.unlink(missing_ok=True)
-        words = [self.bin / "bin/sluice", "batch", self.model(case), "-i", self.jobs(case, generate), "-o", out, "--json",
-                 "--no-probe", "--max-seq-len", case.prompt + case.generate, *self.policy(case)]
-        if case.share < 1:
-            words += ["--resident-weights", case.share]
-        if case.device:
-            machine = self.folder / f"{case.device}.json"
-            machine.write_text(json.dumps(emulated(case.device)))
-            words += ["--device", f"emulated:{machine}", "--threads", 1]
-        return self.call(*words)["seconds"]["whole"]
+        on = ["--device", f"emulated:{self.device(device)}", "--threads", 1] if device else []
+        done = self.call(self.sluice, "batch", self.model(model), "-i", jobs, "-o", out, "--json", *on, *flags, quiet=True)
+        return json.loads(done.stdout), done.stderr
 
-    def predict(self, case: Case, generate: int) -> float:
-        words = [self.bin / "bin/sluice", "plan", self.model(case), "--json", "--prompt-tokens", case.prompt,
-                 "--generate-tokens", generate, "--requests", case.batch, "--resident-weights", case.share,
-                 *self.policy(case)]
-        if case.device:
-            words += ["--hardware", self.folder / f"{case.device}.json"]
-        elif self.hardware:
-            words += ["--hardware", self.hardware]
-        return self.call(*words)["predicted"]["seconds"]
+
+def policy(case: Case) -> list:
+    return ["--schedule", case.schedule, "--max-batch-size", case.batch, "--micro-batch-size",
+            case.micro_batch or case.batch, "--max-num-tokens", 512]
+
+
+# What is measured and predicted: answers of one token, of one wave more and of one wave, whose difference is prompts
+# alone, without what a run's first iterations cost once (pages that are touched for the first time); and answers of
+# more, whose difference is decoding.
+def runs(case: Case) -> tuple:
+    return (1, 1), (1, case.waves + 1), (case.generate, case.waves + 1)
+
+
+def phases(seconds: list) -> tuple:
+    return seconds[1] - seconds[0], seconds[2] - seconds[1]
+
+
+def measure(bench: Bench, case: Case, experts_on: str, generate: int, waves: int) -> dict:
+    flags = ["--no-probe", "--max-seq-len", case.prompt + case.generate, *policy(case)]
+    if case.share < 1:
+        flags += ["--resident-weights", case.share]
+    if case.device:
+        flags += ["--experts-on", experts_on]
+    jobs = bench.jobs(case.batch * waves, case.prompt, generate)
+    return bench.batch(case.model, jobs, case.device, *flags)[0]
+
+
+def predict(bench: Bench, case: Case, generate: int, waves: int, hardware: Path) -> dict:
+    words = [bench.sluice, "plan", bench.model(case.model), "--json", "--prompt-tokens", case.prompt,
+             "--generate-tokens", generate, "--requests", case.batch * waves, "--resident-weights", case.share,
+             "--router", "uniform", *policy(case)]
+    return bench.json(*words, "--hardware", bench.device(case.device) if case.device else hardware)
+
+
+def with_disk(hardware: dict, rate: float, folder: Path) -> dict:
+    levels = [level for level in hardware["levels"] if level["kind"] != "disk"]
+    levels.append({"name": "disk", "kind": "disk", "capacity_bytes": shutil.disk_usage(folder).total,
+                   "read_bytes_per_second": rate})
+    return {**hardware, "levels": levels}
+
+
+def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
+    errors = []
+    print(f"{'':30}{'prompts: predicted  measured':>30}{'decode: predicted  measured':>30}", flush=True)
+    for case in CASES:
+        if options.only not in case.name:
+            continue
+        bench.model(case.model)
+        file = bench.folder / "hardware.json"
+        disk = [bench.disk_rate()] if case.share < 1 and not case.device else []
+        file.write_text(json.dumps(with_disk(hardware, disk[0], bench.folder) if disk else hardware))
+        predicted = [predict(bench, case, *run, file) for run in runs(case)]
+        measured = [measure(bench, case, predicted[-1]["policy"]["experts_on"], *run) for run in runs(case)]
+        if disk:
+            disk.append(bench.disk_rate())
+            file.write_text(json.dumps(with_disk(hardware, sum(disk) / 2, bench.folder)))
+            predicted = [predict(bench, case, *run, file) for run in runs(case)]
+        took = phases([run["seconds"]["computing"] for run in measured])
+        guessed = phases([plan["predicted"]["seconds"] for plan in predicted])
+        text = ""
+        for guess, real in zip(guessed, took):
+            error = guess / real - 1 if real > 0 else math.inf
+            errors.append(abs(error))
+            text += f"{guess:12.3f}{real:10.3f}{100 * error:+7.0f} %"
+        rates = "  disk " + ", ".join(f"{rate / 1e9:.2f}" for rate in disk) + " GB/s" if disk else ""
+        print(f"{case.name:30}{text}{rates}", flush=True)
+        if options.keep:
+            record = {"case": case.name, "measured": measured, "predicted": predicted}
+            with open(options.keep, "a") as lines:
+                lines.write(json.dumps(record) + "\n")
+    print(f"{len(errors)} times: mean error {100 * sum(errors) / len(errors):.1f} %, worst {100 * max(errors):.0f} %")
+
+
+def sweep(bench: Bench, options: argparse.Namespace) -> None:
+    for job in SWEEPS:
+        if options.only not in job.name:
+            continue
+        bench.model(job.model)
+        if "--host-memory" in job.always:
+            bench.disk_rate()  # kept, and what plans go by
+        jobs = bench.jobs(job.requests, job.prompt, job.generate)
+        print(f"{job.name}: {job.requests} requests of {job.prompt} + {job.generate} tokens", flush=True)
+        best, best_flags = 0.0, []
+        rows = [(flags, "") for flags in job.grid] + [([], "chosen")]
+        for flags, what in rows:
+            report, said = bench.batch(job.model, jobs, job.device, *job.always, *flags, *(["--no-probe"] if flags else []))
+            rate = job.requests * job.generate / report["seconds"]["computing"]
+            if flags and rate > best:
+                best, best_flags = rate, flags
+            words = " ".join(map(str, flags)) or said.strip().splitlines()[-1]
+            print(f"  {rate:10.1f} tokens/s  {what:7} {words}", flush=True)
+        print(f"  the choice reaches {100 * rate / best:.0f} % of the best: {' '.join(map(str, best_flags))}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/predicted/run", description=__doc__)
     parser.add_argument("--bin", type=Path, default=ROOT / "build/release", help="sluice's build")
-    parser.add_argument("--hardware", type=Path, help="hardware.json (default: what sluice probe keeps)")
+    parser.add_argument("--cache", type=Path, help="where sluice probe keeps what it measures (default: measured anew)")
+    parser.add_argument("--models", type=Path, help="a folder where models are made once and kept (default: made, and removed)")
+    parser.add_argument("--under", default="", help="a command that starts each measured one, such as 'taskset -c 0,1'")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--keep", type=Path, help="append what was measured and predicted, a line for each case")
+    parser.add_argument("--sweep", action="store_true", help="policies by brute force beside the one that is chosen")
     options = parser.parse_args()
-    errors = []
-    print(f"{'':30}{'prompts: predicted  measured':>30}{'decode: predicted  measured':>30}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=options.models) as folder:
+        options.cache = options.cache or Path(folder) / "cache"
         bench = Bench(options, Path(folder))
-        for case in CASES:
-            if options.only not in case.name:
-                continue
-            measured = [bench.measure(case, generate) for generate in (1, case.generate)]
-            predicted = [bench.predict(case, generate) for generate in (1, case.generate)]
-            pairs = [(predicted[0], measured[0]), (predicted[1] - predicted[0], measured[1] - measured[0])]
-            text = ""
-            for guess, real in pairs:
-                error = guess / real - 1 if real > 0 else math.inf
-                errors.append(abs(error))
-                text += f"{guess:12.3f}{real:10.3f}{100 * error:+7.0f} %"
-            print(f"{case.name:30}{text}", flush=True)
-    print(f"{len(errors)} times: mean error {100 * sum(errors) / len(errors):.0f} %, worst {100 * max(errors):.0f} %")
+        hardware = bench.probe()
+        sweep(bench, options) if options.sweep else compare(bench, options, hardware)
 
 
 main()
