@@ -181,6 +181,9 @@ std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions&
   const bool open = options.schedule == "auto" || options.max_batch_size == 0 ||
                     options.micro_batch_size == 0 || options.max_num_tokens == 0;
   if (!costed || !open) return "";
+  // A batch is worth a word on what would help it, one answer is not.
+  const bool measured = !options.device.empty() || known_hardware(options.threads).has_value();
+  if (request.latency && !measured) return "";
   auto chosen = choose(request, options);
   if (chosen.ok()) return *chosen;
   return "the usual policy runs: " + chosen.error().message;

@@ -196,17 +196,17 @@ int batch_command(BatchFlags flags) {
     options->host_rates = {.flops_per_second = limits->flops_per_second,
                            .bytes_per_second = limits->read_bytes_per_second};
   }
-  if (!planned && !flags.no_probe) {
-    const std::string chosen = choose_batch_policy(flags.model, *flags.command, (*job)->input(),
-                                                   flags.default_max_tokens, *options);
-    if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
-  }
+  const std::string chosen = planned || flags.no_probe
+                                 ? std::string()
+                                 : choose_batch_policy(flags.model, *flags.command, (*job)->input(),
+                                                       flags.default_max_tokens, *options);
   options->seed = flags.seed;
   options->per_request_experts = scorer.has_value();
   std::optional<pipeline::Trace> trace;
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
   auto engine = load_engine(flags.model, *options, report.load_seconds);
   if (!engine) return fail(engine.error());
+  if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
   if (planned) {
     if (const Status held = holds(*planned, (*engine)->plan()); !held) return fail(held.error());
   }

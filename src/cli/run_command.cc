@@ -200,16 +200,16 @@ int chat(const RunFlags& flags, Conversation& conversation) {
 }
 
 // What runs is for one sequence at a time; `bytes` of its prompt, 0 if there will be several.
-void choose(const RunFlags& flags, int64_t bytes, engine::EngineOptions& options) {
+// Returns choose_policy()'s sentence.
+std::string choose(const RunFlags& flags, int64_t bytes, engine::EngineOptions& options) {
   constexpr int64_t kBytesPerToken = 4, kTypedTokens = 128, kAnswerTokens = 256;
   const int64_t prompt = bytes > 0 ? bytes / kBytesPerToken + 1 : kTypedTokens;
   const int64_t answer = flags.max_tokens > 0 ? flags.max_tokens : kAnswerTokens;
-  const std::string chosen = choose_policy({.model = flags.model,
-                                            .command = flags.command,
-                                            .workload = {"one answer", {{prompt, answer, 1}}},
-                                            .latency = true},
-                                           options);
-  if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
+  return choose_policy({.model = flags.model,
+                        .command = flags.command,
+                        .workload = {"one answer", {{prompt, answer, 1}}},
+                        .latency = true},
+                       options);
 }
 
 int run_command(const RunFlags& flags) {
@@ -230,12 +230,13 @@ int run_command(const RunFlags& flags) {
   }
   options->seed = sampling->seed.value_or(0);
   if (options->max_batch_size == 0) options->max_batch_size = 1;
-  choose(flags, chats ? 0 : std::ssize(prompt), *options);
+  const std::string chosen = choose(flags, chats ? 0 : std::ssize(prompt), *options);
   std::optional<pipeline::Trace> trace;
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
   double load_seconds = 0;
   auto engine = load_engine(flags.model, *options, load_seconds);
   if (!engine) return fail(engine.error());
+  if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
   if (!flags.raw && (*engine)->chat_template() == nullptr) {
     return fail({ErrorCode::kUnsupported,
                  "'" + flags.model + "' has no chat template; --raw continues a text instead"});

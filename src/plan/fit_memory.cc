@@ -32,11 +32,13 @@ int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
 }
 
 Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
-  std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
-                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
-                        " of KV cache in " + kernels::name(plan.kv_dtype) +
-                        " for one sequence of " + std::to_string(plan.max_seq_len) +
-                        " tokens, but " + show(available) + " of memory are available";
+  std::string message =
+      "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
+      show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
+      " of KV cache in " + kernels::name(plan.kv_dtype) + " for one sequence of " +
+      std::to_string(plan.max_seq_len) + " tokens, but " +
+      (available > 0 ? show(available) + " of memory are available"
+                     : "the program itself leaves nothing of the memory it may hold");
   const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
   const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
   if (fitting > 0) {

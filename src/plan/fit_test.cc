@@ -194,6 +194,12 @@ TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
   EXPECT_FALSE(fit_plan(small(), with_experts(), wishes, machine)->policy.guess_experts);
 }
 
+TEST(Fit, ABudgetBelowTheProgramsOwnMemoryIsNotANegativeNumber) {
+  const auto plan = fit_plan(small(), {.weight_bytes = 1 << 20}, {.host_memory = kMiB},
+                             {.available_memory = kGiB, .process_memory = 70 * kMiB});
+  EXPECT_EQ(plan.error().message.find("-"), std::string::npos) << plan.error().message;
+}
+
 // What a plan states as a share becomes the same number of slots again.
 TEST(Fit, AShareMadeOfSlotsGivesThemBack) {
   FitModel model = with_experts();

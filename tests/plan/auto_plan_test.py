@@ -81,6 +81,15 @@ class AutoPlan(unittest.TestCase):
         self.measured()
         self.assertEqual(self.batch("--quiet")[1], "")
 
+    def test_one_answer_is_not_told_what_a_measurement_would_help(self):
+        done = self.run_sluice("run", MODEL, "What is 17 + 25?", "--max-tokens", 4)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_what_is_refused_is_one_sentence(self):
+        done = self.run_sluice("batch", MODEL, "-i", self.input, "-o", self.output, "--host-memory", "1M")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stderr.count("sluice:"), 1, done.stderr)
+
     def test_one_answer_from_memory_has_nothing_to_choose(self):
         self.measured()
         done = self.run_sluice("run", MODEL, "What is 17 + 25?", "--max-tokens", 4)
