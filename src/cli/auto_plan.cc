@@ -28,9 +28,16 @@ constexpr LengthLimits kLimits{.file_bytes = int64_t{16} << 20, .text_bytes = in
 // Enough of a job for its pace, in a fraction of a second.
 constexpr planner::ReplayLimits kReplay{.tasks = 20'000, .timeline_tasks = 0};
 
-bool placed_by_hand(const CLI::App& command) {
-  return std::ranges::any_of(kPlacedByHand,
-                             [&](const char* flag) { return command.count(flag) > 0; });
+// Whether flags leave something open that the planner can cost.
+bool leaves_a_choice(const CLI::App& command, const engine::EngineOptions& options) {
+  const auto given = [&](const char* flag) { return command.count(flag) > 0; };
+  if (std::ranges::any_of(kPlacedByHand, given)) return false;
+  const planner::ScheduleKind* kind = planner::find_schedule(options.schedule);
+  const bool costed =
+      options.schedule == "auto" || (kind != nullptr && kind->device == !options.device.empty());
+  const bool open = options.schedule == "auto" || options.max_batch_size == 0 ||
+                    options.micro_batch_size == 0 || options.max_num_tokens == 0;
+  return costed && open;
 }
 
 // The machine of --device, or this one if it was measured; nothing else.
@@ -174,13 +181,7 @@ Result<std::string> choose(const AutoPlanRequest& request, engine::EngineOptions
 }  // namespace
 
 std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions& options) {
-  if (placed_by_hand(*request.command)) return "";
-  const planner::ScheduleKind* kind = planner::find_schedule(options.schedule);
-  const bool costed =
-      options.schedule == "auto" || (kind != nullptr && kind->device == !options.device.empty());
-  const bool open = options.schedule == "auto" || options.max_batch_size == 0 ||
-                    options.micro_batch_size == 0 || options.max_num_tokens == 0;
-  if (!costed || !open) return "";
+  if (!leaves_a_choice(*request.command, options)) return "";
   // A batch is worth a word on what would help it, one answer is not.
   const bool measured = !options.device.empty() || known_hardware(options.threads).has_value();
   if (request.latency && !measured) return "";
@@ -192,7 +193,9 @@ std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions&
 std::string choose_batch_policy(const std::string& model, const CLI::App& command,
                                 const batch::Input& input, int64_t default_max_tokens,
                                 engine::EngineOptions& options) {
-  const std::optional<text::Tokenizer> tokenizer = tokenizer_of(model);
+  if (!leaves_a_choice(command, options)) return "";
+  // Tokens are counted for a plan alone, and there is none for a machine that was not measured.
+  const auto tokenizer = machine_for(options).ok() ? tokenizer_of(model) : std::nullopt;
   auto lengths = batch_lengths(input.file, input.name, input.first_offset,
                                tokenizer ? &*tokenizer : nullptr, default_max_tokens, kLimits);
   if (!lengths.ok()) return "";  // nothing to answer
