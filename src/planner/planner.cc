@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/rounding.h"
 #include "base/units.h"
 
 namespace sluice::planner {
@@ -32,7 +33,7 @@ Error no_room(const Question& question, const Search& found) {
   // What is missing of several devices is missing of each in part.
   const int64_t parts =
       found.nearest->level == schedule::Level::kDevice ? std::max(question.devices, 1) : 1;
-  const int64_t missing = (found.nearest->bytes + parts - 1) / parts;
+  const int64_t missing = base::div_up(found.nearest->bytes, parts);
   return {ErrorCode::kNoRoom,
           question.model_name + " does not fit '" + question.hardware.name + "': even a batch of " +
               std::to_string(std::max<int64_t>(question.batch, 1)) + " lacks " +

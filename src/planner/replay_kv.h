@@ -2,6 +2,7 @@
 // windows they move through.
 #pragma once
 
+#include "base/rounding.h"
 #include "memory/device_kv_size.h"
 #include "models/batch_view.h"
 #include "plan/plan.h"
@@ -21,7 +22,8 @@ class ReplayKv {
     schedule::KvMoves moves;
     if (!on_device_) return moves;
     for (const models::SequenceRows& s : batch.sequences) {
-      const int64_t old = blocks_of(s.first_position), all = blocks_of(s.first_position + s.rows);
+      const int64_t old = base::div_up(s.first_position, block_tokens_);
+      const int64_t all = base::div_up(s.first_position + s.rows, block_tokens_);
       for (int64_t i = 0; i < all; ++i) {
         if (s.blocks[i] < resident_) continue;
         ++moves.blocks;
@@ -42,8 +44,6 @@ class ReplayKv {
   void release() { ++free_windows_; }
 
  private:
-  int64_t blocks_of(int64_t tokens) const { return (tokens + block_tokens_ - 1) / block_tokens_; }
-
   bool on_device_;
   int64_t resident_, block_tokens_;
   int free_windows_ = memory::kDeviceKvWindows;

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "base/rounding.h"
 #include "kernels/ops.h"
 #include "probe/memory_array.h"
 #include "probe/probe.h"
@@ -32,8 +33,8 @@ class Cache {
         std::max<int64_t>(options.cache_bytes / (blocks_each * layout.block_bytes()), 2);
     const int64_t blocks = sequences * blocks_each;
     const int64_t bytes = blocks * layout.block_bytes();
-    SLUICE_ASSIGN(MemoryArray memory, MemoryArray::create((bytes + MemoryArray::kChunkBytes - 1) /
-                                                          MemoryArray::kChunkBytes));
+    SLUICE_ASSIGN(MemoryArray memory,
+                  MemoryArray::create(base::div_up(bytes, MemoryArray::kChunkBytes)));
     Cache cache(std::move(memory), layout, sequences);
     cache.blocks_.resize(static_cast<size_t>(blocks));
     std::iota(cache.blocks_.begin(), cache.blocks_.end(), 0);
