@@ -15,6 +15,7 @@ endif()
 find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(GTest REQUIRED)
+find_package(CLI11 REQUIRED)
 
 # Canonical arithmetic: the compiler never fuses a multiply and an add that the source keeps apart.
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror
@@ -29,6 +30,36 @@ if(SLUICE_SANITIZE)
   add_link_options(-fsanitize=${SLUICE_SANITIZE})
 endif()
 
+# The standard library's headers cost a file more than its own lines do, so each tree reads them once:
+# what libraries share, what programs share (CLI11 with it) and what tests share (GoogleTest with it).
+# A source still includes what it uses; -DSLUICE_PRECOMPILE=OFF shows where one does not.
+option(SLUICE_PRECOMPILE "Precompile the headers that most files include" ON)
+if(SLUICE_PRECOMPILE)
+  set(standard <algorithm> <array> <atomic> <chrono> <cmath> <condition_variable> <cstdint> <cstdio> <cstring> <deque>
+    <filesystem> <fstream> <functional> <limits> <map> <memory> <mutex> <numeric> <optional> <random> <set> <span>
+    <sstream> <string> <string_view> <thread> <tuple> <unordered_map> <utility> <variant> <vector>)
+  set(nothing ${PROJECT_BINARY_DIR}/precompiled.cc)
+  file(CONFIGURE OUTPUT ${nothing} CONTENT "int main() { return 0; }\n")
+  add_library(sluice_precompiled OBJECT EXCLUDE_FROM_ALL ${nothing})
+  target_precompile_headers(sluice_precompiled PRIVATE ${standard})
+  add_executable(sluice_program_precompiled EXCLUDE_FROM_ALL ${nothing})
+  target_precompile_headers(sluice_program_precompiled PRIVATE ${standard} <CLI/CLI.hpp>)
+  target_link_libraries(sluice_program_precompiled PRIVATE CLI11::CLI11)
+  add_executable(sluice_test_precompiled EXCLUDE_FROM_ALL ${nothing})
+  target_precompile_headers(sluice_test_precompiled PRIVATE ${standard} <gtest/gtest.h> <gmock/gmock.h>)
+  target_link_libraries(sluice_test_precompiled PRIVATE GTest::gtest GTest::gmock)
+  if(SLUICE_FUZZ)
+    target_compile_options(sluice_precompiled PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endif()
+
+# sluice_precompile(target from): `target` reads the headers that `from` has precompiled.
+function(sluice_precompile target from)
+  if(SLUICE_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${from})
+  endif()
+endfunction()
+
 # sluice_platform_file(name): sets `name` to name_linux.cc on Linux, elsewhere to the stub
 # name_none.cc.
 function(sluice_platform_file name)
@@ -39,12 +70,20 @@ function(sluice_platform_file name)
   endif()
 endfunction()
 
-# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs)
+# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs [UNCOVERED])
 # One static library per folder under src/, and one test program for the tests beside its sources.
+# Fuzz targets see which branches of it they reach unless it is UNCOVERED.
 function(sluice_library folder)
-  cmake_parse_arguments(A "" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS" ${ARGN})
+  cmake_parse_arguments(A "UNCOVERED" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS" ${ARGN})
   if(A_SOURCES)
     add_library(sluice_${folder} STATIC ${A_SOURCES})
+    if(SLUICE_FUZZ AND NOT A_UNCOVERED)
+      target_compile_options(sluice_${folder} PRIVATE -fsanitize=fuzzer-no-link)
+      target_link_options(sluice_${folder} PUBLIC -fsanitize=fuzzer-no-link)
+    endif()
+    if(NOT SLUICE_FUZZ OR NOT A_UNCOVERED)
+      sluice_precompile(sluice_${folder} sluice_precompiled)
+    endif()
     set(scope PUBLIC)
   else()
     add_library(sluice_${folder} INTERFACE)
@@ -66,6 +105,7 @@ function(sluice_test name)
     set(A_TIMEOUT 300)
   endif()
   add_executable(${name}_test ${A_SOURCES})
+  sluice_precompile(${name}_test sluice_test_precompiled)
   list(TRANSFORM A_DEPS PREPEND sluice_)
   target_link_libraries(${name}_test PRIVATE ${A_DEPS} ${A_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE

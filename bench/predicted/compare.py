@@ -48,10 +48,10 @@ class Case:
     micro_batch: int = 0
 
 
-OLMOE_Q8 = Model("olmoe-1b-7b", 3, 16384, "q8")
-OLMOE_Q4 = Model("olmoe-1b-7b", 3, 16384, "q4")
-QWEN_Q8 = Model("qwen3-30b-a3b", 2, 16384, "q8")
-QWEN_Q4 = Model("qwen3-30b-a3b", 2, 16384, "q4")
+OLMOE_Q8 = Model("olmoe-1b-7b", 6, 16384, "q8")
+OLMOE_Q4 = Model("olmoe-1b-7b", 6, 16384, "q4")
+QWEN_Q8 = Model("qwen3-30b-a3b", 6, 16384, "q8")
+QWEN_Q4 = Model("qwen3-30b-a3b", 6, 16384, "q4")
 MIXTRAL = Model("mixtral-2000th")
 
 # By raw model, so that only one is there at a time.

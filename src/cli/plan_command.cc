@@ -17,7 +17,7 @@
 namespace sluice::cli {
 namespace {
 
-constexpr size_t kMaxPlanBytes = size_t{16} << 20;
+constexpr size_t kMaxAnswerBytes = size_t{16} << 20;
 
 struct CommandFlags {
   PlanFlags plan;
@@ -31,7 +31,7 @@ Result<Json> read_plan(const std::string& path) {
   if (!in) return Error{ErrorCode::kIo, "cannot read '" + path + "'"};
   std::ostringstream text;
   text << in.rdbuf();
-  auto json = base::parse_json(text.str(), {.bytes = kMaxPlanBytes});
+  auto json = base::parse_json(text.str(), {.bytes = kMaxAnswerBytes});
   if (!json.ok()) return json.error().in(path);
   return json;
 }

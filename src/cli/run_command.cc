@@ -202,8 +202,8 @@ int chat(const RunFlags& flags, Conversation& conversation) {
 // What runs is for one sequence at a time; `bytes` of its prompt, 0 if there will be several.
 // Returns choose_policy()'s sentence.
 std::string choose(const RunFlags& flags, int64_t bytes, engine::EngineOptions& options) {
-  constexpr int64_t kBytesPerToken = 4, kTypedTokens = 128, kAnswerTokens = 256;
-  const int64_t prompt = bytes > 0 ? bytes / kBytesPerToken + 1 : kTypedTokens;
+  constexpr int64_t kTypedBytesPerToken = 4, kTypedTokens = 128, kAnswerTokens = 256;
+  const int64_t prompt = bytes > 0 ? bytes / kTypedBytesPerToken + 1 : kTypedTokens;
   const int64_t answer = flags.max_tokens > 0 ? flags.max_tokens : kAnswerTokens;
   return choose_policy({.model = flags.model,
                         .command = flags.command,
