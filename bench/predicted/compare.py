@@ -10,6 +10,7 @@ import math
 import os
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -238,12 +239,14 @@ def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
         disk = [bench.disk_rate()] if case.share < 1 and not case.device else []
         file.write_text(json.dumps(with_disk(hardware, disk[0], bench.folder) if disk else hardware))
         predicted = [predict(bench, case, *run, file) for run in runs(case)]
-        measured = [measure(bench, case, predicted[-1]["policy"]["experts_on"], *run) for run in runs(case)]
+        experts_on = predicted[-1]["policy"]["experts_on"]
+        # All three in turn, so that a slow minute meets each of them.
+        rounds = [[measure(bench, case, experts_on, *run) for run in runs(case)] for _ in range(options.repeat)]
         if disk:
             disk.append(bench.disk_rate())
             file.write_text(json.dumps(with_disk(hardware, sum(disk) / 2, bench.folder)))
             predicted = [predict(bench, case, *run, file) for run in runs(case)]
-        took = phases([run["seconds"]["computing"] for run in measured])
+        took = phases([statistics.median(run["seconds"]["computing"] for run in times) for times in zip(*rounds)])
         guessed = phases([plan["predicted"]["seconds"] for plan in predicted])
         text = ""
         for guess, real in zip(guessed, took):
@@ -253,7 +256,7 @@ def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
         rates = "  disk " + ", ".join(f"{rate / 1e9:.2f}" for rate in disk) + " GB/s" if disk else ""
         print(f"{case.name:30}{text}{rates}", flush=True)
         if options.keep:
-            record = {"case": case.name, "measured": measured, "predicted": predicted}
+            record = {"case": case.name, "measured": rounds, "predicted": predicted}
             with open(options.keep, "a") as lines:
                 lines.write(json.dumps(record) + "\n")
     print(f"{len(errors)} times: mean error {100 * sum(errors) / len(errors):.1f} %, worst {100 * max(errors):.0f} %")
@@ -288,6 +291,7 @@ def main() -> None:
     parser.add_argument("--under", default="", help="a command that starts each measured one, such as 'taskset -c 0,1'")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--keep", type=Path, help="append what was measured and predicted, a line for each case")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each, whose median counts (3)")
     parser.add_argument("--sweep", action="store_true", help="policies by brute force beside the one that is chosen")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.models) as folder:

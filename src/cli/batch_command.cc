@@ -192,10 +192,7 @@ int batch_command(BatchFlags flags) {
   report.model =
       flags.served_model_name.empty() ? model_name(flags.model) : flags.served_model_name;
   const auto machine = this_machine(flags);
-  if (const auto limits = machine ? limits_of(*machine, "f32") : std::nullopt; limits) {
-    options->host_rates = {.flops_per_second = limits->flops_per_second,
-                           .bytes_per_second = limits->read_bytes_per_second};
-  }
+  if (machine) options->machine = std::make_shared<const hardware::Hardware>(*machine);
   const std::string chosen = planned || flags.no_probe
                                  ? std::string()
                                  : choose_batch_policy(flags.model, *flags.command, (*job)->input(),

@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "engine/request.h"
 #include "engine/stats.h"
+#include "hardware/hardware.h"
 #include "kernels/exec.h"
 #include "models/config.h"
 #include "plan/plan.h"
-#include "schedule/cost_model.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -74,7 +74,8 @@ struct EngineOptions {
   int64_t max_queued_requests = 1024;
   uint64_t seed = 0;
   bool per_request_experts = false;  // fill RequestOutput::expert_tokens
-  schedule::Rates host_rates;        // of this machine, for predicted times in the trace; 0: none
+  // As this machine was measured, for predicted times in the trace; null: not known.
+  std::shared_ptr<const hardware::Hardware> machine;
   // Limits of waiting. A read of an expert, or a task of a lane beside the host's, that takes
   // longer fails its iteration with kTimeout; the second is the longer one and names only the task.
   int64_t disk_timeout_ms = 60'000;

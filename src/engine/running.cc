@@ -1,6 +1,7 @@
 #include "engine/running.h"
 
 #include "engine/request_check.h"
+#include "schedule/host_costs.h"
 
 namespace sluice::engine {
 namespace {
@@ -52,7 +53,11 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
   in_flight_.reserve(flights_.size());
   warm_.resize(flights_.size());
   outcomes_.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
-  costs_.rates[static_cast<size_t>(schedule::Lane::kHostCompute)] = options.host_rates;
+  // Beside an emulated device the host is that machine's too (add_device_lanes()).
+  if (options.machine != nullptr && model_->device == nullptr) {
+    const auto formats = schedule::formats_of(model_->weights, model_->plan.kv_dtype);
+    if (auto known = schedule::host_costs(*options.machine, formats)) costs_ = std::move(*known);
+  }
   costs_.weights = models::weight_bytes_of(model_->weights, model_->plan.kv_dtype);
   for (const models::LayerConfig& layer : model_->files.config.layers) {
     stats_.expert_tokens.emplace_back(static_cast<size_t>(layer.ffn.experts), 0);

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "hardware/hardware.h"
 #include "schedule/cost_model.h"
-#include "tensor/dtype.h"
+#include "schedule/host_costs.h"
 
 namespace sluice::planner {
 
@@ -44,17 +44,10 @@ struct Machine {
   schedule::Rates& rates(schedule::Lane lane) { return costs.rates[static_cast<size_t>(lane)]; }
 };
 
-// Of what the weights are, as tensor::info() names it: of experts, and of the other matrices; and
-// of what the cache keeps.
-struct Formats {
-  tensor::DType expert = tensor::DType::kBF16;
-  tensor::DType dense = tensor::DType::kBF16;
-  kernels::KvDType kv = kernels::KvDType::kBF16;
-};
+using schedule::Formats;
 
 // The first device (if any), host and disk (if any) of `hardware`, and the links between device and
-// host. The host multiplies weights and attends as its measured curves say or, without them, at the
-// lower of its peak and what its memory reads; a device computes in 16 bits. Where a level states
+// host. The host computes as schedule::host_costs() says, a device in 16 bits. Where a level states
 // no arithmetic of a type, the nearest that it states stands for it. kInvalid names a part that a
 // plan needs and that is not stated.
 Result<Machine> machine_of(const hardware::Hardware& hardware, const Formats& formats,

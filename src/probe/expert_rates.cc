@@ -1,9 +1,12 @@
 #include "probe/expert_rates.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <tuple>
+#include <utility>
 
+#include "base/random.h"
 #include "base/rounding.h"
 #include "kernels/ops.h"
 #include "kernels/quantized_rows.h"
@@ -15,6 +18,8 @@ namespace sluice::probe {
 namespace {
 
 using kernels::PackedMatrix;
+
+constexpr int64_t kSlotsAtOnce = 2048;  // of all experts of a round
 
 // Values between -1 and 1 that repeat after a prime: no denormals, no two rows alike.
 float value_at(int64_t i) { return static_cast<float>(i * 7919 % 10007) / 5003.5f - 1.0f; }
@@ -78,25 +83,60 @@ class Experts {
   std::vector<PackedMatrix> matrices_;
 };
 
-// What so many experts with so many tokens each need beside their weights.
+// How many tokens each of so many experts gets where a router that knows no favourites gives those
+// that it hits `mean` each: Poisson's law without its zero, at even steps of probability, in an
+// order without a pattern. Kernels like whole tiles; routers do not know them.
+std::vector<int64_t> spread(int64_t experts, int64_t mean) {
+  const auto wanted = static_cast<double>(mean);
+  double rate = wanted;
+  // rate / (1 - e^-rate) is the mean of those that are hit.
+  for (int i = 0; i < 50; ++i) rate = wanted * -std::expm1(-rate);
+  std::vector<std::pair<uint64_t, int64_t>> drawn;
+  for (int64_t i = 0; i < experts; ++i) {
+    const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(experts);
+    int64_t tokens = 1;
+    if (mean > 1) {
+      double chance = rate * std::exp(-rate) / -std::expm1(-rate), sum = chance;
+      for (; sum < share && tokens < 4 * mean; sum += chance)
+        chance *= rate / static_cast<double>(++tokens);
+    }
+    drawn.emplace_back(base::mix_bits(static_cast<uint64_t>(i)), tokens);
+  }
+  std::ranges::sort(drawn);
+  std::vector<int64_t> tokens;
+  for (const auto& [order, count] : drawn) tokens.push_back(count);
+  return tokens;
+}
+
+// What so many experts with their tokens need beside their weights.
 struct Tokens {
-  Tokens(const ExpertRateOptions& options, int64_t experts, int64_t tokens)
-      : x(static_cast<size_t>(tokens * options.hidden)),
-        inner(static_cast<size_t>(experts * tokens * options.inter)),
-        out(static_cast<size_t>(experts * tokens * options.hidden)),
-        coded_x(static_cast<size_t>(tokens * kernels::QuantizedRows::row_bytes(options.hidden)) +
-                64),
-        coded_inner(static_cast<size_t>(experts * tokens *
-                                        kernels::QuantizedRows::row_bytes(options.inter)) +
-                    64) {
+  Tokens(const ExpertRateOptions& options, const std::vector<int64_t>& of_expert) {
+    for (const int64_t tokens : of_expert) slots += tokens;
+    // Each token is a row of a batch that chooses several experts, and lies anywhere in it.
+    const int64_t most = *std::ranges::max_element(of_expert);
+    rows = std::max(slots / kChoices, most);
+    x.resize(static_cast<size_t>(rows * options.hidden));
     for (size_t i = 0; i < x.size(); ++i) x[i] = value_at(static_cast<int64_t>(i));
-    for (int64_t slot = 0; slot < experts * tokens; ++slot)
-      token_of_slot.push_back(static_cast<int32_t>(slot % tokens));
+    for (size_t expert = 0; expert < of_expert.size(); ++expert) {
+      const auto start = static_cast<int64_t>(base::mix_bits(expert) % static_cast<uint64_t>(rows));
+      for (int64_t i = 0; i < of_expert[expert]; ++i)
+        token_of_slot.push_back(
+            static_cast<int32_t>((start + i * rows / of_expert[expert]) % rows));
+    }
+    inner.resize(static_cast<size_t>(slots * options.inter));
+    out.resize(static_cast<size_t>(slots * options.hidden));
+    const auto coded = [](int64_t count, int64_t width) {
+      return static_cast<size_t>(count * kernels::QuantizedRows::row_bytes(width)) + 64;
+    };
+    coded_x.resize(coded(rows, options.hidden));
+    coded_inner.resize(coded(slots, options.inter));
   }
   static std::byte* aligned(std::vector<std::byte>& bytes) {
     const auto at = reinterpret_cast<uintptr_t>(bytes.data());
     return bytes.data() + (64 - at % 64) % 64;
   }
+  static constexpr int64_t kChoices = 8;  // of a token: as most models of today have it
+  int64_t slots = 0, rows = 0;
   std::vector<float> x, inner, out;
   std::vector<std::byte> coded_x, coded_inner;
   std::vector<int32_t> token_of_slot;
@@ -105,9 +145,10 @@ struct Tokens {
 hardware::KernelRate measure(const kernels::Exec& exec, const ExpertRateOptions& options,
                              const Experts& experts, tensor::DType dtype, int64_t tokens) {
   // Fewer experts for many tokens, so that a round stays short.
-  const int64_t at_once = std::clamp<int64_t>(1024 / tokens, 1, experts.count());
-  Tokens data(options, at_once, tokens);
-  const int64_t hidden = options.hidden, inter = options.inter, slots = at_once * tokens;
+  const int64_t at_once = std::clamp<int64_t>(kSlotsAtOnce / tokens, 1, experts.count());
+  const std::vector<int64_t> of_expert = spread(at_once, tokens);
+  Tokens data(options, of_expert);
+  const int64_t hidden = options.hidden, inter = options.inter, slots = data.slots;
   const kernels::QuantizedRows coded_x{Tokens::aligned(data.coded_x), hidden};
   const kernels::QuantizedRows coded_inner{Tokens::aligned(data.coded_inner), inter};
   const bool blocks = tensor::is_block_format(dtype);
@@ -116,12 +157,14 @@ hardware::KernelRate measure(const kernels::Exec& exec, const ExpertRateOptions&
   double spent = 0.0;
   int64_t next = 0;  // the experts take turns, so that no cache holds those that come
   do {
-    for (int64_t i = 0; i < at_once; ++i, next = (next + 1) % experts.count()) {
+    int64_t first = 0;
+    for (size_t i = 0; i < groups.size(); ++i, next = (next + 1) % experts.count()) {
       const PackedMatrix* three = experts.of(next);
-      groups[static_cast<size_t>(i)] = {three, three + 1, three + 2, i * tokens, tokens};
+      groups[i] = {three, three + 1, three + 2, first, of_expert[i]};
+      first += of_expert[i];
     }
     const double start = wall_seconds();
-    if (blocks) kernels::quantize_rows(exec, data.x.data(), hidden, tokens, hidden, coded_x);
+    if (blocks) kernels::quantize_rows(exec, data.x.data(), hidden, data.rows, hidden, coded_x);
     kernels::expert_gate_up(exec, groups, data.token_of_slot.data(), data.x.data(), hidden,
                             data.inner.data(), inter, &coded_x);
     if (blocks) kernels::quantize_rows(exec, data.inner.data(), inter, slots, inter, coded_inner);

@@ -15,7 +15,7 @@ namespace sluice::probe {
 
 struct ExpertRateOptions {
   std::vector<tensor::DType> formats;  // that tensor::quantize() writes
-  std::vector<int64_t> tokens;         // for each expert
+  std::vector<int64_t> tokens;         // for each expert, in the mean
   // Of experts: [hidden, inter] as models of today have them.
   int64_t hidden = 2048, inter = 1024;
   int64_t weight_bytes = int64_t{512} << 20;  // of a format's experts: beyond the caches
@@ -25,8 +25,9 @@ struct ExpertRateOptions {
 ExpertRateOptions usual_expert_rates();
 
 // gate and up with the activation between, and down, activations quantized on the way where the
-// format wants it; the median of rounds over all experts, or as many as `time_ms` allows. Sorted as
-// Compute::kernel_rates. `each` is told how many rates are done. Errors: kNoRoom.
+// format wants it; tokens spread over the experts as an even router spreads them. The median of
+// rounds over all experts, or as many as `time_ms` allows. Sorted as Compute::kernel_rates. `each`
+// is told how many rates are done. Errors: kNoRoom.
 Result<std::vector<hardware::KernelRate>> measure_expert_rates(
     const kernels::Exec& exec, const ExpertRateOptions& options,
     const std::function<void(int64_t done)>& each = {});

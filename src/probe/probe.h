@@ -16,7 +16,7 @@
 namespace sluice::probe {
 
 // Raised when what is measured, or how, changes: cached files of another version are not used.
-constexpr int kProbeVersion = 5;
+constexpr int kProbeVersion = 6;
 
 struct ProbeOptions {
   int threads = 1;
