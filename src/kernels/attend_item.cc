@@ -43,15 +43,8 @@ void AttendItemRun::run_tile(int64_t first_key, int64_t first, int64_t count) {
   if (layout_.scaled()) {
     multiply_by_scales(first_key, most, count, &KvLayout::value_scale_at);
   }
-  // Keys are added one by one, so a row's bits do not depend on where its keys are cut: those that
-  // all rows see go first, then to the rows of each position, which come in order, its own.
-  const int64_t common = seen(0);
-  weigh(first_key, 0, common, weights, first, count);
-  for (int64_t i = 0, same; i < count; i += same) {
-    same = 1;
-    while (i + same < count && seen(i + same) == seen(i)) ++same;
-    weigh(first_key, common, seen(i), weights + i, first + i, same);
-  }
+  if (seen(0) == most) return weigh(first_key, most, weights, first, count);
+  for (int64_t i = 0; i < count; ++i) weigh(first_key, seen(i), weights + i, first + i, 1);
 }
 
 // Rows of scores_ times the scales of the keys, or of the values, that they are about. What lies
@@ -86,15 +79,15 @@ void AttendItemRun::score(int64_t first_key, int64_t keys, int64_t first, int64_
   if (layout_.scaled()) multiply_by_scales(first_key, keys, count, &KvLayout::key_scale_at);
 }
 
-// output += weights . values of keys [from, to) of the block, one run of them per cache block.
-void AttendItemRun::weigh(int64_t first_key, int64_t from, int64_t to, const float* const* weights,
+// output += weights . values, one run of keys per cache block.
+void AttendItemRun::weigh(int64_t first_key, int64_t keys, const float* const* weights,
                           int64_t first, int64_t count) {
   const int64_t dim = layout_.value_dim;
   const int64_t whole = dim / 16 * 16;
   const int64_t element = element_bytes(layout_.dtype);
-  for (int64_t at = from; at < to;) {
+  for (int64_t at = 0; at < keys;) {
     const int64_t offset = (first_key + at) % layout_.block_tokens;
-    const int64_t run = std::min(to - at, layout_.block_tokens - offset);
+    const int64_t run = std::min(keys - at, layout_.block_tokens - offset);
     const std::byte* values = head_of(first_key + at) + layout_.value_at(offset);
     const float* rows[kMaxTileTokens];
     for (int64_t i = 0; i < count; ++i) rows[i] = weights[i] + at;

@@ -76,8 +76,8 @@ class AttendItemRun {
   void score(int64_t first_key, int64_t keys, int64_t first, int64_t count);
   void multiply_by_scales(int64_t first_key, int64_t keys, int64_t count,
                           int64_t (KvLayout::*scale_at)(int64_t) const);
-  void weigh(int64_t first_key, int64_t from, int64_t to, const float* const* weights,
-             int64_t first, int64_t count);
+  void weigh(int64_t first_key, int64_t keys, const float* const* weights, int64_t first,
+             int64_t count);
   void weigh_panels(const std::byte* values, int64_t step, int64_t count_of_panels,
                     const float* const* weights, int64_t keys, float* out, int64_t count);
 
