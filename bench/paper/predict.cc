@@ -90,7 +90,7 @@ planner::Choice Paper::search(const Published& point) const {
   const planner::Machine machine = paper_machine(setting, point.system, peaks());
   const planner::SearchOptions options{.schedules = {schedule_of(point.system)},
                                        .kv_dtypes = {kernels::KvDType::kF16},
-                                       .experts_on_host = false,
+                                       .experts_on = {plan::Place::kDevice},
                                        .settle = paper_settle};
   const auto found = planner::search({m.config, machine, m.layers, m.weights},
                                      workload_of(point, 1 << 20), options);

@@ -123,7 +123,9 @@ std::string words(const Predicted& chosen, double gain) {
       "planned: schedule " + plan.policy.schedule + ", batch " + std::to_string(plan.policy.batch);
   if (plan.micro_batches() > 1) text += " by " + std::to_string(plan.policy.micro_batch);
   text += ", " + std::to_string(plan.max_num_tokens) + " tokens an iteration";
-  if (plan.expert_slots > 0)
+  if (plan.device_bytes > 0)
+    text += std::string(", experts ") + planner::words(plan.policy.experts_on);
+  else if (plan.expert_slots > 0)
     text += ", " + batch::percent(plan.policy.resident_weights) + " of the experts resident";
   text += ": " + batch::rate(chosen.estimate.tokens_per_second) + " tokens/s predicted, bound by " +
           bound_of(chosen.estimate.pass);
@@ -140,6 +142,12 @@ engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest&
   options.max_batch_size = candidate.policy.batch;
   options.micro_batch_size = candidate.policy.micro_batch;
   options.max_num_tokens = candidate.max_num_tokens;
+  if (answer.machine.has_device()) {
+    options.experts_on = plan::name(candidate.policy.experts_on);
+    options.attention_on = plan::name(candidate.policy.attention_on);
+    if (candidate.policy.attention_on == plan::Place::kDevice)
+      options.resident_kv = candidate.policy.resident_kv;
+  }
   // What the cache does not need is room for experts; who may be longer than all that is known
   // needs what the usual rule gives.
   if (request.all_lengths && options.max_seq_len == 0 && answer.plan.expert_slots > 0 &&

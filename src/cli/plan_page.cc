@@ -41,6 +41,36 @@ const char* figures(const Answer& answer) {
                                  : "predicted from stated figures";
 }
 
+// Of the experts' arithmetic, what the device does: F_g.
+double device_share(const planner::Pass& pass) {
+  double device = 0, all = 0;
+  for (const planner::WorkTime& work : pass.work) {
+    if (work.what != std::string_view(models::name(models::StageKind::kExpertGroup))) continue;
+    all += work.cost.flops;
+    if (work.lane == Lane::kDeviceCompute) device += work.cost.flops;
+  }
+  return all > 0 ? device / all : 0;
+}
+
+// Why experts are computed there: what an iteration takes so, and with them elsewhere.
+std::string other_places(const Question& q, const Answer& a) {
+  std::string text = print("  an iteration so: %s", seconds(a.estimate.seconds_per_token).c_str());
+  const char* separator = "; experts ";
+  for (const auto place : {plan::Place::kDevice, plan::Place::kHost, plan::Place::kAuto}) {
+    planner::Candidate other = a.candidate;
+    const bool can =
+        place != plan::Place::kAuto || planner::find_schedule(other.policy.schedule)->by_expert;
+    if (place == a.candidate.policy.experts_on || !can) continue;
+    other.policy.experts_on = place;
+    const planner::Estimate e = planner::estimate(a.subject(), other, q.workload);
+    text += separator + std::string(planner::words(place)) +
+            print(": %s, bound by %s", seconds(e.seconds_per_token).c_str(),
+                  schedule::name(e.pass.bound));
+    separator = "; ";
+  }
+  return text + "\n";
+}
+
 std::string head(const Question& q, const Answer& a) {
   const plan::Policy& p = a.candidate.policy;
   std::string text = print("%s on %s, %s\n", q.model_name.c_str(), a.machine.name.c_str(),
@@ -59,12 +89,11 @@ std::string head(const Question& q, const Answer& a) {
                 format_count(a.candidate.micro_batches()).c_str(), a.candidate.quant.c_str(),
                 kernels::name(a.candidate.kv_dtype));
   if (a.machine.has_device()) {
-    text += print(
-        "  attention on the %s (A_g = %d), experts on the %s (F_g = %d), r_w %.3f, r_c "
-        "%.2f\n",
-        plan::name(p.attention_on), p.attention_on == plan::Place::kDevice,
-        plan::name(p.experts_on), p.experts_on == plan::Place::kDevice, p.resident_weights,
-        p.resident_kv);
+    text += print("  attention on the %s (A_g = %d), experts %s (F_g = %.2f), r_w %.3f, r_c %.2f\n",
+                  plan::name(p.attention_on), p.attention_on == plan::Place::kDevice,
+                  planner::words(p.experts_on), device_share(a.estimate.pass), p.resident_weights,
+                  p.resident_kv);
+    text += other_places(q, a);
   }
   if (!a.runs) text += "  costed alone: " + a.why_not + "\n";
   return text;

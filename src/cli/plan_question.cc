@@ -118,6 +118,20 @@ Result<planner::RoutingSkew> skew_of(const std::string& text, const std::string&
                "'; auto, measured, uniform or zipf:S, S from 0 to 4, is expected");
 }
 
+// Nothing, and nothing asked for: all are searched.
+Result<std::vector<plan::Place>> places_of(const PlanFlags& flags,
+                                           const hardware::Hardware& hardware) {
+  std::vector<plan::Place> places;
+  if (flags.experts_on.empty()) return places;
+  if (hardware.find(hardware::LevelKind::kDevice) == nullptr)
+    return wrong("--experts-on needs a --device, beside which there is a choice");
+  for (const auto place : {plan::Place::kHost, plan::Place::kDevice, plan::Place::kAuto}) {
+    if (flags.experts_on == plan::name(place)) places.push_back(place);
+  }
+  if (!places.empty()) return places;
+  return wrong("--experts-on is '" + flags.experts_on + "'; host, device or auto is expected");
+}
+
 void add_machine_flags(CLI::App& command, PlanFlags& flags) {
   const auto add = [&](const char* name, std::string& value, const char* what) {
     command.add_option(name, value, what)->group("Machine")->type_name("NAME");
@@ -150,6 +164,8 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
       "or auto: measured if there is such a count, else uniform");
   add("--schedule", flags.schedule,
       "auto, resident, layer_stream, cgopipe, kv_prefetch; with a device also serial");
+  add("--experts-on", flags.experts_on,
+      "with a device: host, device, or auto, where each expert is sooner (default: searched)");
   add("--max-batch-size", flags.batch, "sequences in flight (default: searched)")->check(size);
   add("--micro-batch-size", flags.micro_batch, "of one micro-batch (default: searched)")
       ->check(size);
@@ -207,6 +223,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
     return wrong("--schedule is '" + flags.schedule + "'; there are " + known);
   }
   question.schedule = flags.schedule;
+  SLUICE_ASSIGN(question.experts_on, places_of(flags, question.hardware));
   question.batch = flags.batch;
   question.micro_batch = flags.micro_batch;
   question.max_num_tokens = flags.max_num_tokens;

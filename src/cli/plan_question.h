@@ -17,7 +17,7 @@ struct PlanFlags {
   std::string objective = "throughput";
   double deadline_ms = 0;
   std::string quant = "none", quant_floor = "q4", kv_dtype = "auto", router = "auto";
-  std::string schedule = "auto";
+  std::string schedule = "auto", experts_on;
   double resident_weights = 1;
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;
   bool runnable = false;

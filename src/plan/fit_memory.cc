@@ -173,7 +173,10 @@ Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model
                      (kv > 0 ? "--max-seq-len or --resident-kv" : "or a larger --device-memory") +
                      " would make room"};
   }
-  const int64_t share = slots_of(wishes.resident_weights, model.pages);
+  // Where the host computes all experts, none comes here.
+  const int64_t share = plan.policy.experts_on == Place::kHost
+                            ? least
+                            : slots_of(wishes.resident_weights, model.pages);
   plan.expert_slots = std::clamp(std::min(slots, share), least, model.pages);
   plan.moving_slots = plan.expert_slots;
   plan.policy.resident_weights =

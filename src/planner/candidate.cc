@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/check.h"
+
 namespace sluice::planner {
 namespace {
 
@@ -10,19 +12,32 @@ using plan::Place;
 constexpr std::array kKinds = {
     ScheduleKind{"resident", false, false, Place::kHost, Overlap::kAll, false},
     ScheduleKind{"layer_stream", false, true, Place::kHost, Overlap::kAll, false},
-    ScheduleKind{"cgopipe", true, true, Place::kHost, Overlap::kAll, false},
-    ScheduleKind{"kv_prefetch", true, true, Place::kDevice, Overlap::kAll, false},
-    ScheduleKind{"serial", true, true, Place::kHost, Overlap::kNone, false},
+    ScheduleKind{"cgopipe", true, true, Place::kHost, Overlap::kAll, false, true},
+    ScheduleKind{"kv_prefetch", true, true, Place::kDevice, Overlap::kAll, false, true},
+    ScheduleKind{"serial", true, true, Place::kHost, Overlap::kNone, false, true},
     // Of the paper's systems, which compute all prompts of a batch before they decode.
-    ScheduleKind{"moe_lightning", true, true, Place::kHost, Overlap::kAll, true, Staging::kBeside,
-                 HostAttention::kInPlace, 64},
-    ScheduleKind{"flexgen", true, true, Place::kDevice, Overlap::kSteps, true, Staging::kBefore},
-    ScheduleKind{"flexgen_c", true, true, Place::kHost, Overlap::kSteps, true, Staging::kBefore,
-                 HostAttention::kExpanded},
+    ScheduleKind{"moe_lightning", true, true, Place::kHost, Overlap::kAll, true, false,
+                 Staging::kBeside, HostAttention::kInPlace, 64},
+    ScheduleKind{"flexgen", true, true, Place::kDevice, Overlap::kSteps, true, false,
+                 Staging::kBefore},
+    ScheduleKind{"flexgen_c", true, true, Place::kHost, Overlap::kSteps, true, false,
+                 Staging::kBefore, HostAttention::kExpanded},
     ScheduleKind{"zero_inference", true, true, Place::kDevice, Overlap::kAll, true},
 };
 
 }  // namespace
+
+const char* words(plan::Place experts_on) {
+  switch (experts_on) {
+    case Place::kDevice:
+      return "on the device";
+    case Place::kHost:
+      return "on the host";
+    case Place::kAuto:
+      return "where each is sooner";
+  }
+  base::check_failed("known place", "a Place outside its enum", __FILE__, __LINE__);
+}
 
 std::span<const ScheduleKind> schedule_kinds() { return kKinds; }
 

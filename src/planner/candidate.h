@@ -23,6 +23,9 @@ struct Candidate {
   }
 };
 
+// "on the device", "on the host", "where each is sooner".
+const char* words(plan::Place experts_on);
+
 // How a schedule lets its lanes overlap within a pass over all micro-batches.
 enum class Overlap : uint8_t {
   kAll,    // every lane at once: T = max over lanes                         // HRM eq. 12
@@ -48,7 +51,7 @@ enum class HostAttention : uint8_t {
 
 // What the cost model knows of a schedule. `prompts_first`: all prompts of a batch are computed,
 // with attention on the device, before the first token is decoded; else they ride along in chunks.
-// The last three are of engines that are not ours: ours pins its memory once, attends in place and
+// The last ones are of engines that are not ours: ours pins its memory once, attends in place and
 // computes no more rows than there are.
 struct ScheduleKind {
   const char* name;
@@ -57,6 +60,7 @@ struct ScheduleKind {
   plan::Place attention_on;  // of a device's schedule
   Overlap overlap;
   bool prompts_first;
+  bool by_expert = false;  // which experts the host computes for the device may be decided by cost
   Staging staging = Staging::kPinned;
   HostAttention host_attention = HostAttention::kInPlace;
   int tile_rows = 1;  // each expert's rows are computed in whole tiles of so many

@@ -13,10 +13,12 @@ namespace {
 // One job while its phases are summed up.
 class JobSum {
  public:
-  JobSum(const Subject& subject, Candidate candidate, const Workload& workload, bool with_work)
+  JobSum(const Subject& subject, Candidate candidate, const Workload& workload, bool with_work,
+         double most_seconds)
       : subject_(subject),
         candidate_(std::move(candidate)),
         with_work_(with_work),
+        most_seconds_(most_seconds),
         requests_(static_cast<double>(workload.count())),
         prompt_(workload.mean_prompt()),
         generated_(workload.mean_generated()) {
@@ -53,6 +55,7 @@ class JobSum {
 
   void spend(const Pass& pass, double times) {
     result_.seconds += pass.seconds * times;
+    result_.floor_seconds += pass.floor_seconds * times;
     for (size_t lane = 0; lane < pass.lanes.size(); ++lane)
       result_.busy[lane] += pass.lanes[lane] * times;
   }
@@ -79,13 +82,6 @@ class JobSum {
     const auto batch = static_cast<double>(candidate_.policy.batch);
     const double budget = static_cast<double>(candidate_.max_num_tokens);
     const double mu = micro_batch();
-    // The first batch's prompts fill iterations by themselves.
-    const double first = std::min(budget, mu * prompt_);
-    const Rows filling{.prompt = first,
-                       .prompt_sequences = std::max(first / prompt_, 1.0),
-                       .prompt_context = prompt_ / 2};
-    spend(pass_of(subject_, candidate_, filling), mu * prompt_ / first);
-    result_.prefill_seconds = result_.seconds;
     const double more = (requests_ - batch) / batch;  // batches that follow
     if (more > 0) {
       // A sequence holds its place for so many iterations, in which its rows are computed.
@@ -97,12 +93,21 @@ class JobSum {
                        .prompt_context = prompt_ / 2};
       keep(mixed);
       spend(result_.pass, more * life);
-      result_.prefill_seconds = 0;
+      if (result_.seconds > most_seconds_) return;
       spend(pass_of(subject_, candidate_, decode_rows()), decode_passes());
     } else {
       keep(decode_rows());
       spend(result_.pass, decode_passes());
     }
+    if (result_.seconds > most_seconds_) return;
+    // The first batch's prompts fill iterations by themselves.
+    const double decoding = result_.seconds;
+    const double first = std::min(budget, mu * prompt_);
+    const Rows filling{.prompt = first,
+                       .prompt_sequences = std::max(first / prompt_, 1.0),
+                       .prompt_context = prompt_ / 2};
+    spend(pass_of(subject_, candidate_, filling), mu * prompt_ / first);
+    if (more <= 0) result_.prefill_seconds = result_.seconds - decoding;
   }
 
   // Every level idles all of the time, and works while its lane does.
@@ -122,6 +127,7 @@ class JobSum {
   const Subject& subject_;
   Candidate candidate_;
   bool with_work_;
+  double most_seconds_;
   double requests_, prompt_, generated_;
   Estimate result_;
 };
@@ -141,8 +147,8 @@ const char* name(Objective objective) {
 }
 
 Estimate estimate(const Subject& subject, const Candidate& candidate, const Workload& workload,
-                  bool with_work) {
-  return JobSum(subject, candidate, workload, with_work).run();
+                  bool with_work, double most_seconds) {
+  return JobSum(subject, candidate, workload, with_work, most_seconds).run();
 }
 
 double score(const Estimate& estimate, Objective objective) {

@@ -2,6 +2,8 @@
 // the phases of the job.
 #pragma once
 
+#include <limits>
+
 #include "planner/hrm.h"
 #include "planner/workload.h"
 
@@ -13,6 +15,7 @@ const char* name(Objective objective);  // "throughput", "latency", "energy"
 
 struct Estimate {
   double seconds = 0;            // of the whole workload
+  double floor_seconds = 0;      // of them, what host and disk take (Pass)
   double prefill_seconds = 0;    // of these, until the last prompt of a batch is computed; 0 where
                                  // prompts ride along with decoding
   double tokens_per_second = 0;  // generated tokens over all of the time
@@ -23,9 +26,11 @@ struct Estimate {
   Pass pass;  // of an iteration in the middle of the job, of all micro-batches
 };
 
-// `with_work`: the pass states its work, for reports.
+// `with_work`: the pass states its work, for reports. What takes more than `most_seconds` is of no
+// interest: once a part of it does, the rest is left out of all sums.
 Estimate estimate(const Subject& subject, const Candidate& candidate, const Workload& workload,
-                  bool with_work = false);
+                  bool with_work = false,
+                  double most_seconds = std::numeric_limits<double>::infinity());
 
 // Smaller is better: seconds per generated token, seconds per token of a sequence, joules per
 // token.

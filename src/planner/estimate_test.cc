@@ -2,32 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "models/shape.h"
+#include "planner/test_subject.h"
 
 namespace sluice::planner {
 namespace {
 
 using schedule::Lane;
-
-// A machine with whole numbers: a device of 100 GB/s and 10 TFLOP/s behind a link of 10 GB/s.
-Machine round_machine() {
-  Machine machine;
-  machine.devices = 1;
-  machine.device_memory = machine.host_memory = int64_t{1} << 40;
-  machine.rates(Lane::kDeviceCompute) = {.flops_per_second = 1e13, .bytes_per_second = 1e11};
-  machine.rates(Lane::kHostCompute) = {.flops_per_second = 1e12, .bytes_per_second = 5e10};
-  machine.rates(Lane::kHostToDevice) = {.bytes_per_second = 1e10};
-  machine.rates(Lane::kDeviceToHost) = {.bytes_per_second = 1e10};
-  return machine;
-}
-
-struct Fixture {
-  models::ModelConfig model = models::known_shape("mixtral-8x7b").value();
-  Machine machine = round_machine();
-  Layers layers = layers_of(model, {});
-  WeightSizes weights = weight_sizes(model, "none").value();
-  Subject subject() const { return {model, machine, layers, weights}; }
-};
 
 Candidate cgopipe(int64_t micro_batch, int64_t micro_batches) {
   Candidate candidate;
@@ -44,7 +24,7 @@ Candidate cgopipe(int64_t micro_batch, int64_t micro_batches) {
 
 // All experts of 32 layers cross the link once for all micro-batches.
 TEST(Hrm, APassMovesEachExpertOnce) {
-  const Fixture f;
+  const TestSubject f;
   const double experts = 32.0 * 8 * 3 * 4096 * 14336 * 2;
   const double hidden = 32.0 * 4096 * 4;  // bytes of one row's attended heads, all layers
   for (const int64_t batches : {1, 4, 16}) {
@@ -61,7 +41,7 @@ TEST(Hrm, APassMovesEachExpertOnce) {
 
 // The cache of every sequence is read once by the host, at its bandwidth.
 TEST(Hrm, AttentionTakesWhatItsCacheTakes) {
-  const Fixture f;
+  const TestSubject f;
   const Pass pass =
       pass_of(f.subject(), cgopipe(64, 2), {.decode = 64, .decode_context = 1000}, false, true);
   double attend = 0;
@@ -76,7 +56,7 @@ TEST(Hrm, AttentionTakesWhatItsCacheTakes) {
 
 // Its measured curve, by the queries that share a key: one for each of the heads that share it.
 TEST(Hrm, AttentionGoesByItsCurve) {
-  Fixture f;
+  TestSubject f;
   f.machine.costs.host_attend = {{1, 1e9}, {4, 4e9}, {16, 8e9}};
   const auto seconds = [&] {
     const Pass pass =
@@ -98,7 +78,7 @@ TEST(Hrm, AttentionGoesByItsCurve) {
 }
 
 TEST(Hrm, TheWorkOfALaneIsItsTime) {
-  const Fixture f;
+  const TestSubject f;
   for (const char* schedule : {"cgopipe", "kv_prefetch", "serial", "flexgen", "flexgen_c",
                                "moe_lightning", "zero_inference"}) {
     Candidate candidate = cgopipe(8, 3);
@@ -121,7 +101,7 @@ TEST(Hrm, TheWorkOfALaneIsItsTime) {
 }
 
 TEST(Hrm, TurningPointsAreTheEquations) {
-  const Machine m = round_machine();
+  const Machine m = TestSubject().machine;
   const auto points =
       turning_points(m.rates(Lane::kHostCompute), m.rates(Lane::kDeviceCompute), 1e10, 4, 50);
   EXPECT_DOUBLE_EQ(points.stay, 5e10 * 4 / 1e10);   // eq. 9, by the host's memory
@@ -134,7 +114,7 @@ TEST(Hrm, TurningPointsAreTheEquations) {
 
 // Tokens, seconds and their quotient agree, and a job of k batches takes about k times one's.
 TEST(Estimate, UnitsAndSums) {
-  const Fixture f;
+  const TestSubject f;
   const Workload one{"one", {{100, 50, 640}}}, ten{"ten", {{100, 50, 6400}}};
   for (const char* schedule : {"cgopipe", "moe_lightning", "flexgen"}) {
     Candidate candidate = cgopipe(64, 10);
@@ -150,7 +130,7 @@ TEST(Estimate, UnitsAndSums) {
 }
 
 TEST(Estimate, EnergyIsIdleAndBusyWattsOverTheTime) {
-  Fixture f;
+  TestSubject f;
   f.machine.device_watts = {.idle = 10, .busy = 70};
   const Workload workload{"w", {{100, 50, 640}}};
   const Estimate e = estimate(f.subject(), cgopipe(64, 10), workload);

@@ -17,8 +17,14 @@ int64_t blocks(double tokens) {
 }
 
 int64_t kv_block_bytes(const Subject& subject, const Candidate& candidate) {
-  return memory::KvCache::bytes_per_block(models::kv_layouts(
-      subject.model, static_cast<int>(plan::kKvBlockTokens), candidate.kv_dtype));
+  int64_t bytes = 0;
+  for (const LayerKind& kind : subject.layers.kinds) {
+    const models::LayerConfig& layer = subject.model.layers[static_cast<size_t>(kind.layer)];
+    const std::vector layouts{models::kv_layout(
+        layer.attention, static_cast<int>(plan::kKvBlockTokens), candidate.kv_dtype)};
+    bytes += kind.count * memory::KvCache::bytes_per_block(layouts);
+  }
+  return bytes;
 }
 
 // Of the whole batch: every sequence with room for its answer, whole blocks.
@@ -76,6 +82,11 @@ int64_t kv_cache_bytes(const Subject& subject, const Candidate& candidate,
   return kv_blocks(subject, candidate, workload) * kv_block_bytes(subject, candidate);
 }
 
+double least_share(const Subject& subject) {
+  const auto pages = static_cast<double>(subject.weights.fit.pages);
+  return pages == 0 ? 0.0 : std::min(pages, double{plan::kLeastSlots}) / pages;
+}
+
 Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload) {
   const plan::FitModel& fit = subject.weights.fit;
   const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
@@ -99,10 +110,7 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
   const plan::FitModel& fit = subject.weights.fit;
   const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
   const Machine& machine = subject.machine;
-  const double least = fit.pages == 0
-                           ? 0.0
-                           : static_cast<double>(std::min(fit.pages, plan::kLeastSlots)) /
-                                 static_cast<double>(fit.pages);
+  const double least = least_share(subject);
   candidate.policy.resident_weights = least;
   candidate.host_weights = machine.has_disk() && kind.moves ? least : 1;
   Footprint f = footprint(subject, candidate, workload);
@@ -117,7 +125,6 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
     candidate.policy.resident_weights = candidate.host_weights;
     return std::nullopt;
   }
-  // An expert computed on the host needs no slot here.
   candidate.policy.resident_weights =
       std::max(least, share_of(fit, machine.device_memory - f.device() + floor));
   return std::nullopt;

@@ -22,6 +22,9 @@ struct Footprint {
   bool operator==(const Footprint&) const = default;
 };
 
+// The smallest share of the experts that must have a place where they are computed.
+double least_share(const Subject& subject);
+
 Footprint footprint(const Subject& subject, const Candidate& candidate, const Workload& workload);
 
 // Of the whole cache, wherever its blocks have their home.

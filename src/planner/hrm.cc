@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "planner/expert_split.h"
 #include "planner/host_traffic.h"
 
 namespace sluice::planner {
@@ -159,14 +160,18 @@ class PassSum {
     move("kv", Lane::kDeviceToHost, away * rows_.total() * token, times);
   }
 
-  // Experts between these shares of all, in order of use, of one micro-batch on a lane.
-  void group(const LayerKind& kind, Lane lane, double from, double to) {
-    if (to <= from) return;
-    const Routing& routing = subject_.layers.routings[static_cast<size_t>(kind.routing)];
-    const models::Stage stage{StageKind::kExpertGroup, static_cast<int16_t>(kind.layer), 0, 1};
+  const Routing& routing_of(const LayerKind& kind) const {
+    return subject_.layers.routings[static_cast<size_t>(kind.routing)];
+  }
+  static models::Stage group_of(const LayerKind& kind) {
+    return {StageKind::kExpertGroup, static_cast<int16_t>(kind.layer), 0, 1};
+  }
+
+  // So many experts, with so many tokens between them, of one micro-batch on a lane.
+  void group(const LayerKind& kind, Lane lane, double hit, double tokens) {
+    if (hit <= 0 || tokens <= 0) return;
+    const models::Stage stage = group_of(kind);
     // A cost is linear in both.
-    const double hit = routing.distinct(rows_.total(), from, to);
-    const double tokens = routing.tokens(rows_.total(), from, to);
     Cost cost =
         scaled(models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_), hit);
     Cost rows =
@@ -176,17 +181,16 @@ class PassSum {
     add(StageKind::kExpertGroup, lane, cost, batches_ * kind.count, tokens / hit);
   }
 
-  // Bytes of the experts between these shares that a pass brings over a lane: each once for all
-  // micro-batches, unless nothing overlaps.
-  void bring(const LayerKind& kind, Lane lane, double from, double to) {
-    if (to <= from) return;
-    const Routing& routing = subject_.layers.routings[static_cast<size_t>(kind.routing)];
+  // Bytes of `part` of the experts between these shares, in order of use, that a pass brings over a
+  // lane: each once for all micro-batches, unless nothing overlaps.
+  void bring(const LayerKind& kind, Lane lane, double from, double to, double part = 1) {
+    if (to <= from || part <= 0) return;
     const bool each = kind_.overlap == Overlap::kNone;
     const double rows = each ? rows_.total() : rows_.total() * batches_;
-    const models::Stage stage{StageKind::kExpertGroup, static_cast<int16_t>(kind.layer), 0, 1};
     const double page =
-        models::stage_cost(subject_.model, stage, {.active_experts = 1}, weights_).weight_bytes;
-    const double bytes = routing.distinct(rows, from, to) * page;
+        models::stage_cost(subject_.model, group_of(kind), {.active_experts = 1}, weights_)
+            .weight_bytes;
+    const double bytes = part * routing_of(kind).distinct(rows, from, to) * page;
     const double times = (each ? batches_ : 1) * kind.count;
     if (bytes <= 0) return;
     const double seconds = add("weights", lane, {.weight_bytes = bytes}, times);
@@ -197,23 +201,35 @@ class PassSum {
 
   void experts(const LayerKind& kind) {
     stage(StageKind::kDispatch, kind.layer, kind.count);
-    const double near = kind_.device ? candidate_.policy.resident_weights : candidate_.host_weights;
-    const double host = std::max(candidate_.host_weights, near);
-    const bool on_host = !kind_.device || candidate_.policy.experts_on == plan::Place::kHost;
-    if (!on_host || !kind_.device) {
-      group(kind, compute(), 0, 1);
+    const Routing& routing = routing_of(kind);
+    const double hits = routing.distinct(rows_.total()), tokens = routing.tokens(rows_.total());
+    double in_memory = candidate_.host_weights;
+    if (kind_.device) {
+      const double near = candidate_.policy.resident_weights;
+      in_memory = std::max(in_memory, near);
+      const ExpertSplit split = expert_split(subject_, candidate_, kind, load_);
+      const double host_hits = split.host_hits * routing.distinct(rows_.total(), split.ahead, 1);
+      const double host_tokens = split.host_tokens * routing.tokens(rows_.total(), split.ahead, 1);
+      group(kind, Lane::kDeviceCompute, hits - host_hits, tokens - host_tokens);
+      experts_on_host(kind, host_hits, host_tokens);
+      bring(kind, Lane::kHostToDevice, near, split.ahead);
+      bring(kind, Lane::kHostToDevice, std::max(near, split.ahead), 1, 1 - split.host_hits);
     } else {
-      group(kind, Lane::kDeviceCompute, 0, near);
-      group(kind, Lane::kHostCompute, near, 1);
-      const double rows = rows_.total() * subject_.model.hidden * kFloat;
-      if (near < 1) {
-        move("hidden", Lane::kDeviceToHost, rows, batches_ * kind.count);
-        move("hidden", Lane::kHostToDevice, rows, batches_ * kind.count);
-      }
+      group(kind, Lane::kHostCompute, hits, tokens);
     }
-    if (kind_.device && !on_host) bring(kind, Lane::kHostToDevice, near, 1);
-    bring(kind, Lane::kDisk, host, 1);
+    bring(kind, Lane::kDisk, in_memory, 1);
     stage(StageKind::kCombine, kind.layer, kind.count);
+  }
+
+  // For a device: all rows and their experts come to the host, each expert's rows go back.
+  void experts_on_host(const LayerKind& kind, double hits, double tokens) {
+    if (hits <= 0) return;
+    const double row = subject_.model.hidden * kFloat, times = batches_ * kind.count;
+    move("hidden", Lane::kDeviceToHost,
+         rows_.total() * (row + ffn(kind).top_k * double{sizeof(int32_t)}), times);
+    stage(StageKind::kDispatch, kind.layer, kind.count, Lane::kHostCompute);
+    group(kind, Lane::kHostCompute, hits, tokens);
+    move("hidden", Lane::kHostToDevice, tokens * row, times);
   }
 
   // Devices that share a layer sum its two halves: 2 (d - 1) / d of the rows, over their links.
@@ -236,6 +252,7 @@ class PassSum {
     switch (kind_.overlap) {
       case Overlap::kAll:
         pass_.seconds = *busiest;
+        pass_.floor_seconds = std::max(at(Lane::kHostCompute), at(Lane::kDisk));
         return;
       case Overlap::kNone:
         pass_.seconds = sum;
@@ -267,23 +284,12 @@ class PassSum {
   Pass pass_;
 };
 
-double roof(const schedule::Rates& rates, double intensity) {
-  return std::min(rates.flops_per_second, rates.bytes_per_second * intensity);
-}
-
 }  // namespace
 
 Pass pass_of(const Subject& subject, const Candidate& candidate, const Rows& rows,
              bool prompts_alone, bool with_work) {
   SLUICE_CHECK(find_schedule(candidate.policy.schedule) != nullptr, "a schedule that is known");
   return PassSum(subject, candidate, rows, prompts_alone, with_work).run(prompts_alone);
-}
-
-TurningPoints turning_points(const schedule::Rates& at_from, const schedule::Rates& at_to,
-                             double link_bytes_per_second, double intensity_at_from,
-                             double intensity_at_to) {
-  return {.stay = roof(at_from, intensity_at_from) / link_bytes_per_second,  // eq. 9
-          .link = roof(at_to, intensity_at_to) / link_bytes_per_second};     // eq. 10
 }
 
 }  // namespace sluice::planner

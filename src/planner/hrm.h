@@ -45,6 +45,8 @@ struct WorkTime {
 struct Pass {
   double seconds = 0;  // as the schedule lets lanes overlap
   LaneSeconds lanes{};
+  // Of them, what host and disk take: no less, whatever else is taken from the device.
+  double floor_seconds = 0;
   schedule::Lane bound = schedule::Lane::kHostCompute;  // the busiest
   std::vector<WorkTime> work;                           // only if asked for
 };

@@ -58,6 +58,7 @@ SearchOptions search_options(const Question& question, const std::string& quant,
                         .max_num_tokens = question.max_num_tokens,
                         .most_resident_weights = question.most_resident_weights};
   if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
+  if (!question.experts_on.empty()) options.experts_on = question.experts_on;
   if (question.schedule != "auto") options.schedules = {question.schedule};
   if (question.runnable_only) {
     if (options.schedules.empty()) {

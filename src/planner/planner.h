@@ -32,7 +32,8 @@ struct Question {
   std::vector<kernels::KvDType> kv_dtypes;     // empty: as wide as the weights are stored
   RoutingSkew skew;
   std::string schedule = "auto";
-  bool runnable_only = false;                              // of this program, today
+  std::vector<plan::Place> experts_on;  // of a device's, that may be chosen; empty: all
+  bool runnable_only = false;           // of this program, today
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;  // 0: searched
   double most_resident_weights = 1;
   bool replays = true;

@@ -13,20 +13,13 @@ constexpr int64_t kNoBytes = 4096;  // the least a slot can have
 // Rows for which every choice is drawn; of more, counts are expected values, rounded by draws.
 constexpr int64_t kDrawnRows = 16;
 
-std::vector<int64_t> page_bytes(const Subject& subject) {
-  std::vector<int64_t> bytes;
-  for (const models::LayerConfig& layer : subject.model.layers)
-    bytes.push_back(layer.ffn.is_moe() ? subject.weights.fit.page_bytes : 0);
-  return bytes;
-}
-
 }  // namespace
 
 ReplayExperts::ReplayExperts(const Subject& subject, const plan::Plan& plan)
     : plan_(plan),
       experts_(subject.model.max_experts()),
       use_(subject.model.layer_count(), experts_, subject.model.max_top_k()),
-      table_(subject.model, page_bytes(subject),
+      table_(subject.model, page_bytes(subject.model, subject.weights),
              plan.device_bytes > 0 ? Level::kDevice : Level::kHost,
              plan.device_bytes > 0 ? Level::kHost : Level::kDisk) {}
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kMostRemembered = 4096;
 
-double hit(double share, double rows) { return 1 - std::pow(1 - share, rows); }
+double chance(double share, double rows) { return 1 - std::pow(1 - share, rows); }
 
 }  // namespace
 
@@ -59,18 +59,22 @@ const std::vector<double>& Routing::hit_sums(double rows) const {
   if (known != hit_sums_.end()) return known->second;
   if (hit_sums_.size() >= kMostRemembered) hit_sums_.clear();
   std::vector<double> sums(1, 0.0);
-  for (const double share : shares_) sums.push_back(sums.back() + hit(share, rows));
+  for (const double share : shares_) sums.push_back(sums.back() + chance(share, rows));
   return hit_sums_.emplace(rows, std::move(sums)).first->second;
 }
 
 double Routing::distinct(double rows, double from, double to) const {
-  if (even_) return (to - from) * static_cast<double>(experts()) * hit(shares_.front(), rows);
+  if (even_) return (to - from) * static_cast<double>(experts()) * chance(shares_.front(), rows);
   const std::vector<double>& sums = hit_sums(rows);
   return up_to(sums, to) - up_to(sums, from);
 }
 
 double Routing::tokens(double rows, double from, double to) const {
   return rows * (up_to(share_sums_, to) - up_to(share_sums_, from));
+}
+
+double Routing::hit(int place, double rows) const {
+  return chance(shares_[static_cast<size_t>(place)], rows);
 }
 
 // The count is nearly Poisson, and its tail nearly normal.

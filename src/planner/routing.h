@@ -27,6 +27,8 @@ class Routing {
   // (token, expert) pairs are theirs.
   double distinct(double rows, double from = 0, double to = 1) const;
   double tokens(double rows, double from = 0, double to = 1) const;
+  // Whether `rows` tokens hit one of them, the one at this place in order of use.
+  double hit(int place, double rows) const;
 
   std::span<const double> shares() const { return shares_; }
 

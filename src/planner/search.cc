@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <span>
 
 namespace sluice::planner {
@@ -28,6 +29,7 @@ constexpr std::array<double, 5> kKvShares = {0, 0.25, 0.5, 0.75, 1};
 constexpr std::array<int64_t, 4> kTokenLimits = {512, 1024, 2048, 4096};
 // Ties go to the smaller batch: a gain must be more than rounding.
 constexpr double kGain = 1 - 1e-6;
+constexpr double kEndless = std::numeric_limits<double>::infinity();
 
 class Walk {
  public:
@@ -57,29 +59,32 @@ class Walk {
     return true;
   }
 
+  std::vector<plan::Place> places(const ScheduleKind& kind) const {
+    if (!kind.device) return {plan::Place::kHost};
+    std::vector<plan::Place> places = options_.experts_on;
+    if (!kind.by_expert) std::erase(places, plan::Place::kAuto);
+    return places;
+  }
+
   void grid(const ScheduleKind& kind, kernels::KvDType kv) {
-    const bool device = kind.device;
-    for (const plan::Place experts : {plan::Place::kDevice, plan::Place::kHost}) {
-      if (!device && experts == plan::Place::kDevice) continue;
-      if (device && experts == plan::Place::kHost && !options_.experts_on_host) continue;
-      best_of_kind_.reset();
-      Candidate candidate;
-      candidate.policy.schedule = kind.name;
-      candidate.policy.attention_on = device ? kind.attention_on : plan::Place::kHost;
-      candidate.policy.experts_on = experts;
-      candidate.kv_dtype = kv;
-      candidate.quant = options_.quant;
-      const bool kv_on_device = candidate.policy.attention_on == plan::Place::kDevice;
-      for (const double share : kKvShares) {
-        if (!kv_on_device && share > 0) break;
-        candidate.policy.resident_kv = share;
-        for (const int64_t tokens : token_limits(kind)) {
-          candidate.max_num_tokens = tokens;
-          sizes(candidate);
-        }
+    places_ = places(kind);
+    best_.assign(places_.size(), std::nullopt);
+    Candidate candidate;
+    candidate.policy.schedule = kind.name;
+    candidate.policy.attention_on = kind.attention_on;
+    candidate.kv_dtype = kv;
+    candidate.quant = options_.quant;
+    const bool kv_on_device = candidate.policy.attention_on == plan::Place::kDevice;
+    for (const double share : kKvShares) {
+      if (!kv_on_device && share > 0) break;
+      candidate.policy.resident_kv = share;
+      for (const int64_t tokens : token_limits(kind)) {
+        candidate.max_num_tokens = tokens;
+        sizes(candidate);
       }
-      if (best_of_kind_) keep(*best_of_kind_);
     }
+    for (const std::optional<Choice>& best : best_)
+      if (best) keep(*best);
   }
 
   // With a device micro-batches are large enough; prompts that are computed first have one size.
@@ -100,7 +105,8 @@ class Walk {
         any = true;
         if (options_.batch > 0) break;
       }
-      if (!any) break;
+      // Larger ones have none either, but where there are then fewer of them.
+      if (!any && options_.batch == 0) break;
     }
   }
 
@@ -126,30 +132,36 @@ class Walk {
     near = std::min(near, options_.most_resident_weights);
     if (!find_schedule(candidate.policy.schedule)->device)
       candidate.host_weights = std::min(candidate.host_weights, options_.most_resident_weights);
-    const bool shares = candidate.policy.experts_on == plan::Place::kHost &&
-                        find_schedule(candidate.policy.schedule)->device;
-    if (shares) balance(candidate);
-    ++found_.costed;
-    const Choice choice{candidate, estimate(subject_, candidate, workload_)};
-    if (!best_of_kind_ || rank(choice) < rank(*best_of_kind_) * kGain) best_of_kind_ = choice;
+    cost(candidate);
     return true;
   }
 
-  // Experts that are computed where they lie: on the device as many as find room there, unless the
-  // host, which computes the others, would wait for it. Both lanes' times are lines in the share.
-  void balance(Candidate& candidate) const {
-    const double most = candidate.policy.resident_weights;
-    Candidate none = candidate;
-    none.policy.resident_weights = 0;
-    const Estimate low = estimate(subject_, none, workload_);
-    const Estimate high = estimate(subject_, candidate, workload_);
-    const auto lead = [](const Estimate& e) {  // of the device over the host
-      return e.pass.lanes[static_cast<size_t>(schedule::Lane::kDeviceCompute)] -
-             e.pass.lanes[static_cast<size_t>(schedule::Lane::kHostCompute)];
-    };
-    if (lead(high) <= 0 || lead(high) <= lead(low)) return;
-    const double share = -lead(low) / (lead(high) - lead(low));
-    candidate.policy.resident_weights = most * std::clamp(share, 0.0, 1.0);
+  // With its experts in each place: they take the same room, but for slots that none comes to.
+  void cost(const Candidate& candidate) {
+    const bool device = find_schedule(candidate.policy.schedule)->device;
+    std::optional<Estimate> on_device;
+    for (size_t i = 0; i < places_.size(); ++i) {
+      Choice choice{candidate, {}};
+      choice.candidate.policy.experts_on = places_[i];
+      if (device && places_[i] == plan::Place::kHost)
+        choice.candidate.policy.resident_weights = least_share(subject_);
+      std::optional<Choice>& best = best_[i];
+      const double most = best && by_seconds() ? best->estimate.seconds : kEndless;
+      if (places_[i] == plan::Place::kAuto && on_device && by_seconds()) {
+        // What host and disk have to do, the host's part in the experts comes on top of.
+        if (on_device->floor_seconds > most || on_device->floor_seconds == on_device->seconds)
+          continue;
+      }
+      ++found_.costed;
+      choice.estimate = estimate(subject_, choice.candidate, workload_, false, most);
+      if (places_[i] == plan::Place::kDevice) on_device = choice.estimate;
+      if (!best || rank(choice) < rank(*best) * kGain) best = std::move(choice);
+    }
+  }
+
+  // Whether who takes longer cannot be the best.
+  bool by_seconds() const {
+    return options_.objective == Objective::kThroughput && options_.deadline_seconds <= 0;
   }
 
   double rank(const Choice& choice) const {
@@ -169,7 +181,8 @@ class Walk {
   const Workload& workload_;
   const SearchOptions& options_;
   std::vector<int64_t> micro_batches_, counts_;
-  std::optional<Choice> best_of_kind_;
+  std::vector<plan::Place> places_;          // of the schedule at hand
+  std::vector<std::optional<Choice>> best_;  // of each of them
   Search found_;
 };
 

@@ -23,8 +23,10 @@ struct SearchOptions {
   std::vector<std::string> schedules;  // empty: all that the machine has levels for
   std::string quant = "none";
   std::vector<kernels::KvDType> kv_dtypes = {kernels::KvDType::kBF16};
-  bool experts_on_host = true;  // may be chosen
-  int64_t batch = 0;            // 0: searched, like the next two
+  // With a device, that may be chosen; of equals the first.
+  std::vector<plan::Place> experts_on = {plan::Place::kDevice, plan::Place::kHost,
+                                         plan::Place::kAuto};
+  int64_t batch = 0;  // 0: searched, like the next two
   int64_t micro_batch = 0;
   int64_t max_num_tokens = 0;
   double most_resident_weights = 1;  // share of the experts where they are computed

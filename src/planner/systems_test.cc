@@ -5,9 +5,9 @@
 #include <map>
 #include <string>
 
-#include "models/shape.h"
 #include "planner/estimate.h"
 #include "planner/host_traffic.h"
+#include "planner/test_subject.h"
 
 namespace sluice::planner {
 namespace {
@@ -17,23 +17,6 @@ using schedule::Lane;
 constexpr const char* kSystems[] = {"moe_lightning", "flexgen", "flexgen_c", "zero_inference"};
 constexpr double kExpertBytes = 32.0 * 8 * 3 * 4096 * 14336 * 2;  // of Mixtral 8x7B
 constexpr Rows kDecode{.decode = 64, .decode_context = 1000};
-
-struct Fixture {
-  models::ModelConfig model = models::known_shape("mixtral-8x7b").value();
-  Machine machine;
-  Layers layers = layers_of(model, {});
-  WeightSizes weights = weight_sizes(model, "none").value();
-
-  Fixture() {
-    machine.devices = 1;
-    machine.device_memory = machine.host_memory = int64_t{1} << 40;
-    machine.rates(Lane::kDeviceCompute) = {.flops_per_second = 1e13, .bytes_per_second = 1e11};
-    machine.rates(Lane::kHostCompute) = {.flops_per_second = 1e12, .bytes_per_second = 5e10};
-    machine.rates(Lane::kHostToDevice) = {.bytes_per_second = 1e10};
-    machine.rates(Lane::kDeviceToHost) = {.bytes_per_second = 1e10};
-  }
-  Subject subject() const { return {model, machine, layers, weights}; }
-};
 
 Candidate candidate_of(const char* schedule, int64_t micro_batches) {
   Candidate candidate;
@@ -47,7 +30,7 @@ Candidate candidate_of(const char* schedule, int64_t micro_batches) {
   return candidate;
 }
 
-std::map<std::string, WorkTime> work_of(const Fixture& f, const char* schedule,
+std::map<std::string, WorkTime> work_of(const TestSubject& f, const char* schedule,
                                         Pass* pass = nullptr, int64_t micro_batches = 4) {
   const Pass all =
       pass_of(f.subject(), candidate_of(schedule, micro_batches), kDecode, false, true);
@@ -63,7 +46,7 @@ std::map<std::string, WorkTime> work_of(const Fixture& f, const char* schedule,
 
 // Copies to pinned memory are the host's work: of weights, and where the cache moves, of the cache.
 TEST(Systems, WhatIsNotPinnedIsCopiedByTheHost) {
-  const Fixture f;
+  const TestSubject f;
   auto work = work_of(f, "moe_lightning");
   EXPECT_NEAR(work["staging"].cost.bytes(), 4 * kExpertBytes, 1);
   EXPECT_EQ(work["staging"].lane, Lane::kHostCompute);
@@ -78,7 +61,7 @@ TEST(Systems, WhatIsNotPinnedIsCopiedByTheHost) {
 
 // Two bytes become a float, written and read, and four query heads' floats, written and read.
 TEST(Systems, AnExpandedCacheCrossesTheHostsMemoryForEveryQueryHead) {
-  const Fixture f;
+  const TestSubject f;
   models::AttentionConfig attention = f.model.layers.front().attention;
   EXPECT_DOUBLE_EQ(expansion_crossings(attention, 2), 1 + 3 * 2 * (1 + 4));
   attention.q_heads = attention.kv_heads;
@@ -89,7 +72,7 @@ TEST(Systems, AnExpandedCacheCrossesTheHostsMemoryForEveryQueryHead) {
 
 // 64 rows choose two of eight experts: 16 for each, of tiles of 64.
 TEST(Systems, TilesComputeMoreRowsThanThereAre) {
-  const Fixture f;
+  const TestSubject f;
   const double rows = work_of(f, "cgopipe")["expert_group"].cost.flops;
   EXPECT_NEAR(work_of(f, "moe_lightning")["expert_group"].cost.flops, 4 * rows, 1e-3 * rows);
 }
@@ -97,7 +80,7 @@ TEST(Systems, TilesComputeMoreRowsThanThereAre) {
 // Weights hide behind one micro-batch's attention, the cache behind the others', experts behind
 // nothing, and nothing hides what is copied beforehand.
 TEST(Systems, AStepWaitsForAllThatItStarted) {
-  Fixture f;
+  TestSubject f;
   for (const double link : {1e9, 1e10, 1e12, 1e15}) {
     for (const double device : {1e9, 1e11, 1e13}) {
       for (const char* schedule : {"flexgen", "flexgen_c"}) {
@@ -128,12 +111,12 @@ TEST(Systems, AFasterPartIsNeverSlower) {
   const Workload workload{"w", {{100, 50, 512}}};
   for (const char* schedule : kSystems) {
     for (const double context : {1.0, 0.01}) {  // of the link, so that other lanes bind
-      Fixture f;
+      TestSubject f;
       f.machine.rates(Lane::kHostToDevice).bytes_per_second /= context;
       const Estimate before = estimate(f.subject(), candidate_of(schedule, 8), workload);
       for (const Lane lane :
            {Lane::kDeviceCompute, Lane::kHostCompute, Lane::kHostToDevice, Lane::kDeviceToHost}) {
-        Fixture more = f;
+        TestSubject more = f;
         more.machine.rates(lane).bytes_per_second *= 1.7;
         more.machine.rates(lane).flops_per_second *= 1.7;
         const Estimate after = estimate(more.subject(), candidate_of(schedule, 8), workload);

@@ -114,6 +114,13 @@ WeightSizes weight_sizes(const models::WeightSource& source) {
   return sizes;
 }
 
+std::vector<int64_t> page_bytes(const models::ModelConfig& config, const WeightSizes& weights) {
+  std::vector<int64_t> bytes;
+  for (const models::LayerConfig& layer : config.layers)
+    bytes.push_back(layer.ffn.is_moe() ? weights.fit.page_bytes : 0);
+  return bytes;
+}
+
 models::ModelConfig with_movable_ffns(models::ModelConfig config) {
   if (config.max_experts() > 0) return config;
   for (models::LayerConfig& layer : config.layers) {
@@ -151,6 +158,8 @@ Routing routing_of(const models::ModelConfig& config, const models::LayerConfig&
 
 Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew) {
   Layers layers;
+  const auto experts = static_cast<size_t>(config.max_experts());
+  layers.share.assign(config.layers.size() * experts, 0);
   for (int i = 0; i < config.layer_count(); ++i) {
     const models::LayerConfig& layer = config.layers[static_cast<size_t>(i)];
     const auto same = std::find_if(layers.kinds.begin(), layers.kinds.end(), [&](const auto& kind) {
@@ -164,6 +173,8 @@ Layers layers_of(const models::ModelConfig& config, const RoutingSkew& skew) {
     if (layer.ffn.is_moe()) {
       kind.routing = static_cast<int>(layers.routings.size());
       layers.routings.push_back(routing_of(config, layer, skew));
+      std::ranges::copy(layers.routings.back().shares(),
+                        layers.share.begin() + static_cast<ptrdiff_t>(experts) * i);
     }
     layers.kinds.push_back(kind);
   }

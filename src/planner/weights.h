@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "models/quantization.h"
 #include "models/stage.h"
@@ -27,6 +28,9 @@ WeightSizes weight_sizes(const models::WeightSource& source);
 Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::string& quant,
                                  tensor::DType stored = tensor::DType::kBF16);
 
+// Of an expert, by layer; 0 where there are none.
+std::vector<int64_t> page_bytes(const models::ModelConfig& config, const WeightSizes& weights);
+
 // How coarse a quantization is: larger is finer. -1 for a name that is none.
 int fineness(const std::string& quant);
 
@@ -45,6 +49,9 @@ struct LayerKind {
 struct Layers {
   std::vector<LayerKind> kinds;
   std::vector<Routing> routings;
+  // Of the kinds' own layers, as schedule::Residency states them: by place in order of use, the
+  // share of tokens that choose an expert.
+  std::vector<float> share;
 };
 
 // How tokens choose experts: as `measured` counted it or, where that is empty, by Zipf's law.

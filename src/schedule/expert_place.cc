@@ -15,13 +15,34 @@ bool by_cost(const Context& context) {
   return context.plan->policy.experts_on == plan::Place::kAuto && context.costs != nullptr;
 }
 
-double group_ns(const Context& context, int16_t layer, Lane lane, double tokens) {
+double group_ns(const Context& context, int16_t layer, Lane lane, int64_t tokens) {
   const models::Stage stage{.kind = StageKind::kExpertGroup, .layer = layer, .count = 1};
-  const models::Load load{.tokens = context.batch.rows,
-                          .expert_tokens = static_cast<int64_t>(tokens),
-                          .active_experts = 1};
+  const models::Load load{
+      .tokens = context.batch.rows, .expert_tokens = tokens, .active_experts = 1};
   return static_cast<double>(stage_ns(*context.costs, *context.model, lane, stage, load));
 }
+
+// The same of one expert after the other, of which many have as many tokens as the one before.
+class GroupTimes {
+ public:
+  GroupTimes(const Context& context, int16_t layer, Lane lane)
+      : context_(context), layer_(layer), lane_(lane) {}
+  double of(double tokens) {
+    const auto whole = static_cast<int64_t>(tokens);
+    if (whole != tokens_) {
+      tokens_ = whole;
+      ns_ = group_ns(context_, layer_, lane_, whole);
+    }
+    return ns_;
+  }
+
+ private:
+  const Context& context_;
+  int16_t layer_;
+  Lane lane_;
+  int64_t tokens_ = -1;
+  double ns_ = 0;
+};
 
 double stage_time(const Context& context, int16_t layer, Lane lane, StageKind kind) {
   const models::Load load{.tokens = context.batch.rows,
@@ -98,11 +119,13 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
     return std::max(1.0,
                     share_of(context, layer, expert) * static_cast<double>(context.batch.rows));
   };
+  GroupTimes on_device(context, layer, Lane::kDeviceCompute);
+  GroupTimes on_host(context, layer, Lane::kHostCompute);
   Loads loads = loads_of_layer(context, layer);
   std::array<int16_t, models::kMaxExperts> coldest;
   int count = 0;
   for (int expert = 0; expert < experts; ++expert) {
-    loads.device += group_ns(context, layer, Lane::kDeviceCompute, tokens_of(expert));
+    loads.device += on_device.of(tokens_of(expert));
     if (!moving[static_cast<size_t>(expert)]) continue;
     loads.link += page;
     coldest[static_cast<size_t>(count++)] = static_cast<int16_t>(expert);
@@ -116,8 +139,8 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
     const int expert = coldest[static_cast<size_t>(i)];
     const double tokens = tokens_of(expert);
     Loads with = loads;
-    with.device -= group_ns(context, layer, Lane::kDeviceCompute, tokens);
-    with.host += group_ns(context, layer, Lane::kHostCompute, tokens);
+    with.device -= on_device.of(tokens);
+    with.host += on_host.of(tokens);
     with.link += link_ns(context, tokens * row_bytes(context)) - page;
     if (with.most() >= loads.most()) break;
     loads = with;
@@ -126,16 +149,22 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
   return host;
 }
 
+void ExpertLists::take_times(int32_t tokens) {
+  tokens_ = tokens;
+  page_ns_ = static_cast<int64_t>(page_ns(*context_, layer_));
+  host_group_ns_ = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
+  device_group_ns_ =
+      static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));
+  output_ns_ = static_cast<int64_t>(link_ns(*context_, tokens * row_bytes(*context_)));
+}
+
 bool ExpertLists::on_host(int32_t tokens) {
   if (context_->plan->policy.experts_on == plan::Place::kHost) return true;
   if (!by_cost(*context_)) return false;
-  const auto page = static_cast<int64_t>(page_ns(*context_, layer_));
-  const auto host = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
-  const auto there =
-      page + static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));
-  const auto here = host + static_cast<int64_t>(link_ns(*context_, tokens * row_bytes(*context_)));
-  const bool on_host = host_ns_ + here < link_ns_ + there;
-  (on_host ? host_ns_ : link_ns_) += on_host ? host : page;
+  if (tokens != tokens_) take_times(tokens);
+  const bool on_host =
+      host_ns_ + host_group_ns_ + output_ns_ < link_ns_ + page_ns_ + device_group_ns_;
+  (on_host ? host_ns_ : link_ns_) += on_host ? host_group_ns_ : page_ns_;
   return on_host;
 }
 

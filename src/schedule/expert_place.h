@@ -28,9 +28,14 @@ class ExpertLists {
   bool on_host(int32_t tokens);
 
  private:
+  void take_times(int32_t tokens);
+
   const Context* context_;
   int16_t layer_;
   int64_t link_ns_ = 0, host_ns_ = 0;
+  // Of one expert with so many tokens; -1: of none yet.
+  int32_t tokens_ = -1;
+  int64_t page_ns_ = 0, host_group_ns_ = 0, device_group_ns_ = 0, output_ns_ = 0;
 };
 
 // Of one layer, in one micro-batch: the part of its pages' time on the link that is its own.

@@ -57,17 +57,22 @@ class PlanCommand(unittest.TestCase):
         for field in ("schedule", "batch", "micro_batch", "max_num_tokens", "max_seq_len", "kv_blocks", "kv_dtype", "threads"):
             self.assertEqual(ran[field], plan["plan"][field], field)
 
-    def test_a_plan_that_attends_on_a_device_is_run(self):
+    def machine(self, read, flops, link):
+        """A host, and a device that is four times as fast."""
         machine = DIRECTORY / "machine.json"
 
-        def level(kind):
-            return {"name": kind, "kind": kind, "capacity_bytes": 4 << 30, "read_bytes_per_second": 1e13,
-                    "compute": {"model": kind, "isa": "emulated", "threads": 1, "peak_flops": {"f32": 1e14}}}
+        def level(kind, times):
+            return {"name": kind, "kind": kind, "capacity_bytes": 4 << 30, "read_bytes_per_second": times * read,
+                    "compute": {"model": kind, "isa": "emulated", "threads": 1, "peak_flops": {"f32": times * flops}}}
 
-        link = {"bytes_per_second": 1e12, "latency_us": 1.0}
+        link = {"bytes_per_second": link, "latency_us": 1.0}
         machine.write_text(json.dumps({
-            "hardware_version": 2, "name": "fast", "source": "stated", "levels": [level("host"), level("device")],
+            "hardware_version": 2, "name": "fast", "source": "stated", "levels": [level("host", 1), level("device", 4)],
             "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}))
+        return machine
+
+    def test_a_plan_that_attends_on_a_device_is_run(self):
+        machine = self.machine(read=1e13, flops=1e14, link=1e12)
         plan, _ = self.planned("--hardware", machine, "--schedule", "kv_prefetch")
         self.assertEqual(plan["policy"]["attention_on"], "device")
         done = run("batch", MODEL, "-i", self.input, "-o", DIRECTORY / "out.jsonl", "--plan", self.plan, "--json", "--no-probe",
@@ -100,8 +105,29 @@ class PlanCommand(unittest.TestCase):
         policy = json.loads(done.stdout)["policy"]
         self.assertEqual((policy["attention_on"], policy["experts_on"]), ("host", "device"))
         self.assertTrue(xml.etree.ElementTree.parse(plot).getroot().tag.endswith("svg"))
+        told = run("plan", "mixtral-8x7b", "--device", "l4", "--host-memory", "192G", "--workload", "mtbench").stdout
+        self.assertRegex(told, r"experts on the device \(F_g = 1.00\)")
+        self.assertRegex(told, r"an iteration so: .*experts on the host: .* bound by host compute; where each is sooner: ")
         missing = self.refused("plan", "deepseek-v3", "--device", "t4", "--host-memory", "64G")
         self.assertIn("smallest change", missing)
+
+    def test_where_experts_are_computed_is_said_passed_on_and_may_be_asked_for(self):
+        machine = self.machine(read=2e9, flops=2e11, link=4e8)
+        flags = ["--hardware", machine, "--schedule", "cgopipe", "--device-memory", "12M", "--max-batch-size", 12]
+        plan, page = self.planned(*flags)
+        self.assertEqual(plan["policy"]["experts_on"], "auto")
+        self.assertRegex(page, r"experts where each is sooner \(F_g = 0\.[0-9]+\)")
+        for place in ("host", "device", "auto"):
+            asked, _ = self.planned(*flags, "--experts-on", place)
+            self.assertEqual((asked["policy"]["experts_on"], asked["plan"]["experts_on"]), (place, place))
+            if place != "auto":
+                self.assertLess(asked["predicted"]["tokens_per_second"], plan["predicted"]["tokens_per_second"], place)
+            done = run("batch", MODEL, "-i", self.input, "-o", DIRECTORY / f"{place}.jsonl", "--plan", self.plan, "--json",
+                       "--no-probe", "--device", f"emulated:{machine}", "--device-memory", "12M")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["plan"]["experts_on"], place)
+        self.assertIn("--device", self.refused("plan", MODEL, "--host", "xeon-24c", "--experts-on", "host"))
+        self.assertIn("'here'", self.refused("plan", MODEL, *flags, "--experts-on", "here"))
 
     def test_two_plans_differ_where_they_differ(self):
         self.planned("--host", "xeon-24c")

@@ -1,0 +1,191 @@
+// Where the search puts experts, and what it expects of them that are computed where each is
+// sooner.
+#include "planner/search.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/check.h"
+#include "planner/expert_split.h"
+#include "planner/planner.h"
+#include "planner/test_subject.h"
+
+namespace sluice::planner {
+namespace {
+
+using plan::Place;
+using schedule::Lane;
+
+const Workload kWorkload{"w", {{77, 64, 4096}}};
+
+Candidate cgopipe(int64_t micro_batch, int64_t micro_batches, Place experts) {
+  Candidate candidate;
+  candidate.policy = {.schedule = "cgopipe",
+                      .batch = micro_batch * micro_batches,
+                      .micro_batch = micro_batch,
+                      .attention_on = Place::kHost,
+                      .experts_on = experts,
+                      .resident_weights = 0,
+                      .resident_kv = 0};
+  candidate.max_num_tokens = 512;
+  return candidate;
+}
+
+double tokens_per_second(const TestSubject& f, Place experts) {
+  return estimate(f.subject(), cgopipe(64, 8, experts), kWorkload).tokens_per_second;
+}
+
+Place chosen(const TestSubject& f) {
+  const Search found = search(f.subject(), kWorkload, {.schedules = {"cgopipe"}, .batch = 512});
+  SLUICE_CHECK(!found.finalists.empty(), "512 sequences have room");
+  return found.finalists.front().candidate.policy.experts_on;
+}
+
+// A host that hardly computes: what moves is better moved.
+TEST(ExpertPlaces, TheDeviceWinsWhereTheHostIsSlow) {
+  TestSubject f;
+  f.machine.rates(Lane::kHostCompute).flops_per_second = 1e9;
+  f.machine.device_memory = int64_t{1} << 34;
+  EXPECT_GT(tokens_per_second(f, Place::kDevice), tokens_per_second(f, Place::kHost));
+  EXPECT_EQ(tokens_per_second(f, Place::kDevice), tokens_per_second(f, Place::kAuto));
+  EXPECT_EQ(chosen(f), Place::kDevice);
+}
+
+// A link that takes longer for one page than the host for all experts.
+TEST(ExpertPlaces, TheHostWinsBehindASlowLink) {
+  TestSubject f;
+  f.set_link(2e7);
+  f.machine.device_memory = int64_t{1} << 34;
+  EXPECT_GT(tokens_per_second(f, Place::kHost), tokens_per_second(f, Place::kDevice));
+  EXPECT_EQ(tokens_per_second(f, Place::kHost), tokens_per_second(f, Place::kAuto));
+  EXPECT_EQ(chosen(f), Place::kHost);
+}
+
+TEST(ExpertPlaces, SharedOutTheyAreSoonestWhereLinkAndHostTakeAsLong) {
+  TestSubject f;
+  f.machine.device_memory = int64_t{1} << 34;
+  const double both = tokens_per_second(f, Place::kAuto);
+  EXPECT_GT(both, 1.05 * tokens_per_second(f, Place::kDevice));
+  EXPECT_GT(both, 1.05 * tokens_per_second(f, Place::kHost));
+  EXPECT_EQ(chosen(f), Place::kAuto);
+}
+
+TEST(ExpertPlaces, AreThoseThatMayBeChosen) {
+  const TestSubject f;
+  for (const Place place : {Place::kDevice, Place::kHost, Place::kAuto}) {
+    const Search found = search(f.subject(), kWorkload, {.experts_on = {place}, .batch = 512});
+    ASSERT_FALSE(found.finalists.empty());
+    for (const Choice& choice : found.finalists)
+      if (find_schedule(choice.candidate.policy.schedule)->device) {
+        EXPECT_EQ(choice.candidate.policy.experts_on, place);
+      }
+  }
+  // Systems of the paper know no such choice.
+  const Search found =
+      search(f.subject(), kWorkload, {.schedules = {"moe_lightning"}, .batch = 512});
+  EXPECT_EQ(found.finalists.size(), 2u);
+}
+
+models::Load load_of(int64_t rows) {
+  return {
+      .tokens = rows, .visible_keys = 100 * rows, .context_tokens = 100 * rows, .logit_rows = rows};
+}
+
+// What the device does not compute the host does, whatever is assumed of the routing.
+TEST(ExpertSplit, EveryTokenIsComputedOnce) {
+  TestSubject f;
+  for (const double exponent : {0.0, 0.7, 1.5}) {
+    f.layers = layers_of(f.model, {.zipf_exponent = exponent});
+    for (const char* schedule : {"cgopipe", "kv_prefetch", "serial"}) {
+      for (const double decode : {1.0, 6.0, 64.0, 500.0}) {
+        Candidate candidate = cgopipe(64, 4, Place::kAuto);
+        candidate.policy.schedule = schedule;
+        candidate.policy.attention_on = find_schedule(schedule)->attention_on;
+        const Pass pass =
+            pass_of(f.subject(), candidate, {.decode = decode, .decode_context = 100}, false, true);
+        double flops = 0;
+        for (const WorkTime& work : pass.work)
+          if (work.what == std::string_view("expert_group")) flops += work.cost.flops;
+        const double each = 6.0 * 4096 * 14336 + 6.0 * 14336;
+        EXPECT_NEAR(flops, each * decode * 2 * 4 * 32, 1e-6 * flops) << schedule << " " << decode;
+      }
+    }
+  }
+}
+
+// The roofline's expectation of what the schedule decides anew each time is what comes of it.
+TEST(ExpertSplit, IsWhatAReplayComesTo) {
+  const Workload workload{"w", {{77, 64, 128}}};
+  for (const double exponent : {0.0, 0.8}) {
+    for (const double link : {4e9, 2e10}) {
+      TestSubject f;
+      f.model.layers.resize(4);
+      f.layers = layers_of(f.model, {.zipf_exponent = exponent});
+      f.weights = weight_sizes(f.model, "none").value();
+      f.set_link(link);
+      Candidate candidate = cgopipe(16, 4, Place::kAuto);
+      ASSERT_FALSE(settle(f.subject(), workload, candidate));
+      candidate.policy.resident_weights = 6.0 / 32;  // slots that experts only pass through
+      const plan::Plan plan = plan_of(f.subject(), candidate, workload).value();
+      const auto replayed = replay(f.subject(), plan, workload, {.tasks = 40'000}).value();
+      const Estimate expected = estimate(f.subject(), candidate, workload);
+      const double generated = static_cast<double>(workload.count()) * workload.mean_generated();
+      const auto near = [&](double replayed_seconds, double seconds, const char* what) {
+        const double each = seconds / generated;
+        EXPECT_NEAR(replayed_seconds / static_cast<double>(replayed.tokens), each, 0.2 * each)
+            << what << ", Zipf " << exponent << ", link " << link;
+      };
+      near(replayed.seconds, expected.seconds, "all");
+      for (const Lane lane : {Lane::kHostCompute, Lane::kDeviceCompute}) {
+        const auto at = static_cast<size_t>(lane);
+        near(replayed.busy[at], expected.busy[at], schedule::name(lane));
+      }
+    }
+  }
+}
+
+// The less used experts, and the more of them the slower the link.
+TEST(ExpertSplit, GivesTheHostMoreOfASlowerLinksPages) {
+  TestSubject f;
+  f.layers = layers_of(f.model, {.zipf_exponent = 0.5});
+  const Candidate candidate = cgopipe(64, 4, Place::kAuto);
+  double ahead = 1;
+  for (const double link : {1e12, 3e10, 1e10, 3e9, 1e9, 2e7}) {
+    f.set_link(link);
+    const ExpertSplit split =
+        expert_split(f.subject(), candidate, f.layers.kinds.front(), load_of(64));
+    EXPECT_LE(split.ahead, ahead) << link;
+    ahead = split.ahead;
+  }
+  EXPECT_EQ(ahead, 0);
+}
+
+// Of rows so few that no expert is surely needed, none moves before it is asked for.
+TEST(ExpertSplit, FewRowsMoveNothingAhead) {
+  TestSubject f;
+  const Candidate candidate = cgopipe(4, 4, Place::kAuto);
+  const auto split = [&] {
+    return expert_split(f.subject(), candidate, f.layers.kinds.front(), load_of(4));
+  };
+  EXPECT_EQ(split().ahead, 0);
+  EXPECT_GT(split().host_hits, 0);
+  f.set_link(1e13);
+  f.machine.rates(Lane::kHostCompute).bytes_per_second = 1e9;
+  EXPECT_EQ(split(), (ExpertSplit{.ahead = 0}));
+}
+
+// One sequence to a micro-batch takes more activations than there is room for; more take fewer.
+TEST(Search, ABatchOfAGivenSizeIsTriedInEverySize) {
+  TestSubject f;
+  f.machine.host_memory = int64_t{110} << 30;
+  const SearchOptions options{.schedules = {"cgopipe"}, .batch = 512};
+  const Search found = search(f.subject(), kWorkload, options);
+  EXPECT_GT(found.without_room, 0);
+  ASSERT_FALSE(found.finalists.empty());
+  EXPECT_EQ(found.finalists.front().candidate.policy.batch, 512);
+}
+
+}  // namespace
+}  // namespace sluice::planner
