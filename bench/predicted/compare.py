@@ -208,8 +208,7 @@ def measure(bench: Bench, case: Case, experts_on: str, generate: int, waves: int
     flags = ["--no-probe", "--max-seq-len", case.prompt + case.generate, *policy(case)]
     if case.share < 1:
         flags += ["--resident-weights", case.share]
-    if case.device:
-        flags += ["--experts-on", experts_on]
+    flags += ["--experts-on", experts_on] if case.device else []
     jobs = bench.jobs(case.batch * waves, case.prompt, generate)
     return bench.batch(case.model, jobs, case.device, *flags)[0]
 
@@ -222,10 +221,9 @@ def predict(bench: Bench, case: Case, generate: int, waves: int, hardware: Path)
 
 
 def with_disk(hardware: dict, rate: float, folder: Path) -> dict:
-    levels = [level for level in hardware["levels"] if level["kind"] != "disk"]
-    levels.append({"name": "disk", "kind": "disk", "capacity_bytes": shutil.disk_usage(folder).total,
-                   "read_bytes_per_second": rate})
-    return {**hardware, "levels": levels}
+    capacity = shutil.disk_usage(folder).total
+    disk = {"name": "disk", "kind": "disk", "capacity_bytes": capacity, "read_bytes_per_second": rate}
+    return {**hardware, "levels": [level for level in hardware["levels"] if level["kind"] != "disk"] + [disk]}
 
 
 def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
@@ -256,9 +254,8 @@ def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
         rates = "  disk " + ", ".join(f"{rate / 1e9:.2f}" for rate in disk) + " GB/s" if disk else ""
         print(f"{case.name:30}{text}{rates}", flush=True)
         if options.keep:
-            record = {"case": case.name, "measured": rounds, "predicted": predicted}
             with open(options.keep, "a") as lines:
-                lines.write(json.dumps(record) + "\n")
+                lines.write(json.dumps({"case": case.name, "measured": rounds, "predicted": predicted}) + "\n")
     print(f"{len(errors)} times: mean error {100 * sum(errors) / len(errors):.1f} %, worst {100 * max(errors):.0f} %")
 
 
@@ -272,8 +269,7 @@ def sweep(bench: Bench, options: argparse.Namespace) -> None:
         jobs = bench.jobs(job.requests, job.prompt, job.generate)
         print(f"{job.name}: {job.requests} requests of {job.prompt} + {job.generate} tokens", flush=True)
         best, best_flags = 0.0, []
-        rows = [(flags, "") for flags in job.grid] + [([], "chosen")]
-        for flags, what in rows:
+        for flags, what in [(flags, "") for flags in job.grid] + [([], "chosen")]:
             report, said = bench.batch(job.model, jobs, job.device, *job.always, *flags, *(["--no-probe"] if flags else []))
             rate = job.requests * job.generate / report["seconds"]["computing"]
             if flags and rate > best:
