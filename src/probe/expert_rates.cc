@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -105,6 +106,13 @@ std::vector<int64_t> spread(int64_t experts, int64_t mean) {
   std::ranges::sort(drawn);
   std::vector<int64_t> tokens;
   for (const auto& [order, count] : drawn) tokens.push_back(count);
+  // Steps of probability leave the tail out.
+  int64_t left = mean * experts - std::accumulate(tokens.begin(), tokens.end(), int64_t{0});
+  for (size_t i = 0; left != 0; i = (i + 1) % tokens.size()) {
+    const int64_t more = left > 0 ? 1 : tokens[i] > 1 ? -1 : 0;
+    tokens[i] += more;
+    left -= more;
+  }
   return tokens;
 }
 
