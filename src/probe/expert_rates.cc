@@ -21,6 +21,8 @@ namespace {
 using kernels::PackedMatrix;
 
 constexpr int64_t kSlotsAtOnce = 2048;  // of all experts of a round
+// Over all numbers of tokens of a format, so that a disturbed moment meets a third of each rate.
+constexpr int kPasses = 3;
 
 // Values between -1 and 1 that repeat after a prime: no denormals, no two rows alike.
 float value_at(int64_t i) { return static_cast<float>(i * 7919 % 10007) / 5003.5f - 1.0f; }
@@ -150,18 +152,21 @@ struct Tokens {
   std::vector<int32_t> token_of_slot;
 };
 
-hardware::KernelRate measure(const kernels::Exec& exec, const ExpertRateOptions& options,
-                             const Experts& experts, tensor::DType dtype, int64_t tokens) {
-  // Fewer experts for many tokens, so that a round stays short.
-  const int64_t at_once = std::clamp<int64_t>(kSlotsAtOnce / tokens, 1, experts.count());
-  const std::vector<int64_t> of_expert = spread(at_once, tokens);
+// Fewer experts for many tokens, so that a round stays short.
+int64_t experts_at_once(const Experts& experts, int64_t tokens) {
+  return std::clamp<int64_t>(kSlotsAtOnce / tokens, 1, experts.count());
+}
+
+// Appends the seconds of rounds, for a pass's share of the time.
+void measure(const kernels::Exec& exec, const ExpertRateOptions& options, const Experts& experts,
+             tensor::DType dtype, int64_t tokens, std::vector<double>& rounds) {
+  const std::vector<int64_t> of_expert = spread(experts_at_once(experts, tokens), tokens);
   Tokens data(options, of_expert);
   const int64_t hidden = options.hidden, inter = options.inter, slots = data.slots;
   const kernels::QuantizedRows coded_x{Tokens::aligned(data.coded_x), hidden};
   const kernels::QuantizedRows coded_inner{Tokens::aligned(data.coded_inner), inter};
   const bool blocks = tensor::is_block_format(dtype);
-  std::vector<kernels::ExpertGroup> groups(static_cast<size_t>(at_once));
-  std::vector<double> rounds;
+  std::vector<kernels::ExpertGroup> groups(of_expert.size());
   double spent = 0.0;
   int64_t next = 0;  // the experts take turns, so that no cache holds those that come
   do {
@@ -181,11 +186,16 @@ hardware::KernelRate measure(const kernels::Exec& exec, const ExpertRateOptions&
     const double seconds = wall_seconds() - start;
     rounds.push_back(seconds);
     spent += seconds;
-  } while (spent * 1000.0 < options.time_ms);
+  } while (spent * 1000.0 * kPasses < options.time_ms);
+}
+
+hardware::KernelRate rate_of(const ExpertRateOptions& options, const Experts& experts,
+                             tensor::DType dtype, int64_t tokens, std::vector<double>& rounds) {
   const double usual = median(rounds);
-  const double flops = 6.0 * static_cast<double>(hidden * inter * slots);
-  return {tensor::info(dtype).name, tokens, flops / usual,
-          static_cast<double>(at_once) * experts.bytes_each() / usual};
+  const auto at_once = static_cast<double>(experts_at_once(experts, tokens));
+  const double flops = 6.0 * static_cast<double>(options.hidden * options.inter * tokens);
+  return {tensor::info(dtype).name, tokens, at_once * flops / usual,
+          at_once * experts.bytes_each() / usual};
 }
 
 }  // namespace
@@ -203,10 +213,15 @@ Result<std::vector<hardware::KernelRate>> measure_expert_rates(
   std::vector<hardware::KernelRate> rates;
   for (const tensor::DType dtype : options.formats) {
     SLUICE_ASSIGN(const Experts experts, Experts::create(exec, options, dtype));
-    for (const int64_t tokens : options.tokens) {
-      rates.push_back(measure(exec, options, experts, dtype, tokens));
-      if (each) each(static_cast<int64_t>(rates.size()));
+    std::vector<std::vector<double>> rounds(options.tokens.size());
+    const auto before = static_cast<int64_t>(rates.size());
+    for (int pass = 0; pass < kPasses; ++pass) {
+      for (size_t i = 0; i < rounds.size(); ++i)
+        measure(exec, options, experts, dtype, options.tokens[i], rounds[i]);
+      if (each) each(before + std::ssize(rounds) * (pass + 1) / kPasses);
     }
+    for (size_t i = 0; i < rounds.size(); ++i)
+      rates.push_back(rate_of(options, experts, dtype, options.tokens[i], rounds[i]));
   }
   std::ranges::sort(rates, {}, [](const hardware::KernelRate& rate) {
     return std::tuple(rate.format, rate.tokens_per_expert);
