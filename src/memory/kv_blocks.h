@@ -20,6 +20,8 @@
 #include <span>
 #include <vector>
 
+#include "base/rounding.h"
+
 namespace sluice::memory {
 
 using BlockId = int32_t;
@@ -47,7 +49,7 @@ class KvBlocks {
 
   int64_t blocks() const { return static_cast<int64_t>(nodes_.size()); }
   int64_t block_tokens() const { return block_tokens_; }
-  int64_t blocks_for(int64_t tokens) const { return (tokens + block_tokens_ - 1) / block_tokens_; }
+  int64_t blocks_for(int64_t tokens) const { return base::div_up(tokens, block_tokens_); }
 
   int64_t free() const { return static_cast<int64_t>(free_.size()); }
   int64_t cached() const { return cached_; }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/rounding.h"
 #include "kernels/kv_layout.h"
 #include "plan/policy.h"
 
@@ -46,9 +47,7 @@ struct Plan {
   bool interleaved = false;
 
   int64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
-  int64_t micro_batches() const {
-    return (policy.batch + policy.micro_batch - 1) / policy.micro_batch;
-  }
+  int64_t micro_batches() const { return base::div_up(policy.batch, policy.micro_batch); }
   bool operator==(const Plan&) const = default;
 };
 

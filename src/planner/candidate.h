@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/rounding.h"
 #include "kernels/kv_layout.h"
 #include "plan/policy.h"
 
@@ -18,9 +19,7 @@ struct Candidate {
   int64_t max_num_tokens = 0;  // rows of one micro-batch's iteration
   bool operator==(const Candidate&) const = default;
 
-  int64_t micro_batches() const {
-    return (policy.batch + policy.micro_batch - 1) / policy.micro_batch;
-  }
+  int64_t micro_batches() const { return base::div_up(policy.batch, policy.micro_batch); }
 };
 
 // "on the device", "on the host", "where each is sooner".

@@ -1,4 +1,5 @@
 #include "planner/routing.h"
+#include "base/rounding.h"
 
 #include <gtest/gtest.h>
 
@@ -37,7 +38,7 @@ double tiled_rows(double mean, int tile) {
   for (int count = 1; count < 3 * mean + 100; ++count) {
     const double share = std::exp(count * std::log(mean) - mean - std::lgamma(count + 1));
     some += share;
-    sum += share * tile * ((count + tile - 1) / tile);
+    sum += share * base::round_up(count, tile);
   }
   return sum / some;
 }

@@ -1,5 +1,6 @@
 // The scheduler drives a fake model through random workloads.
 #include "scheduler/fake_model.h"
+#include "base/rounding.h"
 
 #include <gtest/gtest.h>
 
@@ -64,7 +65,7 @@ Case random_case(uint32_t seed) {
   c.limits.prefix_sharing = pick(random, 0, 3) != 0;
   c.limits.admission = pick(random, 0, 1) ? Admission::kOptimistic : Admission::kGuaranteed;
   c.limits.reserve_fraction = static_cast<double>(pick(random, 0, 2)) / 4;
-  const int64_t one = (c.limits.max_seq_len + c.block_tokens - 1) / c.block_tokens;
+  const int64_t one = base::div_up(c.limits.max_seq_len, c.block_tokens);
   c.blocks = one + pick(random, 0, 3 * one);
   c.max_out = static_cast<int>(pick(random, 1, 4));
   c.cancel_share = pick(random, 0, 2) == 0 ? 0.2 : 0.0;

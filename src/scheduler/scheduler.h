@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/rounding.h"
 #include "memory/kv_blocks.h"
 #include "scheduler/balance.h"
 #include "scheduler/micro_batch.h"
@@ -46,9 +47,7 @@ struct SchedulerLimits {
   Admission admission = Admission::kGuaranteed;
   double reserve_fraction = 1.0;  // kOptimistic: 0..1
 
-  int64_t micro_batches() const {
-    return (max_batch_size + micro_batch_size - 1) / micro_batch_size;
-  }
+  int64_t micro_batches() const { return base::div_up(max_batch_size, micro_batch_size); }
 };
 
 struct SequenceRequest {
