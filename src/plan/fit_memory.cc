@@ -18,12 +18,6 @@ constexpr int64_t kProcessGrowth = int64_t{64} << 20;
 // Experts on their way or waiting for their turn; with fewer the disk would wait for the host.
 constexpr int64_t kMovingSlots = 48;
 
-// Whole slots that a share of all experts stands for; a share that was made from slots gives them
-// back, which its rounding down would not.
-int64_t slots_of(double share, int64_t pages) {
-  return static_cast<int64_t>(static_cast<double>(pages) * share + 1e-6);
-}
-
 std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(bytes)); }
 
 int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
@@ -85,6 +79,10 @@ void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int
 }
 
 }  // namespace
+
+int64_t slots_of(double share, int64_t pages) {
+  return static_cast<int64_t>(static_cast<double>(pages) * share + 1e-6);
+}
 
 int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
   if (wishes.host_memory == 0) return machine.available_memory;

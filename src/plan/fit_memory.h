@@ -6,6 +6,10 @@
 
 namespace sluice::plan {
 
+// Whole slots that a share of all experts stands for; a share that was made from slots gives them
+// back, which its rounding down would not.
+int64_t slots_of(double share, int64_t pages);
+
 // Host memory that is left to a run: what is available, and no more than it may hold.
 int64_t room_for(const FitWishes& wishes, const FitMachine& machine);
 

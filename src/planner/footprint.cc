@@ -71,8 +71,11 @@ double share_of(const plan::FitModel& fit, int64_t bytes) {
   return std::clamp(slots / static_cast<double>(fit.pages), 0.0, 1.0);
 }
 
-int64_t experts_bytes(const plan::FitModel& fit, double share) {
-  return static_cast<int64_t>(share * static_cast<double>(fit.expert_bytes));
+// What slots for this share of the experts take, as fit_plan() reserves them.
+int64_t slot_bytes(const plan::FitModel& fit, double share) {
+  const int64_t least = std::min(fit.pages, plan::kLeastSlots);
+  const int64_t slots = std::clamp(plan::slots_of(share, fit.pages), least, fit.pages);
+  return memory::WeightPages::bytes(slots, fit.page_bytes);
 }
 
 }  // namespace
@@ -95,13 +98,17 @@ Footprint footprint(const Subject& subject, const Candidate& candidate, const Wo
   const int64_t dense = subject.weights.dense_bytes();
   Footprint f;
   f.host_activations = activations;
-  f.host_weights = dense + experts_bytes(fit, candidate.host_weights);
-  f.disk_weights = fit.expert_bytes - experts_bytes(fit, candidate.host_weights);
+  f.host_weights = dense + fit.expert_bytes;
+  if (candidate.host_weights < 1) {
+    f.host_weights = dense + slot_bytes(fit, candidate.host_weights);
+    f.disk_weights =
+        static_cast<int64_t>((1 - candidate.host_weights) * static_cast<double>(fit.expert_bytes));
+  }
   f.host_kv = kv.host;
   if (!kind.device) return f;
   f.device_kv = kv.device;
   f.device_activations = activations;
-  f.device_weights = dense + experts_bytes(fit, candidate.policy.resident_weights);
+  f.device_weights = dense + slot_bytes(fit, candidate.policy.resident_weights);
   return f;
 }
 
@@ -118,7 +125,7 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
     return Shortage{schedule::Level::kHost, f.host() - machine.host_memory};
   if (f.device() > machine.device_memory)
     return Shortage{schedule::Level::kDevice, f.device() - machine.device_memory};
-  const int64_t floor = experts_bytes(fit, least);
+  const int64_t floor = slot_bytes(fit, least);
   if (candidate.host_weights < 1)
     candidate.host_weights = std::max(least, share_of(fit, machine.host_memory - f.host() + floor));
   if (!kind.device) {
