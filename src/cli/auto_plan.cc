@@ -5,6 +5,7 @@
 
 #include "batch/bars.h"
 #include "cli/batch_lengths.h"
+#include "cli/engine_flags.h"
 #include "cli/machine.h"
 #include "cli/plan_model.h"
 #include "device/emulated.h"
@@ -70,14 +71,14 @@ Result<planner::Question> question_of(const AutoPlanRequest& request,
   planner::Question question;
   SLUICE_ASSIGN(question.hardware, machine_for(options));
   limit_memory(options, question.hardware);
-  SLUICE_TRY(read_plan_model(request.model, options.quant, question));
-  if (!question.weights)
-    return Error{ErrorCode::kNotFound, "'" + request.model + "' has no weights that can be run"};
+  const engine::OpenedModel& model = *request.model;
+  question.model_name = model_name(model.path);
+  take_model(model.files.config, *model.source, question);
   question.workload = answerable(request.workload, question.model.max_positions);
   question.objective =
       request.latency ? planner::Objective::kLatency : planner::Objective::kThroughput;
   if (const auto kv = kernels::parse_kv_dtype(options.kv_dtype)) question.kv_dtypes = {*kv};
-  question.skew.measured = measured_routing(request.model);
+  question.skew.measured = measured_routing(model.files.config, model.fingerprint);
   question.schedule = options.schedule;
   question.runnable_only = true;
   question.replays = false;
@@ -198,16 +199,17 @@ std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions&
   return "the usual policy runs: " + chosen.error().message;
 }
 
-std::string choose_batch_policy(const std::string& model, const CLI::App& command,
+std::string choose_batch_policy(const engine::OpenedModel& model, const CLI::App& command,
                                 const batch::Input& input, int64_t default_max_tokens,
                                 engine::EngineOptions& options) {
   if (!leaves_a_choice(command, options)) return "";
   // Tokens are counted for a plan alone, and there is none for a machine that was not measured.
-  const auto tokenizer = machine_for(options).ok() ? tokenizer_of(model) : std::nullopt;
-  auto lengths = batch_lengths(input.file, input.name, input.first_offset,
-                               tokenizer ? &*tokenizer : nullptr, default_max_tokens, kLimits);
+  const bool counts = model.files.tokenizer && machine_for(options).ok();
+  auto lengths =
+      batch_lengths(input.file, input.name, input.first_offset,
+                    counts ? &*model.files.tokenizer : nullptr, default_max_tokens, kLimits);
   if (!lengths.ok()) return "";  // nothing to answer
-  return choose_policy({.model = model,
+  return choose_policy({.model = &model,
                         .command = &command,
                         .workload = std::move(lengths->workload),
                         .all_lengths = lengths->whole},

@@ -6,13 +6,14 @@
 
 #include "batch/input.h"
 #include "engine/engine.h"
+#include "engine/model_files.h"
 #include "planner/workload.h"
 
 namespace sluice::cli {
 
 struct AutoPlanRequest {
-  std::string model;
-  const CLI::App* command = nullptr;  // whose flags were given; outlives the request
+  const engine::OpenedModel* model = nullptr;  // outlives the request
+  const CLI::App* command = nullptr;           // whose flags were given; outlives the request
   planner::Workload workload;
   bool all_lengths = false;  // no request is longer than the workload's
   bool latency = false;      // one after the other, each token as soon as can be
@@ -27,7 +28,7 @@ struct AutoPlanRequest {
 std::string choose_policy(const AutoPlanRequest& request, engine::EngineOptions& options);
 
 // The same for a batch's input: for what its lines ask for, of a large one a sample.
-std::string choose_batch_policy(const std::string& model, const CLI::App& command,
+std::string choose_batch_policy(const engine::OpenedModel& model, const CLI::App& command,
                                 const batch::Input& input, int64_t default_max_tokens,
                                 engine::EngineOptions& options);
 

@@ -191,17 +191,19 @@ int batch_command(BatchFlags flags) {
   batch::ReportInput report;
   report.model =
       flags.served_model_name.empty() ? model_name(flags.model) : flags.served_model_name;
+  auto model = open_to_load(flags.model, *options, report.load_seconds);
+  if (!model) return fail(model.error());
   const auto machine = this_machine(flags);
   if (machine) options->machine = std::make_shared<const hardware::Hardware>(*machine);
   const std::string chosen = planned || flags.no_probe
                                  ? std::string()
-                                 : choose_batch_policy(flags.model, *flags.command, (*job)->input(),
+                                 : choose_batch_policy(*model, *flags.command, (*job)->input(),
                                                        flags.default_max_tokens, *options);
   options->seed = flags.seed;
   options->per_request_experts = scorer.has_value();
   std::optional<pipeline::Trace> trace;
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
-  auto engine = load_engine(flags.model, *options, report.load_seconds);
+  auto engine = load_engine(std::move(*model), *options, report.load_seconds);
   if (!engine) return fail(engine.error());
   if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
   if (planned) {

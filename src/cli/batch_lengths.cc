@@ -9,7 +9,6 @@
 
 #include "base/json.h"
 #include "batch/line_reader.h"
-#include "engine/model_files.h"
 
 namespace sluice::cli {
 namespace {
@@ -139,14 +138,6 @@ Result<BatchLengths> batch_lengths(const batch::File& file, const std::string& n
                              : static_cast<double>(size - first_offset) /
                                    static_cast<double>(std::max<int64_t>(read_bytes, 1));
   return BatchLengths{gathered(name, std::move(all), times), whole};
-}
-
-std::optional<text::Tokenizer> tokenizer_of(const std::string& model) {
-  const auto opened = engine::open_model(model);
-  if (!opened.ok()) return std::nullopt;
-  auto files = engine::read_model_files(model, *opened);
-  if (!files.ok()) return std::nullopt;
-  return std::move(files->tokenizer);
 }
 
 }  // namespace sluice::cli

@@ -28,7 +28,4 @@ Result<BatchLengths> batch_lengths(const batch::File& file, const std::string& n
                                    int64_t first_offset, const text::Tokenizer* tokenizer,
                                    int64_t default_max_tokens, const LengthLimits& limits = {});
 
-// Of a model that is here, if it has one.
-std::optional<text::Tokenizer> tokenizer_of(const std::string& model);
-
 }  // namespace sluice::cli

@@ -146,6 +146,10 @@ Status parse_memory(const char* flag, const std::string& text, int64_t& bytes) {
   return {};
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 }  // namespace
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
@@ -197,18 +201,27 @@ Result<engine::EngineOptions> engine_options(const EngineFlags& flags) {
   return options;
 }
 
-Result<std::unique_ptr<engine::Engine>> load_engine(const std::string& model,
+Result<engine::OpenedModel> open_to_load(const std::string& model,
+                                         const engine::EngineOptions& options, double& seconds) {
+  const auto start = std::chrono::steady_clock::now();
+  auto opened = engine::open_to_load(model, options.quant);
+  seconds += seconds_since(start);
+  return opened;
+}
+
+Result<std::unique_ptr<engine::Engine>> load_engine(engine::OpenedModel model,
                                                     const engine::EngineOptions& options,
                                                     double& seconds) {
   const auto start = std::chrono::steady_clock::now();
+  const std::string name = model_name(model.path);
   std::optional<ByteProgress> progress;
   const auto show = [&](int64_t done, int64_t total) {
-    if (!progress) progress.emplace("loading " + model_name(model), total, 0);
+    if (!progress) progress.emplace("loading " + name, total, 0);
     progress->update(done);
   };
-  auto engine = engine::Engine::load(model, options, show);
+  auto engine = engine::Engine::load(std::move(model), options, show);
   progress.reset();
-  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds += seconds_since(start);
   return engine;
 }
 

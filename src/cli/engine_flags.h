@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/model_files.h"
 
 namespace sluice::cli {
 
@@ -23,8 +24,12 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags);
 // EngineOptions out of the flags; the trace is the caller's to give.
 Result<engine::EngineOptions> engine_options(const EngineFlags& flags);
 
-// Loads `model`, with the share done on a terminal's standard error; `seconds` it took.
-Result<std::unique_ptr<engine::Engine>> load_engine(const std::string& model,
+// Opens `model`, to be loaded with these options.
+Result<engine::OpenedModel> open_to_load(const std::string& model,
+                                         const engine::EngineOptions& options, double& seconds);
+// Loads it, with the share done on a terminal's standard error. Each adds to `seconds` what it
+// took.
+Result<std::unique_ptr<engine::Engine>> load_engine(engine::OpenedModel model,
                                                     const engine::EngineOptions& options,
                                                     double& seconds);
 

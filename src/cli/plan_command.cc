@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "cli/command.h"
 #include "cli/exit_codes.h"
+#include "cli/json_file.h"
 #include "cli/plan_page.h"
 #include "cli/plan_question.h"
 #include "cli/terminal.h"
@@ -17,24 +17,12 @@
 namespace sluice::cli {
 namespace {
 
-constexpr size_t kMaxAnswerBytes = size_t{16} << 20;
-
 struct CommandFlags {
   PlanFlags plan;
   std::string output, plot;
   std::vector<std::string> diff;
   bool json = false, explain = false, list = false;
 };
-
-Result<Json> read_plan(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Error{ErrorCode::kIo, "cannot read '" + path + "'"};
-  std::ostringstream text;
-  text << in.rdbuf();
-  auto json = base::parse_json(text.str(), {.bytes = kMaxAnswerBytes});
-  if (!json.ok()) return json.error().in(path);
-  return json;
-}
 
 Status write_text(const std::string& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary);
@@ -45,9 +33,9 @@ Status write_text(const std::string& path, const std::string& text) {
 }
 
 int print_difference(const std::vector<std::string>& paths) {
-  const auto before = read_plan(paths[0]);
+  const auto before = read_json_file(paths[0], kMaxPlanFileBytes);
   if (!before.ok()) return fail(before.error());
-  const auto after = read_plan(paths[1]);
+  const auto after = read_json_file(paths[1], kMaxPlanFileBytes);
   if (!after.ok()) return fail(after.error());
   for (const planner::Difference& d : planner::difference(*before, *after)) {
     std::printf("%-44s %s -> %s\n", d.field.c_str(), d.before.empty() ? "-" : d.before.c_str(),

@@ -1,15 +1,12 @@
 #include "cli/plan_file.h"
 
-#include <fstream>
-#include <sstream>
-
+#include "cli/json_file.h"
 #include "engine/host_memory.h"
 #include "planner/answer_json.h"
 
 namespace sluice::cli {
 namespace {
 
-constexpr size_t kMaxPlanBytes = size_t{16} << 20;
 // What a plan decides.
 constexpr const char* kPlanned[] = {
     "--max-batch-size", "--micro-batch-size", "--max-num-tokens",  "--max-seq-len",
@@ -18,13 +15,8 @@ constexpr const char* kPlanned[] = {
     "--attention-on",   "--experts-on",       "--resident-kv",     "--guess-experts"};
 
 Result<planner::PlanFile> read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Error{ErrorCode::kIo, "cannot read the plan '" + path + "'"};
-  std::ostringstream text;
-  text << in.rdbuf();
-  const auto json = base::parse_json(text.str(), {.bytes = kMaxPlanBytes});
-  if (!json.ok()) return json.error().in(path);
-  auto file = planner::plan_file(*json);
+  SLUICE_ASSIGN(const Json json, read_json_file(path, kMaxPlanFileBytes));
+  auto file = planner::plan_file(json);
   if (!file.ok()) return file.error().in(path);
   return file;
 }

@@ -96,11 +96,14 @@ Result<std::vector<std::string>> quants_of(const PlanFlags& flags) {
 }
 
 // Of `model`, if it was run here and its use of experts counted.
-Result<planner::RoutingSkew> skew_of(const std::string& text, const std::string& model) {
+Result<planner::RoutingSkew> skew_of(const std::string& text, const std::string& model,
+                                     const std::optional<engine::OpenModel>& here) {
   planner::RoutingSkew skew;
   if (text == "uniform") return skew;
   if (text == "auto" || text == "measured") {
-    skew.measured = measured_routing(model);
+    if (const auto fingerprint = here ? engine::fingerprint_of(*here) : std::string();
+        fingerprint.ok() && here)
+      skew.measured = measured_routing(here->model.config, *fingerprint);
     if (skew.measured.empty() && text == "measured") {
       return wrong("--router measured: no run of '" + model +
                    "' here has counted its experts; one whose experts move (--host-memory, "
@@ -195,10 +198,10 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
   planner::Question question;
   if (flags.model.empty())
     return wrong("a plan needs a model; name a path, or a published one, such as deepseek-v3");
-  SLUICE_TRY(read_plan_model(flags.model, "none", question));
+  SLUICE_ASSIGN(const auto here, read_plan_model(flags.model, question));
   SLUICE_ASSIGN(question.hardware, read_hardware(flags));
   question.devices = flags.devices;
-  SLUICE_ASSIGN(question.workload, workload_from(flags));
+  SLUICE_ASSIGN(question.workload, workload_from(flags, here));
   if (question.workload.max_tokens() > question.model.max_positions) {
     return wrong("the longest sequence of the workload has " +
                  std::to_string(question.workload.max_tokens()) + " tokens, and " +
@@ -215,7 +218,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
                    "'; auto, f32, f16, bf16 or q8 is expected");
     question.kv_dtypes = {*dtype};
   }
-  SLUICE_ASSIGN(question.skew, skew_of(flags.router, flags.model));
+  SLUICE_ASSIGN(question.skew, skew_of(flags.router, flags.model, here));
   if (flags.schedule != "auto" && planner::find_schedule(flags.schedule) == nullptr) {
     std::string known;
     for (const auto& kind : planner::schedule_kinds())

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 
-#include <optional>
-
 #include "cli/batch_lengths.h"
 #include "cli/quiet_check.h"
 
@@ -14,11 +12,17 @@ constexpr int64_t kDefaultRequests = 10'000;
 constexpr const char* kDefaultPrompt = "512";
 constexpr const char* kDefaultAnswer = "128";
 
-Result<planner::Workload> of_file(const PlanFlags& flags) {
+Result<planner::Workload> of_file(const PlanFlags& flags,
+                                  const std::optional<engine::OpenModel>& here) {
   SLUICE_ASSIGN(const batch::File file, batch::File::open(flags.input, O_RDONLY));
-  const std::optional<text::Tokenizer> tokenizer = tokenizer_of(flags.model);
+  engine::ModelFiles files;
+  if (here) {
+    // Lengths are known without a tokenizer too, if not as well.
+    if (auto read = engine::read_model_files(flags.model, *here); read.ok())
+      files = std::move(*read);
+  }
   SLUICE_ASSIGN(BatchLengths lengths,
-                batch_lengths(file, flags.input, 0, tokenizer ? &*tokenizer : nullptr,
+                batch_lengths(file, flags.input, 0, files.tokenizer ? &*files.tokenizer : nullptr,
                               flags.default_max_tokens));
   return std::move(lengths.workload);
 }
@@ -42,7 +46,8 @@ void add_workload_flags(CLI::App& command, PlanFlags& flags) {
       ->capture_default_str();
 }
 
-Result<planner::Workload> workload_from(const PlanFlags& flags) {
+Result<planner::Workload> workload_from(const PlanFlags& flags,
+                                        const std::optional<engine::OpenModel>& here) {
   const bool lengths = !flags.prompt_tokens.empty() || !flags.generate_tokens.empty();
   const int64_t requests = flags.requests > 0 ? flags.requests : kDefaultRequests;
   if (!flags.input.empty()) {
@@ -51,7 +56,7 @@ Result<planner::Workload> workload_from(const PlanFlags& flags) {
                    "-i says what there is to answer; leave out --workload, --requests and the "
                    "lengths"};
     }
-    return of_file(flags);
+    return of_file(flags, here);
   }
   if (flags.workload.empty()) {
     return planner::workload_of(

@@ -201,11 +201,12 @@ int chat(const RunFlags& flags, Conversation& conversation) {
 
 // What runs is for one sequence at a time; `bytes` of its prompt, 0 if there will be several.
 // Returns choose_policy()'s sentence.
-std::string choose(const RunFlags& flags, int64_t bytes, engine::EngineOptions& options) {
+std::string choose(const RunFlags& flags, const engine::OpenedModel& model, int64_t bytes,
+                   engine::EngineOptions& options) {
   constexpr int64_t kTypedBytesPerToken = 4, kTypedTokens = 128, kAnswerTokens = 256;
   const int64_t prompt = bytes > 0 ? bytes / kTypedBytesPerToken + 1 : kTypedTokens;
   const int64_t answer = flags.max_tokens > 0 ? flags.max_tokens : kAnswerTokens;
-  return choose_policy({.model = flags.model,
+  return choose_policy({.model = &model,
                         .command = flags.command,
                         .workload = {"one answer", {{prompt, answer, 1}}},
                         .latency = true},
@@ -230,11 +231,13 @@ int run_command(const RunFlags& flags) {
   }
   options->seed = sampling->seed.value_or(0);
   if (options->max_batch_size == 0) options->max_batch_size = 1;
-  const std::string chosen = choose(flags, chats ? 0 : std::ssize(prompt), *options);
+  double load_seconds = 0;
+  auto model = open_to_load(flags.model, *options, load_seconds);
+  if (!model) return fail(model.error());
+  const std::string chosen = choose(flags, *model, chats ? 0 : std::ssize(prompt), *options);
   std::optional<pipeline::Trace> trace;
   if (!flags.engine.trace_path.empty()) options->trace = &trace.emplace();
-  double load_seconds = 0;
-  auto engine = load_engine(flags.model, *options, load_seconds);
+  auto engine = load_engine(std::move(*model), *options, load_seconds);
   if (!engine) return fail(engine.error());
   if (!chosen.empty() && !flags.quiet) std::fprintf(stderr, "sluice: %s\n", chosen.c_str());
   if (!flags.raw && (*engine)->chat_template() == nullptr) {

@@ -33,6 +33,7 @@ class Faults;
 namespace sluice::engine {
 
 struct Environment;
+struct OpenedModel;
 
 struct EngineOptions {
   // auto: resident if everything fits into memory, else layer_stream; with a device cgopipe, or
@@ -104,6 +105,9 @@ class Engine {
   // `path` is a Hugging Face directory or a GGUF file. `progress` is told the bytes of the
   // weights' files that are loaded, and all that will be.
   static Result<std::unique_ptr<Engine>> load(const std::string& path, const EngineOptions& options,
+                                              const LoadProgress& progress = {});
+  // The same of a model that is open (model_files.h), with `options.quant`.
+  static Result<std::unique_ptr<Engine>> load(OpenedModel model, const EngineOptions& options,
                                               const LoadProgress& progress = {});
   virtual ~Engine() = default;
 

@@ -103,20 +103,19 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
-                                                const EngineOptions& options,
+Result<std::unique_ptr<LoadedModel>> load_model(OpenedModel opened, const EngineOptions& options,
                                                 const LoadProgress& progress) {
+  SLUICE_CHECK(opened.quant == options.quant, "a model is loaded as it was opened");
   auto model = std::make_unique<LoadedModel>();
   std::optional<device::EmulatedDevice> machine;
   if (!options.device.empty()) {
     SLUICE_ASSIGN(machine, device::parse_device(options.device));
   }
-  SLUICE_ASSIGN(OpenModel opened, open_model(path));
-  model->opened = std::make_unique<OpenModel>(std::move(opened));
-  SLUICE_ASSIGN(model->files, read_model_files(path, *model->opened));
+  model->opened = std::move(opened.opened);
+  model->files = std::move(opened.files);
+  model->fingerprint = std::move(opened.fingerprint);
+  model->source = std::move(opened.source);
   const models::ModelConfig& config = model->files.config;
-  SLUICE_ASSIGN(model->fingerprint, fingerprint_of(*model->opened));
-  SLUICE_ASSIGN(model->source, open_weights(*model->opened, options.quant));
   const models::WeightNeeds needs = models::weight_needs(*model->source);
   model->block_weights = needs.block_weights;
   const std::vector<int> nodes = base::own_nodes_to_interleave();

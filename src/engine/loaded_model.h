@@ -45,9 +45,9 @@ struct LoadedModel {
   uint64_t prefix_salt(int64_t prompt_tokens) const;
 };
 
-// Reads the files, makes the plan, reserves everything, packs the weights.
-Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path,
-                                                const EngineOptions& options,
+// Makes the plan, reserves everything, packs the weights. `opened` was quantized as the options
+// say.
+Result<std::unique_ptr<LoadedModel>> load_model(OpenedModel opened, const EngineOptions& options,
                                                 const LoadProgress& progress);
 
 }  // namespace sluice::engine

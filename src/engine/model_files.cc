@@ -182,4 +182,14 @@ Result<ModelFiles> read_model_files(const std::string& path, const OpenModel& op
   return files;
 }
 
+Result<OpenedModel> open_to_load(const std::string& path, const std::string& quant) {
+  OpenedModel model{.path = path, .quant = quant};
+  SLUICE_ASSIGN(OpenModel opened, open_model(path));
+  model.opened = std::make_unique<OpenModel>(std::move(opened));
+  SLUICE_ASSIGN(model.files, read_model_files(path, *model.opened));
+  SLUICE_ASSIGN(model.fingerprint, fingerprint_of(*model.opened));
+  SLUICE_ASSIGN(model.source, open_weights(*model.opened, quant));
+  return model;
+}
+
 }  // namespace sluice::engine

@@ -49,6 +49,18 @@ Result<std::unique_ptr<models::WeightSource>> open_weights(const OpenModel& open
 // EngineDirectory::fingerprint().
 Result<std::string> fingerprint_of(const OpenModel& opened);
 
+// A model that is opened once, for who wants to know of it before it is loaded and for the engine
+// that then loads it.
+struct OpenedModel {
+  std::string path, quant;
+  std::unique_ptr<OpenModel> opened;  // `source` points into it
+  ModelFiles files;
+  std::string fingerprint;
+  std::unique_ptr<models::WeightSource> source;
+};
+// Errors as of the parts below and above.
+Result<OpenedModel> open_to_load(const std::string& path, const std::string& quant);
+
 // The rest of what lies at `path`: end tokens, tokenizer, chat template. A model without a
 // tokenizer or template is not an error here.
 Result<ModelFiles> read_model_files(const std::string& path, const OpenModel& opened);

@@ -29,6 +29,8 @@ class Running : public Engine {
   static Result<std::unique_ptr<Running>> load(const std::string& path,
                                                const EngineOptions& options,
                                                const LoadProgress& progress = {});
+  static Result<std::unique_ptr<Running>> load(OpenedModel model, const EngineOptions& options,
+                                               const LoadProgress& progress = {});
 
   // `builder` is borrowed. start() must follow.
   Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,

@@ -77,6 +77,18 @@ class AutoPlan(unittest.TestCase):
             plan, said = self.batch(*by_hand)
             self.assertEqual((plan["batch"], said), (64, ""), by_hand)
 
+    def test_beside_a_device_it_says_where_experts_are_computed_and_does_so(self):
+        machine = DIRECTORY / "machine.json"
+        levels = [{"name": kind, "kind": kind, "capacity_bytes": 1 << 30, "read_bytes_per_second": times * 2e9,
+                   "compute": {"model": kind, "isa": "emulated", "threads": 1, "peak_flops": {"f32": times * 2e11}}}
+                  for kind, times in (("host", 1), ("device", 4))]
+        links = [{"from": a, "to": b, "bytes_per_second": 4e8, "latency_us": 1.0} for a, b in (("host", "device"), ("device", "host"))]
+        machine.write_text(json.dumps({"hardware_version": 2, "name": "made up", "source": "stated", "levels": levels, "links": links}))
+        for memory in ("1G", "12M"):
+            plan, said = self.batch("--device", f"emulated:{machine}", "--device-memory", memory)
+            words = {"device": "on the device", "host": "on the host", "auto": "where each is sooner"}[plan["experts_on"]]
+            self.assertRegex(said, f"planned: schedule {plan['schedule']}, batch {plan['batch']}[ ,].*experts {words}: ")
+
     def test_quiet_is_quiet(self):
         self.measured()
         self.assertEqual(self.batch("--quiet")[1], "")
