@@ -40,9 +40,10 @@ void DiskRunner::read_guess(const Guess& guess) {
   ++guess_pages_;
   guess_bytes_ += guess.task.transfer()->bytes;
   if (reader_ == nullptr) {
-    const Load made{.page = guess.page(), .guess = guess, .started = clock_.now()};
+    Load made{.page = guess.page(), .guess = guess, .started = clock_.now()};
+    begin_work(made, Work::kGuess);
     end_guess(made, make(guess.page()));
-    guess_ns_ += (clock_.now() - made.started).count();
+    end_work(made);
     return;
   }
   Load* const free = free_load();
@@ -53,7 +54,7 @@ void DiskRunner::read_guess(const Guess& guess) {
     paging_.pages().failed(guess.page());
     return;
   }
-  note_time();
+  begin_work(*free, Work::kGuess);
   ++guessing_;
 }
 
@@ -62,11 +63,10 @@ void DiskRunner::want(WeightPageId page) {
   const auto load = std::ranges::find_if(
       loads_, [&](const Load& one) { return one.used && one.page == page && !one.needed; });
   if (load == loads_.end()) return;
-  note_time();
-  load->needed = load->planned = true;
-  times_.begin(schedule::Lane::kDisk, clock_.now());
+  load->needed = true;
+  end_work(*load);
+  begin_work(*load, Work::kPlanned);
   --guessing_;
-  ++needed_;
 }
 
 // One that failed is in doubt from now on; that is all.

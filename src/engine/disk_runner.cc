@@ -21,8 +21,7 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
       times_(*options.times),
       timeout_(options.timeout_ms),
       trace_(options.trace),
-      busy_bytes_(options.guess_bytes),
-      since_(clock_.now()) {
+      busy_bytes_(options.guess_bytes) {
   loads_.resize(kCapacity + kMostGuesses);
   guesses_.reserve(kCapacity);
   waiters_.reserve(kCapacity);
@@ -102,10 +101,7 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId p
     return status.error();
   }
   wait_for(page, token);
-  note_time();
-  ++needed_;
-  free->planned = true;
-  times_.begin(schedule::Lane::kDisk, clock_.now());
+  begin_work(*free, Work::kPlanned);
   return Start::kStarted;
 }
 
@@ -166,15 +162,14 @@ void DiskRunner::finish(size_t index, const Status& read) {
         source_, layer, expert,
         {paging_.pages().at(page), static_cast<size_t>(paging_.page_of_layer(layer).bytes)});
   }
-  end_planned(load);
+  end_work(load);
   const int tries = load.needed ? kTries : 1;
   if (!status.ok() && load.tries < tries && submit(index).ok()) {
     ++retries_;
     return;
   }
   load.used = false;
-  note_time();
-  --(load.needed ? needed_ : guessing_);
+  if (!load.needed) --guessing_;
   if (load.guess) end_guess(load, status);
   if (status.ok()) {
     ++pages_;
@@ -229,7 +224,7 @@ void DiskRunner::end_overdue() {
     if (waiter.until > now) return false;
     paging_.pages().doubt(waiter.page);
     for (Load& load : loads_) {
-      if (load.used && load.page == waiter.page) end_planned(load);
+      if (load.used && load.page == waiter.page) end_work(load);
     }
     ended_.push_back(
         {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
@@ -247,17 +242,14 @@ void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {
   });
 }
 
-void DiskRunner::end_planned(Load& load) {
-  if (!load.planned) return;
-  load.planned = false;
-  times_.end(schedule::Lane::kDisk, clock_.now());
+void DiskRunner::begin_work(Load& load, Work work) {
+  load.work = work;
+  times_.begin(schedule::Lane::kDisk, clock_.now(), work);
 }
 
-// Before the number of reads under way changes.
-void DiskRunner::note_time() {
-  const Clock::time_point now = clock_.now();
-  if (needed_ == 0 && guessing_ > 0) guess_ns_ += (now - since_).count();
-  since_ = now;
+void DiskRunner::end_work(Load& load) {
+  if (load.work) times_.end(schedule::Lane::kDisk, clock_.now(), *load.work);
+  load.work.reset();
 }
 
 void DiskRunner::wake() {
@@ -271,7 +263,9 @@ DiskStats DiskRunner::stats() const {
   const int64_t bytes = guess_bytes_;
   const double useful =
       bytes > 0 ? 1.0 - static_cast<double>(guesses.useless_bytes) / static_cast<double>(bytes) : 0;
-  guesses.useful_seconds = std::max(useful, 0.0) * static_cast<double>(guess_ns_) * 1e-9;
+  const auto lanes = times_.stats(clock_.now());
+  guesses.useful_seconds =
+      std::max(useful, 0.0) * lanes[static_cast<size_t>(schedule::Lane::kDisk)].guess_seconds;
   return {.pages = std::max<int64_t>(pages_ - guesses.useless_pages, 0),
           .bytes = std::max<int64_t>(bytes_ - guesses.useless_bytes, 0),
           .retries = retries_,

@@ -80,8 +80,9 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     memory::WeightPageId page = 0;
     int tries = 0;
     bool used = false;
-    bool planned = false;  // its time counts: until it fails, or nobody waits for it any more
-    bool needed = false;   // somebody has asked for the page
+    bool needed = false;  // somebody has asked for the page
+    // As what its time counts: until it fails, or nobody waits for it any more.
+    std::optional<Work> work{};
     std::optional<Guess> guess{};  // it began as one
     base::Clock::time_point started{};
   };
@@ -97,8 +98,8 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void end_overdue();
   int64_t poll_ms(int64_t timeout_ms) const;
   std::string place(memory::WeightPageId page) const;
-  void end_planned(Load& load);
-  void note_time();
+  void begin_work(Load& load, Work work);
+  void end_work(Load& load);
   // disk_guesses.cc
   void take_guess(const schedule::Task& task, const pipeline::TaskContext& context);
   void read_guesses();
@@ -121,11 +122,9 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   std::vector<Guess> guesses_;  // that wait for their turn
   pipeline::Trace* trace_;
   int64_t busy_bytes_;
-  int needed_ = 0, guessing_ = 0;  // reads under way
-  base::Clock::time_point since_;  // that they are so many
+  int guessing_ = 0;  // reads under way that nobody has asked for
   std::atomic<int64_t> pages_{0}, bytes_{0}, retries_{0};
-  // Of reads that began as guesses; the time in which no other was under way.
-  std::atomic<int64_t> guess_pages_{0}, guess_bytes_{0}, guess_ns_{0};
+  std::atomic<int64_t> guess_pages_{0}, guess_bytes_{0};  // of reads that began as guesses
 };
 
 }  // namespace sluice::engine

@@ -11,10 +11,14 @@ void LaneTimes::start(Time now) {
   if (!now_) now_ = now;
 }
 
-void LaneTimes::begin(schedule::Lane lane, Time now) {
+void LaneTimes::begin(schedule::Lane lane, Time now, Work work) {
   const std::lock_guard lock(mutex_);
   go_to(now);
   State& state = lanes_[static_cast<size_t>(lane)];
+  if (work == Work::kGuess) {
+    ++state.guessing;
+    return;
+  }
   if (state.working++ > 0) return;
   // What it has waited was not the end.
   state.stats.present = true;
@@ -24,12 +28,13 @@ void LaneTimes::begin(schedule::Lane lane, Time now) {
   state.since = {};
 }
 
-void LaneTimes::end(schedule::Lane lane, Time now) {
+void LaneTimes::end(schedule::Lane lane, Time now, Work work) {
   const std::lock_guard lock(mutex_);
   go_to(now);
   State& state = lanes_[static_cast<size_t>(lane)];
-  SLUICE_CHECK(state.working > 0, "work ends once, after it has begun");
-  --state.working;
+  int& pieces = work == Work::kGuess ? state.guessing : state.working;
+  SLUICE_CHECK(pieces > 0, "work ends once, after it has begun");
+  --pieces;
 }
 
 // Nobody has begun or ended anything since now_.
@@ -40,6 +45,7 @@ void LaneTimes::go_to(Time now) {
   const auto worker =
       std::ranges::find_if(lanes_, [](const State& state) { return state.working > 0; });
   for (State& state : lanes_) {
+    if (state.working == 0 && state.guessing > 0) state.stats.guess_seconds += passed;
     if (state.working > 0) {
       state.stats.busy_seconds += passed;
     } else if (!state.stats.present) {

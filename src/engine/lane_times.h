@@ -12,9 +12,13 @@
 
 namespace sluice::engine {
 
-// Lanes say when planned work of theirs begins and ends; how else they pass their time (looking for
-// room, a read done again) is no work. From any thread. A moment before the last one that was told
-// counts as that one: lanes read the clock before they come here.
+// What a lane is told to do is planned, or a guess, which is no lane's work: whether it was any is
+// known when it is over.
+enum class Work : uint8_t { kPlanned, kGuess };
+
+// Lanes say when work of theirs begins and ends; how else they pass their time (looking for room, a
+// read done again) is none. From any thread. A moment before the last one that was told counts as
+// that one: lanes read the clock before they come here.
 class LaneTimes {
  public:
   using Time = base::Clock::time_point;
@@ -22,15 +26,15 @@ class LaneTimes {
   // From here on there is something to wait for. The first call counts.
   void start(Time now);
   // A lane may have several pieces of work under way; it works until the last has ended.
-  void begin(schedule::Lane lane, Time now);
-  void end(schedule::Lane lane, Time now);
+  void begin(schedule::Lane lane, Time now, Work work = Work::kPlanned);
+  void end(schedule::Lane lane, Time now, Work work = Work::kPlanned);
 
   // By Lane, of the time from start() to `now`.
   std::array<LaneStats, schedule::kLanes> stats(Time now);
 
  private:
   struct State {
-    int working = 0;  // pieces of work under way
+    int working = 0, guessing = 0;  // pieces of planned work under way, and guesses
     LaneStats stats;
     LaneStats since;  // its last work ended: only its idle and waited seconds
   };

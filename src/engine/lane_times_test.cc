@@ -90,6 +90,24 @@ TEST(LaneTimes, AMomentThatIsToldLateTakesNothingBack) {
   EXPECT_DOUBLE_EQ(whole(of(all, Lane::kDisk)), 3);
 }
 
+// Two guesses, of which one becomes work: the lane's time is parted as if there were none.
+TEST(LaneTimes, GuessesAreNoWorkAndHaveTheirOwnTime) {
+  LaneTimes times;
+  times.start(at(0));
+  times.begin(Lane::kDisk, at(1), Work::kGuess);
+  times.begin(Lane::kDisk, at(2), Work::kGuess);
+  times.end(Lane::kDisk, at(4), Work::kGuess);
+  times.begin(Lane::kDisk, at(4));
+  times.end(Lane::kDisk, at(7));
+  times.end(Lane::kDisk, at(9), Work::kGuess);
+  const LaneStats disk = of(times.stats(at(10)), Lane::kDisk);
+  EXPECT_DOUBLE_EQ(disk.guess_seconds, 5);
+  EXPECT_DOUBLE_EQ(disk.start_seconds, 4);
+  EXPECT_DOUBLE_EQ(disk.busy_seconds, 3);
+  EXPECT_DOUBLE_EQ(disk.end_seconds, 3);
+  EXPECT_DOUBLE_EQ(whole(disk), 10);
+}
+
 TEST(LaneTimes, NothingHasPassedBeforeTheStart) {
   LaneTimes times;
   EXPECT_DOUBLE_EQ(whole(of(times.stats(at(5)), Lane::kDisk)), 0);

@@ -25,6 +25,7 @@ struct LaneStats {
   std::array<double, schedule::kLanes> waited_seconds{};  // in between, by who worked meanwhile: of
                                                           // several the first Lane, so who computes
   double idle_seconds = 0;                                // in between, when no lane worked
+  double guess_seconds = 0;  // of all but the busy ones: nothing but guesses was under way
 };
 
 // Of the guesses which experts the next layer's router will choose.
@@ -34,8 +35,7 @@ struct GuessStats {
   int64_t pages = 0;          // read from the disk for a guess
   int64_t useless_pages = 0;  // of these, that were not needed
   int64_t useless_bytes = 0;
-  // In which nothing but guesses was read, but for the useless ones' share of the bytes. No lane's
-  // work: whether it was any is known when it is over.
+  // LaneStats::guess_seconds of the disk, but for the useless ones' share of the bytes.
   double useful_seconds = 0;
 };
 
