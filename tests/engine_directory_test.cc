@@ -57,8 +57,7 @@ class BuiltModel : public testing::Test {
     const planner::WeightSizes planned = planner::weight_sizes(*source);
     memory::Arena arena = memory::Arena::create(planned.fit.weight_bytes).value();
     base::ThreadTeam team(1);
-    const auto weights = models::load_weights(opened->model.config, *source, models::Experts::kLoad,
-                                              arena, team, {});
+    const auto weights = models::load_weights(opened->model.config, *source, {}, arena, team, {});
     ASSERT_TRUE(weights) << weights.error().message;
     const models::WeightBytes loaded = models::weight_bytes_of(*weights, kernels::KvDType::kF32);
     EXPECT_DOUBLE_EQ(planned.bytes.dense, loaded.dense);

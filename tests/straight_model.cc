@@ -53,8 +53,8 @@ Result<std::unique_ptr<StraightModel>> StraightModel::load(const std::string& pa
                                         .block_weights = needs.block_weights};
   SLUICE_ASSIGN(self->arena_, memory::Arena::create(
                                   needs.bytes + models::activation_bytes(config, limits) + 4096));
-  SLUICE_ASSIGN(self->weights_, models::load_weights(config, *source, models::Experts::kLoad,
-                                                     self->arena_, self->team_));
+  SLUICE_ASSIGN(self->weights_,
+                models::load_weights(config, *source, {}, self->arena_, self->team_));
   self->activations_ = models::carve_activations(config, limits, self->arena_);
 
   const auto block_tokens = static_cast<int>(options.block_tokens);

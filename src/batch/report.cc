@@ -135,6 +135,8 @@ Json disk_json(const engine::EngineStats& stats, bool guesses) {
   const engine::DiskStats& disk = stats.disk;
   Json json = {{"experts_read", disk.pages},
                {"bytes_read", disk.bytes},
+               {"embedding_rows_read", disk.rows},
+               {"embedding_bytes_read", disk.row_bytes},
                {"reads_repeated", disk.retries},
                {"busy_seconds", stats.lane(schedule::Lane::kDisk).busy_seconds},
                {"made_from_checkpoint", disk.made},

@@ -182,6 +182,19 @@ TEST(Report, TellsWhatGuessesWereWorth) {
   EXPECT_EQ(report_json(input)["disk"]["guesses"]["useless_bytes"], 4 << 20);
 }
 
+TEST(Report, TellsWhatWasReadOfAnEmbeddingOnDisk) {
+  ReportInput input = report();
+  input.stats.disk = {.pages = 50, .bytes = 5 << 20, .all_pages = 40};
+  EXPECT_EQ(report_text(input, 100).find("embedding"), std::string::npos);
+  input.stats.disk.rows = 30;
+  input.stats.disk.row_bytes = 3 << 20;
+  input.stats.computed_tokens = 70;
+  EXPECT_NE(report_text(input, 100).find("30 rows read for 70 tokens, 3.0 MiB"), std::string::npos)
+      << report_text(input, 100);
+  EXPECT_EQ(report_json(input)["disk"]["embedding_rows_read"], 30);
+  EXPECT_EQ(report_json(input)["disk"]["embedding_bytes_read"], 3 << 20);
+}
+
 TEST(Report, AnEmptyRunHasNoFiguresThatAreNotThere) {
   ReportInput input;
   input.model = "m";

@@ -16,7 +16,6 @@ using base::format_seconds;
 constexpr int kLabelCells = 16;
 constexpr int kMaxHeatCells = 64;
 constexpr size_t kMaxHeatLayers = 48;
-constexpr int kTaskLayers = 2;  // of which the table of tasks shows the experts
 
 double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
@@ -131,11 +130,16 @@ std::string disk_text(const ReportInput& input) {
                                               static_cast<double>(disk.all_pages))));
   text += row("  read", format_count(disk.pages) + " experts, " +
                             format_bytes(static_cast<double>(disk.bytes)) + " at " +
-                            giga(over(static_cast<double>(disk.bytes),
+                            giga(over(static_cast<double>(disk.bytes + disk.row_bytes),
                                       input.stats.lane(schedule::Lane::kDisk).busy_seconds +
                                           disk.guesses.useful_seconds),
                                  "B/s while reading (measured)"));
   text += guesses_text(disk.guesses);
+  if (disk.rows > 0) {
+    text += row("  embedding", format_count(disk.rows) + " rows read for " +
+                                   format_count(input.stats.computed_tokens) + " tokens, " +
+                                   format_bytes(static_cast<double>(disk.row_bytes)));
+  }
   if (disk.retries > 0)
     text += row("  repeated", format_count(disk.retries) + " reads after faults");
   return text;
@@ -238,60 +242,6 @@ std::string report_text(const ReportInput& input, int columns) {
   text += device_text(input);
   text += bound_text(input);
   if (input.scores) text += score_text(*input.scores, columns);
-  return text;
-}
-
-std::string score_text(const Scores& scores, int columns) {
-  int name_cells = 4;
-  for (const TaskScore& task : scores.tasks) name_cells = std::max(name_cells, cells(task.task));
-  // The layers that tell tasks apart best.
-  std::vector<int> layers(static_cast<size_t>(scores.layers));
-  std::iota(layers.begin(), layers.end(), 0);
-  std::sort(layers.begin(), layers.end(), [&](int a, int b) {
-    const double bits_a = scores.information_bits[static_cast<size_t>(a)];
-    const double bits_b = scores.information_bits[static_cast<size_t>(b)];
-    return bits_a != bits_b ? bits_a > bits_b : a < b;
-  });
-  layers.resize(std::min<size_t>(layers.size(), kTaskLayers));
-  std::sort(layers.begin(), layers.end());
-  const int heat_cells = std::min(scores.experts, 32);
-  const int bar_cells = std::clamp(
-      columns - name_cells - 26 - static_cast<int>(layers.size()) * (heat_cells + 3), 8, 20);
-
-  const std::string indent(static_cast<size_t>(name_cells + bar_cells + 24), ' ');
-  std::string text = "\n  accuracy by task";
-  if (!layers.empty()) {
-    std::string names, bits;
-    for (const int layer : layers) {
-      char value[32];
-      std::snprintf(value, sizeof value, "%.2f bit",
-                    scores.information_bits[static_cast<size_t>(layer)]);
-      names += pad("layer " + std::to_string(layer), heat_cells + 3);
-      bits += pad(value, heat_cells + 3);
-    }
-    text += ", and the experts each task used, where they tell tasks apart best (measured)\n" +
-            indent + names + "\n" + indent + bits;
-  }
-  text += "\n";
-  const auto line = [&](const TaskScore& task, const std::string& label) {
-    const double share =
-        over(static_cast<double>(task.correct), static_cast<double>(task.expected));
-    text += "  " + pad(label, name_cells) + " ▕" + bar(share, bar_cells) + "▏ " +
-            pad_left(percent(share), 6) + "  " +
-            pad(format_count(task.correct) + "/" + format_count(task.expected), 11);
-    for (const int layer : layers) {
-      if (task.expert_tokens.empty()) break;
-      const auto begin = task.expert_tokens.begin() + std::ptrdiff_t{layer} * scores.experts;
-      const std::vector<double> values(begin, begin + scores.experts);
-      text += "▕" + heat(values, heat_cells) + "▏ ";
-    }
-    if (task.failed > 0) text += " " + format_count(task.failed) + " error lines";
-    if (task.missing > 0) text += " " + format_count(task.missing) + " not answered";
-    text += "\n";
-  };
-  for (const TaskScore& task : scores.tasks) line(task, task.task);
-  TaskScore all = scores.total();
-  line(all, "all");
   return text;
 }
 

@@ -86,6 +86,15 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
       ->check(quiet(CLI::Range(0.0, 1.0)));
 }
 
+void add_embedding_flag(const Group& group, EngineFlags& flags) {
+  group
+      .add("--embedding-on", flags.options.embedding_on,
+           "with experts on disk: disk, of the token embedding only the rows that an iteration "
+           "needs are in memory; host, all of it; auto: disk, if that takes less memory")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
 void add_expert_flags(const Group& group, EngineFlags& flags) {
   group.command
       .add_flag("--no-expert-use", flags.no_expert_use,
@@ -157,6 +166,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   const Group group{command};
   add_batch_flags(group, o);
   add_memory_flags(group, flags);
+  add_embedding_flag(group, flags);
   add_expert_flags(group, flags);
   add_kv_flags(group, flags);
   group.command

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/disk_pages.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
@@ -54,7 +55,7 @@ class ChoiceRun {
   int in_flight = 0;     // iterations formed and not completed
   // Iterations that failed one after the other for want of the same page that it needs.
   int attempts = 0;
-  uint32_t wanted_page = 0;
+  DiskPage wanted_page;
 
  private:
   std::span<const int32_t> forbidden() const;

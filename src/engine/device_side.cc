@@ -28,7 +28,7 @@ Result<std::unique_ptr<DeviceSide>> make_device_side(
   side->machine = machine;
   const models::WeightNeeds needs = models::weight_needs(source);
   SLUICE_ASSIGN(side->weight_arena, memory::Arena::create(needs.bytes - needs.expert_bytes));
-  SLUICE_ASSIGN(side->weights, models::load_weights(config, source, models::Experts::kLeave,
+  SLUICE_ASSIGN(side->weights, models::load_weights(config, source, {.experts = false},
                                                     side->weight_arena, side->team));
   SLUICE_ASSIGN(side->paging,
                 ExpertPaging::create(config,

@@ -5,7 +5,6 @@
 
 namespace sluice::engine {
 
-using memory::WeightPageId;
 using Claim = memory::WeightPages::Claim;
 
 // What the holder guessed before is too late.
@@ -23,7 +22,7 @@ bool DiskRunner::may_guess() const {
   if (guessing_ >= kMostGuesses) return false;
   int64_t bytes = 0;
   for (const Load& load : loads_) {
-    if (load.used) bytes += paging_.page_of_layer(paging_.layer_of(load.page)).bytes;
+    if (load.used) bytes += load.bytes;
   }
   return bytes < busy_bytes_;
 }
@@ -37,21 +36,23 @@ void DiskRunner::read_guesses() {
 }
 
 void DiskRunner::read_guess(const Guess& guess) {
+  const DiskPage page = page_of(*guess.task.transfer());
+  const int64_t bytes = guess.task.transfer()->bytes;
   ++guess_pages_;
-  guess_bytes_ += guess.task.transfer()->bytes;
+  guess_bytes_ += bytes;
   if (reader_ == nullptr) {
-    Load made{.page = guess.page(), .guess = guess, .started = clock_.now()};
+    Load made{.page = page, .guess = guess, .started = clock_.now()};
     begin_work(made, Work::kGuess);
-    end_guess(made, make(guess.page()));
+    end_guess(made, make(page, bytes));
     end_work(made);
     return;
   }
   Load* const free = free_load();
   SLUICE_CHECK(free != nullptr, "guesses have loads of their own");
-  *free = {.page = guess.page(), .used = true, .guess = guess, .started = clock_.now()};
+  *free = {.page = page, .bytes = bytes, .used = true, .guess = guess, .started = clock_.now()};
   if (!submit(static_cast<size_t>(free - loads_.data())).ok()) {
     free->used = false;
-    paging_.pages().failed(guess.page());
+    experts_.failed(page.id);
     return;
   }
   begin_work(*free, Work::kGuess);
@@ -59,10 +60,9 @@ void DiskRunner::read_guess(const Guess& guess) {
 }
 
 // A page that is being read is asked for.
-void DiskRunner::want(WeightPageId page) {
-  const auto load = std::ranges::find_if(
-      loads_, [&](const Load& one) { return one.used && one.page == page && !one.needed; });
-  if (load == loads_.end()) return;
+void DiskRunner::want(DiskPage page) {
+  Load* const load = load_of(page);
+  if (load == nullptr || load->needed) return;
   load->needed = true;
   end_work(*load);
   begin_work(*load, Work::kPlanned);

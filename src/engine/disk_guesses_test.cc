@@ -46,6 +46,9 @@ class PageFile final : public models::WeightSource {
   Status check_pages() const override { return {}; }
   Status read_page(int, int, std::byte*, base::ThreadTeam*) override { return {}; }
   void prefetch_page(int, int) const override {}
+  Result<std::unique_ptr<models::EmbeddingSource>> embedding(base::ThreadTeam&) const override {
+    return Error{ErrorCode::kUnsupported, "it has experts alone"};
+  }
 
  private:
   std::vector<fs::path> files_;

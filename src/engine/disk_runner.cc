@@ -17,11 +17,15 @@ constexpr int kTries = 3;
 DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options)
     : paging_(paging),
       source_(source),
+      rows_(options.rows),
+      experts_(paging, source),
       clock_(*options.environment->clock),
       times_(*options.times),
       timeout_(options.timeout_ms),
       trace_(options.trace),
       busy_bytes_(options.guess_bytes) {
+  static_assert(kCapacity + kMostGuesses <= memory::kRowReads);
+  if (rows_ != nullptr) row_pages_.emplace(*rows_, *options.embedding);
   loads_.resize(kCapacity + kMostGuesses);
   guesses_.reserve(kCapacity);
   waiters_.reserve(kCapacity);
@@ -44,24 +48,35 @@ Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
     runner->files_.push_back(id);
   }
   SLUICE_TRY(runner->reader_->register_memory(paging.pages().memory()));
+  if (options.rows != nullptr) SLUICE_TRY(runner->reader_->register_memory(options.rows->memory()));
   return runner;
 }
 
 int DiskRunner::capacity() const { return kCapacity; }
 
+DiskPages& DiskRunner::pages(DiskPage page) {
+  if (page.kind == schedule::Payload::kRow) return *row_pages_;
+  return experts_;
+}
+
+const DiskPages& DiskRunner::pages(DiskPage page) const {
+  return const_cast<DiskRunner*>(this)->pages(page);
+}
+
 Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task& task,
                                                            const pipeline::TaskContext& context,
                                                            uint64_t token) {
   const schedule::Transfer* read = task.transfer();
-  SLUICE_CHECK(read != nullptr && read->payload == schedule::Payload::kWeights &&
-                   read->to == schedule::Level::kHost && read->pages.count == 1,
-               "the disk lane reads one page of weights at a time");
+  SLUICE_CHECK(read != nullptr && read->to == schedule::Level::kHost && read->pages.count == 1,
+               "the disk lane reads one page at a time");
+  const DiskPage page = page_of(*read);
+  if (page.kind == schedule::Payload::kRow) return start_row(page, read->bytes, token);
+  SLUICE_CHECK(page.kind == schedule::Payload::kWeights, "the disk lane reads weights");
   if (read->urgency == schedule::Urgency::kGuess) {
     take_guess(task, context);
     return Start::kDone;
   }
-  const memory::WeightPageId page = read->pages.first;
-  switch (paging_.pages().claim(page, static_cast<int>(context.user),
+  switch (paging_.pages().claim(page.id, static_cast<int>(context.user),
                                 read->urgency == schedule::Urgency::kAhead)) {
     case memory::WeightPages::Claim::kResident:
       return Start::kDone;
@@ -73,31 +88,40 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task&
       guesses_.clear();  // whatever room there will be is for what is needed
       return Start::kNoRoom;
     case memory::WeightPages::Claim::kLoad:
-      return load(page, token);
+      return load(page, read->bytes, token);
   }
   base::check_failed("known claim", "a Claim outside its enum", __FILE__, __LINE__);
 }
 
-Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(memory::WeightPageId page,
+// Its iteration has claimed it; another may have read it since then, or be about to.
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_row(DiskPage row, int64_t bytes,
+                                                               uint64_t token) {
+  if (rows_->loaded(row.id)) return Start::kDone;
+  if (load_of(row) == nullptr) return load(row, bytes, token);
+  wait_for(row, token);
+  return Start::kStarted;
+}
+
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(DiskPage page, int64_t bytes,
                                                           uint64_t token) {
   if (reader_ == nullptr) {
     times_.begin(schedule::Lane::kDisk, clock_.now());
-    const Status made = make(page);
+    const Status made = make(page, bytes);
     times_.end(schedule::Lane::kDisk, clock_.now());
     if (!made.ok()) return made.error();
     return Start::kDone;
   }
   Load* const free = free_load();
   if (free == nullptr) {
-    paging_.pages().failed(page);
+    pages(page).failed(page.id);
     return Error{ErrorCode::kTimeout, "all " + std::to_string(kCapacity) +
                                           " reads that may be under way have stalled, the first " +
                                           "of " + place(loads_.front().page) + "; check the disk"};
   }
-  *free = {.page = page, .used = true, .needed = true};
+  *free = {.page = page, .bytes = bytes, .used = true, .needed = true};
   if (const Status status = submit(static_cast<size_t>(free - loads_.data())); !status.ok()) {
     free->used = false;
-    paging_.pages().failed(page);
+    pages(page).failed(page.id);
     return status.error();
   }
   wait_for(page, token);
@@ -110,31 +134,39 @@ DiskRunner::Load* DiskRunner::free_load() {
   return free == loads_.end() ? nullptr : &*free;
 }
 
-// On this thread, from the checkpoint's tensors.
-Status DiskRunner::make(memory::WeightPageId page) {
-  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
-  const Status status = source_.read_page(layer, expert, paging_.pages().at(page), nullptr);
-  if (!status.ok()) {
-    paging_.pages().failed(page);
-    return status;
-  }
-  ++pages_;
-  bytes_ += paging_.page_of_layer(layer).bytes;
-  paging_.bind(page);
-  paging_.pages().loaded(page);
-  return {};
+DiskRunner::Load* DiskRunner::load_of(DiskPage page) {
+  const auto load =
+      std::ranges::find_if(loads_, [&](const Load& one) { return one.used && one.page == page; });
+  return load == loads_.end() ? nullptr : &*load;
 }
 
-Status DiskRunner::submit(size_t load) {
-  const memory::WeightPageId page = loads_[load].page;
-  const auto at = source_.page_at(paging_.layer_of(page), paging_.expert_of(page));
+Status DiskRunner::make(DiskPage page, int64_t bytes) {
+  const Status status = pages(page).make(page.id, 0);
+  if (status.ok()) {
+    count(page, bytes);
+  } else {
+    pages(page).failed(page.id);
+  }
+  return status;
+}
+
+void DiskRunner::count(DiskPage page, int64_t bytes) {
+  const bool row = page.kind == schedule::Payload::kRow;
+  ++(row ? rows_read_ : pages_);
+  (row ? row_bytes_ : bytes_) += bytes;
+}
+
+Status DiskRunner::submit(size_t index) {
+  Load& load = loads_[index];
+  const auto at = pages(load.page).at(load.page.id);
   SLUICE_CHECK(at.has_value(), "a source with files says where its pages lie");
-  ++loads_[load].tries;
-  return reader_->submit({.file = files_[static_cast<size_t>(at->file)],
-                          .offset = at->offset,
-                          .bytes = at->bytes,
-                          .into = paging_.pages().at(page),
-                          .user = load});
+  ++load.tries;
+  return reader_->submit(
+      {.file = files_[static_cast<size_t>(at->file)],
+       .offset = at->offset,
+       .bytes = at->bytes,
+       .into = pages(load.page).room(load.page.id, static_cast<int>(index)).data(),
+       .user = index});
 }
 
 size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
@@ -154,14 +186,8 @@ size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
 
 void DiskRunner::finish(size_t index, const Status& read) {
   Load& load = loads_[index];
-  const memory::WeightPageId page = load.page;
-  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
-  Status status = read;
-  if (status.ok()) {
-    status = models::check_page(
-        source_, layer, expert,
-        {paging_.pages().at(page), static_cast<size_t>(paging_.page_of_layer(layer).bytes)});
-  }
+  const DiskPage page = load.page;
+  Status status = read.ok() ? pages(page).arrived(page.id, static_cast<int>(index)) : read;
   end_work(load);
   const int tries = load.needed ? kTries : 1;
   if (!status.ok() && load.tries < tries && submit(index).ok()) {
@@ -172,24 +198,17 @@ void DiskRunner::finish(size_t index, const Status& read) {
   if (!load.needed) --guessing_;
   if (load.guess) end_guess(load, status);
   if (status.ok()) {
-    ++pages_;
-    bytes_ += paging_.page_of_layer(layer).bytes;
-    paging_.bind(page);
-    paging_.pages().loaded(page);
+    count(page, load.bytes);
   } else {
-    paging_.pages().failed(page);
-    if (!read.ok()) {
-      status = read.error().in("expert " + std::to_string(expert) + " of layer " +
-                               std::to_string(layer));
-    }
+    pages(page).failed(page.id);
+    if (!read.ok()) status = read.error().in(pages(page).name(page.id));
   }
   end_waiters(page, status);
 }
 
-std::string DiskRunner::place(memory::WeightPageId page) const {
-  const int layer = paging_.layer_of(page), expert = paging_.expert_of(page);
-  std::string text = "expert " + std::to_string(expert) + " of layer " + std::to_string(layer);
-  if (const auto at = source_.page_at(layer, expert)) {
+std::string DiskRunner::place(DiskPage page) const {
+  std::string text = pages(page).name(page.id);
+  if (const auto at = pages(page).at(page.id)) {
     text += ", at offset " + std::to_string(at->offset) + " of '" +
             source_.files()[static_cast<size_t>(at->file)].string() + "'";
   }
@@ -204,7 +223,7 @@ int DiskRunner::outlived() const {
   }));
 }
 
-void DiskRunner::wait_for(memory::WeightPageId page, uint64_t token) {
+void DiskRunner::wait_for(DiskPage page, uint64_t token) {
   waiters_.push_back({page, token, clock_.now() + timeout_});
 }
 
@@ -222,10 +241,8 @@ void DiskRunner::end_overdue() {
   const Clock::time_point now = clock_.now();
   std::erase_if(waiters_, [&](const Waiter& waiter) {
     if (waiter.until > now) return false;
-    paging_.pages().doubt(waiter.page);
-    for (Load& load : loads_) {
-      if (load.used && load.page == waiter.page) end_work(load);
-    }
+    pages(waiter.page).doubt(waiter.page.id);
+    if (Load* const load = load_of(waiter.page)) end_work(*load);
     ended_.push_back(
         {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
                                                       std::to_string(timeout_.count()) +
@@ -234,7 +251,7 @@ void DiskRunner::end_overdue() {
   });
 }
 
-void DiskRunner::end_waiters(memory::WeightPageId page, const Status& status) {
+void DiskRunner::end_waiters(DiskPage page, const Status& status) {
   std::erase_if(waiters_, [&](const Waiter& waiter) {
     if (waiter.page != page) return false;
     ended_.push_back({waiter.token, status});
@@ -268,6 +285,8 @@ DiskStats DiskRunner::stats() const {
       std::max(useful, 0.0) * lanes[static_cast<size_t>(schedule::Lane::kDisk)].guess_seconds;
   return {.pages = std::max<int64_t>(pages_ - guesses.useless_pages, 0),
           .bytes = std::max<int64_t>(bytes_ - guesses.useless_bytes, 0),
+          .rows = rows_read_,
+          .row_bytes = row_bytes_,
           .retries = retries_,
           .guesses = guesses};
 }

@@ -1,4 +1,5 @@
-// The disk lane: brings pages of experts from where the model's weights come from to their slots.
+// The disk lane: brings pages of experts, and rows of the token embedding, from where the model's
+// weights come from to their places.
 #pragma once
 
 #include <atomic>
@@ -6,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/disk_pages.h"
 #include "engine/environment.h"
 #include "engine/expert_paging.h"
 #include "engine/lane_times.h"
@@ -16,12 +18,13 @@
 namespace sluice::engine {
 
 // An engine directory's pages are read asynchronously, past the page cache, and checked. Those of a
-// checkpoint are made by the lane's own thread from the file's tensors.
+// checkpoint are made by the lane's own thread from the file's tensors. A row of the embedding is a
+// page like an expert's, but for its place (disk_pages.h): what it comes with is read into a
+// buffer.
 //
 // A read that fails is tried again a few times, at once; then whoever waits for it fails, with a
-// sentence that names the file, the layer and the expert. Nobody waits longer than `timeout_ms`.
-// The read itself cannot be taken back: it keeps its slot until it ends, and if it ends well, the
-// page is there.
+// sentence that names the file and the page. Nobody waits longer than `timeout_ms`. The read itself
+// cannot be taken back: it keeps its slot until it ends, and if it ends well, the page is there.
 //
 // Guesses wait here, their tasks done, while what is under way keeps the disk busy: it would come
 // later if they shared its rate. When they have their turn it may be too late, or there may be no
@@ -37,6 +40,9 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     pipeline::Trace* trace = nullptr;  // borrowed; gets the reads for guesses, when they end
     // Under way, that keep a disk busy: no guess beside them.
     int64_t guess_bytes = int64_t{4} << 20;
+    // Of an embedding on disk; else null. Borrowed.
+    memory::EmbeddingRows* rows = nullptr;
+    const models::EmbeddingSource* embedding = nullptr;
   };
   // What is given is borrowed. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
@@ -63,7 +69,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
  private:
   // A task that waits for a page.
   struct Waiter {
-    memory::WeightPageId page = 0;
+    DiskPage page;
     uint64_t token = 0;
     std::chrono::steady_clock::time_point until;
   };
@@ -77,7 +83,8 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   };
   // A page that is being read; `user` of a request is its index.
   struct Load {
-    memory::WeightPageId page = 0;
+    DiskPage page;
+    int64_t bytes = 0;
     int tries = 0;
     bool used = false;
     bool needed = false;  // somebody has asked for the page
@@ -88,16 +95,21 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   };
 
   DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
-  Result<Start> load(memory::WeightPageId page, uint64_t token);
+  Result<Start> start_row(DiskPage row, int64_t bytes, uint64_t token);
+  Result<Start> load(DiskPage page, int64_t bytes, uint64_t token);
   Load* free_load();
-  Status make(memory::WeightPageId page);
+  Load* load_of(DiskPage page);
+  Status make(DiskPage page, int64_t bytes);
   Status submit(size_t load);
   void finish(size_t load, const Status& read);
-  void wait_for(memory::WeightPageId page, uint64_t token);
-  void end_waiters(memory::WeightPageId page, const Status& status);
+  void count(DiskPage page, int64_t bytes);
+  void wait_for(DiskPage page, uint64_t token);
+  void end_waiters(DiskPage page, const Status& status);
   void end_overdue();
   int64_t poll_ms(int64_t timeout_ms) const;
-  std::string place(memory::WeightPageId page) const;
+  std::string place(DiskPage page) const;
+  DiskPages& pages(DiskPage page);
+  const DiskPages& pages(DiskPage page) const;
   void begin_work(Load& load, Work work);
   void end_work(Load& load);
   // disk_guesses.cc
@@ -105,11 +117,14 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void read_guesses();
   bool may_guess() const;
   void read_guess(const Guess& guess);
-  void want(memory::WeightPageId page);
+  void want(DiskPage page);
   void end_guess(const Load& load, const Status& status);
 
   ExpertPaging& paging_;
   models::WeightSource& source_;
+  memory::EmbeddingRows* rows_;  // null: none move
+  ExpertPages experts_;
+  std::optional<RowPages> row_pages_;
   const base::Clock& clock_;
   LaneTimes& times_;
   std::chrono::milliseconds timeout_;
@@ -123,7 +138,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   pipeline::Trace* trace_;
   int64_t busy_bytes_;
   int guessing_ = 0;  // reads under way that nobody has asked for
-  std::atomic<int64_t> pages_{0}, bytes_{0}, retries_{0};
+  std::atomic<int64_t> pages_{0}, bytes_{0}, rows_read_{0}, row_bytes_{0}, retries_{0};
   std::atomic<int64_t> guess_pages_{0}, guess_bytes_{0};  // of reads that began as guesses
 };
 

@@ -57,6 +57,9 @@ struct EngineOptions {
   // on, off: whether experts are read before their layer's router has spoken, as the layer before
   // lets it be guessed; auto: with expert_fetch.
   std::string guess_experts = "auto";
+  // host, disk: where the token embedding lies, if experts lie on disk and it is not the head too.
+  // From the disk come the rows that an iteration needs; auto: there, if that takes less memory.
+  std::string embedding_on = "auto";
   // Whether which experts stay in memory is decided by how often each was chosen; else all count
   // alike, to see what that gains.
   bool measured_residency = true;

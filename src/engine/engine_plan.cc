@@ -21,6 +21,7 @@ plan::FitWishes wishes_of(const EngineOptions& options) {
           .experts_on = options.experts_on,
           .resident_kv = options.resident_kv,
           .guess_experts = options.guess_experts,
+          .embedding_on = options.embedding_on,
           .kv_cache_memory = options.kv_cache_memory,
           .kv_cache_free_mem_fraction = options.kv_cache_free_mem_fraction,
           .kv_block_tokens = options.kv_block_tokens,

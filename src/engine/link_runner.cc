@@ -119,6 +119,7 @@ void LinkRunner::copy(const schedule::Task& task, Flight& flight) const {
       return copy_output(options_.paging->expert_of(task.transfer()->pages.first), flight);
     case Payload::kWeights:
     case Payload::kKv:
+    case Payload::kRow:
       break;
   }
   base::check_failed("rows of a micro-batch", "weights and KV are moved elsewhere", __FILE__,

@@ -9,7 +9,7 @@
 #include "engine/engine_plan.h"
 #include "engine/environment.h"
 #include "models/rope_config.h"
-#include "plan/fit.h"
+#include "plan/fit_memory.h"
 
 namespace sluice::engine {
 namespace {
@@ -75,19 +75,31 @@ Status check_device(const plan::Plan& plan, int64_t bytes,
   return Error{ErrorCode::kNoRoom, message};
 }
 
+// Of an embedding on disk.
+Status reserve_rows(LoadedModel& model, const models::WeightNeeds& needs) {
+  SLUICE_ASSIGN(model.embedding, model.source->embedding(*model.team));
+  SLUICE_ASSIGN(model.embedding_rows,
+                memory::EmbeddingRows::create(
+                    plan::embedding_shape(model.files.config, plan::fit_model(needs), model.plan),
+                    {.huge_pages = true}));
+  model.forward.embedding_rows = model.embedding_rows.get();
+  return {};
+}
+
 // Weights into memory; of a plan with slots for experts, the others, and where experts will lie.
 Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vector<int>& nodes,
             const LoadProgress& progress) {
   const models::ModelConfig& config = model.files.config;
   const bool paged = model.plan.expert_slots > 0 && model.plan.device_bytes == 0;
-  const int64_t bytes = paged ? needs.bytes - needs.expert_bytes : needs.bytes;
+  const bool rows = model.plan.embedding_rows > 0;
+  const int64_t bytes =
+      needs.bytes - (paged ? needs.expert_bytes : 0) - (rows ? needs.embedding_bytes : 0);
   SLUICE_ASSIGN(model.weight_arena, memory::Arena::create(bytes, read_by_all(nodes)));
   // The system may have refused.
   model.plan.interleaved = model.weight_arena.interleaved() && model.cache.arena().interleaved();
   SLUICE_ASSIGN(model.weights,
-                models::load_weights(config, *model.source,
-                                     paged ? models::Experts::kLeave : models::Experts::kLoad,
-                                     model.weight_arena, *model.team, {.progress = progress}));
+                models::load_weights(config, *model.source, {!paged, !rows}, model.weight_arena,
+                                     *model.team, {.progress = progress}));
   if (!paged) return {};
   SLUICE_ASSIGN(model.paging,
                 ExpertPaging::create(config,
@@ -98,7 +110,7 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
                                       .arena = read_by_all(nodes)},
                                      model.weights));
   model.forward.expert_order = model.paging->order();
-  return {};
+  return rows ? reserve_rows(model, needs) : Status();
 }
 
 }  // namespace

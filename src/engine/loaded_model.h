@@ -12,8 +12,10 @@
 #include "engine/expert_paging.h"
 #include "engine/model_files.h"
 #include "memory/arena.h"
+#include "memory/embedding_rows.h"
 #include "memory/kv_cache.h"
 #include "models/activations.h"
+#include "models/embedding_source.h"
 #include "models/forward.h"
 #include "models/weights_map.h"
 #include "plan/plan.h"
@@ -34,7 +36,10 @@ struct LoadedModel {
   memory::KvCache cache;
   std::vector<kernels::KvLayerView> kv;  // by layer
   models::ModelWeights weights;
-  std::unique_ptr<ExpertPaging> paging;          // null: all experts are in memory
+  std::unique_ptr<ExpertPaging> paging;  // null: all experts are in memory
+  // Null: all of the embedding is.
+  std::unique_ptr<models::EmbeddingSource> embedding;
+  std::unique_ptr<memory::EmbeddingRows> embedding_rows;
   std::vector<models::Activations> activations;  // one set per micro-batch, handed to its flight
   std::vector<float> inv_freq;
   models::ForwardContext forward;

@@ -39,6 +39,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
                .count_per_request = options.per_request_experts,
                .max_rows = model_->plan.max_num_tokens,
                .paging = model_->paging.get(),
+               .rows = model_->embedding_rows.get(),
                .times = other_lanes() ? &times_ : nullptr,
                .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr,
                .clock = environment_.clock}) {
@@ -76,7 +77,8 @@ Status Running::start() {
                 .kv = {.blocks = plan.device_kv_window,
                        .arriving_blocks = plan.device_kv_window,
                        .leaving_tokens = plan.max_num_tokens}},
-      .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{}};
+      .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
+      .embedding = embedding_reads({})};
   const schedule::BuilderBounds bounds = builder_.bounds(largest);
   pipeline::ExecutorOptions executor;
   executor.runners[static_cast<size_t>(schedule::Lane::kHostCompute)] = &runner_;
@@ -89,6 +91,7 @@ Status Running::start() {
   // An iteration's claims have its slot for a holder.
   executor.on_failed_end = [this](uint64_t slot) {
     if (paging() != nullptr) paging()->pages().release_all(static_cast<int>(slot));
+    if (rows() != nullptr) rows()->release(static_cast<int>(slot));
     if (device_kv() != nullptr) device_kv()->release_all(slot);
   };
   SLUICE_TRY(add_lanes(executor));

@@ -3,8 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "engine/choice_run.h"
@@ -57,6 +57,7 @@ class Running : public Engine {
   const memory::KvBlocks& kv_blocks() const { return blocks_; }
   ExpertPaging* paging() const;  // null where nothing moves
   DeviceKv* device_kv() const;   // null where attention runs on the host
+  memory::EmbeddingRows* rows() const { return model_->embedding_rows.get(); }  // null: a table
 
  private:
   // running.cc: requests come and go
@@ -72,6 +73,7 @@ class Running : public Engine {
 
   // running_step.cc: one iteration
   Status launch();
+  schedule::EmbeddingReads embedding_reads(std::span<const uint32_t> rows) const;
   void end_oldest(EventSink& sink);
   void commit(Flight& flight, EventSink& sink);
   void report(ChoiceRun& choice, EventSink& sink);
@@ -86,9 +88,10 @@ class Running : public Engine {
   };
   Status recover(EventSink& sink);
   void take_back(Flight& flight, EventSink& sink);
-  static std::optional<memory::WeightPageId> asked_page(const Failed& failed);
+  static std::optional<DiskPage> asked_page(const Failed& failed);
+  bool doubtful(DiskPage page) const;
   bool lost(const Failed& failed) const;
-  bool needs(const Flight& flight, const scheduler::Slice& slice, memory::WeightPageId page) const;
+  bool needs(const Flight& flight, const scheduler::Slice& slice, DiskPage page) const;
   void blame(const Failed& failed);
   Status stop(const Error& cause);
 
@@ -116,7 +119,7 @@ class Running : public Engine {
   std::vector<Failed> failed_;     // of the step that runs
   int failed_rounds_ = 0;          // one after the other, with no iteration completed in between
   int64_t given_up_ = 0;           // requests, since an iteration was completed
-  std::unordered_set<memory::WeightPageId> lost_pages_;  // for which requests were given up
+  std::set<DiskPage> lost_pages_;  // for which requests were given up
   std::optional<Error> stopped_;
   std::vector<scheduler::Outcome> outcomes_;
   std::unordered_map<RequestId, std::unique_ptr<RequestRun>> requests_;

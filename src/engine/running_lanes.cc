@@ -71,7 +71,9 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
                                            .times = &times_,
                                            .faults = options_.disk_faults,
                                            .timeout_ms = options_.disk_timeout_ms,
-                                           .trace = options_.trace}));
+                                           .trace = options_.trace,
+                                           .rows = rows(),
+                                           .embedding = model_->embedding.get()}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }

@@ -88,29 +88,39 @@ void Running::take_back(Flight& flight, EventSink& sink) {
   }
 }
 
-// The page that routing asked for and did not get. What was moved ahead, or carries all rows, is no
-// request's alone.
-std::optional<memory::WeightPageId> Running::asked_page(const Failed& failed) {
+// The page that tokens or routing asked for and that did not come. What was moved ahead, or carries
+// all rows, is no request's alone.
+std::optional<DiskPage> Running::asked_page(const Failed& failed) {
   const schedule::Transfer* transfer = failed.task ? failed.task->transfer() : nullptr;
-  if (transfer == nullptr || transfer->payload != schedule::Payload::kWeights ||
-      transfer->urgency != schedule::Urgency::kNeeded) {
-    return std::nullopt;
-  }
-  return transfer->pages.first;
+  if (transfer == nullptr || transfer->urgency != schedule::Urgency::kNeeded) return std::nullopt;
+  const DiskPage page = page_of(*transfer);
+  const bool weights =
+      page.kind == schedule::Payload::kWeights || page.kind == schedule::Payload::kRow;
+  return weights ? std::optional(page) : std::nullopt;
+}
+
+bool Running::doubtful(DiskPage page) const {
+  if (page.kind == schedule::Payload::kRow) return rows()->doubtful(page.id);
+  return paging()->pages().doubtful(page.id);
 }
 
 bool Running::lost(const Failed& failed) const {
   const auto page = asked_page(failed);
-  return page && lost_pages_.contains(*page) && paging()->pages().doubtful(*page);
+  return page && lost_pages_.contains(*page) && doubtful(*page);
 }
 
-// Whether rows of the slice have chosen the page's expert, in the layer that was routed last.
-bool Running::needs(const Flight& flight, const scheduler::Slice& slice,
-                    memory::WeightPageId page) const {
+// Whether a token of the slice is the page's row, or rows of the slice have chosen the page's
+// expert, in the layer that was routed last.
+bool Running::needs(const Flight& flight, const scheduler::Slice& slice, DiskPage page) const {
+  if (page.kind == schedule::Payload::kRow) {
+    const auto tokens = flight.batch.view().token_ids.subspan(static_cast<size_t>(slice.first_row),
+                                                              static_cast<size_t>(slice.rows));
+    return std::ranges::find(tokens, static_cast<int32_t>(page.id)) != tokens.end();
+  }
   const models::Activations& act =
       device_ != nullptr ? flight.device_activations : flight.activations;
-  const int expert = paging()->expert_of(page);
-  const auto layer = static_cast<size_t>(paging()->layer_of(page));
+  const int expert = paging()->expert_of(page.id);
+  const auto layer = static_cast<size_t>(paging()->layer_of(page.id));
   const int64_t top_k = config().layers[layer].ffn.top_k;
   const int64_t first = slice.first_row * top_k;
   for (int64_t i = first; i < first + slice.rows * top_k; ++i) {

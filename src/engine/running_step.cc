@@ -28,6 +28,12 @@ RequestOutput output_of(RequestRun& run, double now) {
 
 }  // namespace
 
+// Each with all that is read for it.
+schedule::EmbeddingReads Running::embedding_reads(std::span<const uint32_t> missing) const {
+  if (rows() == nullptr) return {};
+  return {.rows = missing, .row_bytes = rows()->shape().read_bytes};
+}
+
 // Hands every micro-batch that is back and has work to the pipeline.
 Status Running::launch() {
   for (size_t slot = 0; slot < flights_.size(); ++slot) {
@@ -55,6 +61,9 @@ Status Running::launch() {
         .iteration = flight.batch.iteration,
         .cold = !warm_[static_cast<size_t>(flight.batch.index)],
         .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
+        .embedding = rows() != nullptr ? embedding_reads(rows()->claim(
+                                             static_cast<int>(slot), flight.batch.view().token_ids))
+                                       : schedule::EmbeddingReads{},
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
     if (DeviceKv* kv = device_kv()) flight.context.batch.kv = kv->place(slot, flight.batch.view());
     times_.start(environment_.clock->now());

@@ -55,6 +55,8 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
   account(*stage, flight, result);
   release_pages(context);
+  if (stage->kind == StageKind::kEmbed && options_.rows != nullptr)
+    options_.rows->release(static_cast<int>(context.user));
   return result;
 }
 

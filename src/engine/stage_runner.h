@@ -44,9 +44,10 @@ class StageRunner : public pipeline::TaskRunner {
     EngineStats* stats = nullptr;    // written while a task runs, under stats_lock()
     bool count_per_request = false;  // experts, of each request
     int64_t max_rows = 0;
-    ExpertPaging* paging = nullptr;  // null: all experts are in this lane's memory
-    DeviceKv* kv = nullptr;          // null: the whole cache is in this lane's memory
-    LaneTimes* times = nullptr;      // null: no other lanes, and all time between tasks is work
+    ExpertPaging* paging = nullptr;         // null: all experts are in this lane's memory
+    memory::EmbeddingRows* rows = nullptr;  // null: the whole embedding is, too
+    DeviceKv* kv = nullptr;                 // null: the whole cache is in this lane's memory
+    LaneTimes* times = nullptr;  // null: no other lanes, and all time between tasks is work
     schedule::Lane lane = schedule::Lane::kHostCompute;  // this one
     device::Pace* pace = nullptr;      // of an emulated machine: tasks take their predicted time
     device::Faults* faults = nullptr;  // null: none are made

@@ -44,6 +44,7 @@ struct GuessStats {
 struct DiskStats {
   int64_t pages = 0;                          // of experts read
   int64_t bytes = 0;                          // of these
+  int64_t rows = 0, row_bytes = 0;            // of the token embedding read, and of these reads
   int64_t retries = 0;                        // reads done again after a fault
   int64_t resident_pages = 0, all_pages = 0;  // now
   bool made =

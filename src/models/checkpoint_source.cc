@@ -6,6 +6,7 @@
 #include "base/rounding.h"
 #include "models/checkpoint_load.h"
 #include "models/checkpoint_tensors.h"
+#include "models/embedding_source.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
 #include "models/weight_source.h"
@@ -44,6 +45,11 @@ class CheckpointSource final : public WeightSource {
   std::span<const std::filesystem::path> files() const override { return {}; }
   uint32_t page_checksum(int, int) const override {
     base::check_failed("page_at()", "pages of a checkpoint lie nowhere", __FILE__, __LINE__);
+  }
+  Result<std::unique_ptr<EmbeddingSource>> embedding(base::ThreadTeam&) const override {
+    const size_t at = embedding_slot(table_);
+    return checkpoint_embedding(file_of(at), parts_[at].offset, parts_[at].view, table_[at],
+                                dtypes_[at]);
   }
 
  private:

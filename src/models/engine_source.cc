@@ -6,6 +6,7 @@
 
 #include "base/rounding.h"
 #include "models/checkpoint_tensors.h"
+#include "models/embedding_source.h"
 #include "models/engine_load.h"
 #include "models/load_tensor.h"
 #include "models/read_ahead.h"
@@ -54,6 +55,9 @@ class EngineSource final : public WeightSource {
   std::span<const std::filesystem::path> files() const override { return directory_.paths(); }
   uint32_t page_checksum(int layer, int expert) const override {
     return experts_of(layer).crc32c[static_cast<size_t>(expert)];
+  }
+  Result<std::unique_ptr<EmbeddingSource>> embedding(base::ThreadTeam& team) const override {
+    return engine_embedding(directory_, *tensors_[embedding_slot(table_)], team);
   }
 
  private:

@@ -8,6 +8,7 @@
 
 #include "io/faults.h"
 #include "models/checkpoint_tensors.h"
+#include "models/embedding_source.h"
 #include "models/engine_contents.h"
 #include "models/source_cases.h"
 #include "models/weight_source.h"
@@ -82,6 +83,8 @@ class EngineSourceTest : public weights::WeightsDirectory {
       ASSERT_EQ(tensor_bytes(engine, i, team), tensor_bytes(*c.source, i, team)) << slot.name;
       if (slot.is_expert() && slot.slot == Slot::kGate) expect_same_page(engine, *c.source, slot);
     }
+    expect_same_rows(engine);
+    expect_same_rows(*c.source);
   }
 
   void expect_same_page(WeightSource& engine, WeightSource& checkpoint, const TensorSlot& slot) {
@@ -102,6 +105,32 @@ class EngineSourceTest : public weights::WeightsDirectory {
         damaged.error().message,
         AllOf(HasSubstr("weights-0000"), HasSubstr("expert " + std::to_string(slot.expert) +
                                                    " of layer " + std::to_string(slot.layer))));
+  }
+
+  // Row by row what the whole table gives; what is read is what the plan counts.
+  static void expect_same_rows(WeightSource& source) {
+    base::ThreadTeam team(2);
+    const size_t at = embedding_slot(source.table());
+    const tensor::Shape shape = source.table()[at].shape;
+    AlignedBytes bytes(bytes_in_memory(source.table()[at], source.dtype(at)));
+    ASSERT_TRUE(source.read(at, bytes.data(), team).ok());
+    const kernels::PackedMatrix table{
+        .dtype = source.dtype(at), .rows = shape[0], .cols = shape[1], .data = bytes.data()};
+    const auto rows = source.embedding(team);
+    ASSERT_TRUE(rows) << rows.error().message;
+    std::vector<float> expected(static_cast<size_t>(shape[1])), got(expected.size());
+    AlignedBytes room(embedding_read_bytes(table.dtype, shape[1]));
+    for (int64_t row = 0; row < shape[0]; ++row) {
+      kernels::unpack_row(table, row, expected.data());
+      if (const auto place = (*rows)->at(row)) {
+        EXPECT_EQ(place->offset % kExpertPageAlignment, 0);
+        ASSERT_LE(place->bytes, room.bytes);
+        std::ranges::copy(read_file(source, *place), room.data());
+      }
+      const std::span<std::byte> read(room.data(), static_cast<size_t>(room.bytes));
+      ASSERT_TRUE((*rows)->row(row, read, got.data()).ok());
+      ASSERT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0) << row;
+    }
   }
 
   void flip(const std::string& file, int64_t at) const {
@@ -171,6 +200,35 @@ TEST_F(EngineSourceTest, LoadingChecksWhatItHasRead) {
   const Loaded cached(*engine, true, {});
   ASSERT_FALSE(cached.status.ok());
   EXPECT_THAT(cached.status.error().message, HasSubstr("expert 2 of layer 1"));
+}
+
+TEST_F(EngineSourceTest, RowsOfTheEmbeddingAreChecked) {
+  Case c = open_case("mixtral_top2_of_4", "q8");
+  write_engine(c);
+  const auto directory = weights::EngineDirectory::open(out());
+  const auto engine = engine_source(c.model.config, *c.model.family, *directory).value();
+  base::ThreadTeam team(2);
+  const auto rows = engine->embedding(team).value();
+  const auto place = rows->at(20).value();
+  std::vector<std::byte> read = read_file(*engine, place);
+  std::vector<float> row(static_cast<size_t>(c.model.config.hidden));
+  EXPECT_TRUE(rows->row(20, read, row.data()).ok());
+  const weights::EngineTensor& tensor = directory->manifest().tensors.front();
+  const int64_t panel = kernels::panel_bytes(tensor.dtype, tensor.dims[1]);
+  read[static_cast<size_t>(tensor.offset + panel + 7 - place.offset)] ^= std::byte{1};
+  const Status damaged = rows->row(20, read, row.data());
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(damaged.error().message,
+              AllOf(HasSubstr("weights-00000.bin"), HasSubstr("rows 16 and following of tensor"),
+                    HasSubstr(std::to_string(tensor.offset + panel))));
+  // In the file: nothing is taken for granted that was never right.
+  flip("weights-00000.bin", tensor.offset + panel + 7);
+  const auto again = weights::EngineDirectory::open(out());
+  const auto opened = engine_source(c.model.config, *c.model.family, *again).value();
+  const auto refused = opened->embedding(team);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("'" + tensor.name + "'"));
 }
 
 TEST_F(EngineSourceTest, AManifestOfAnotherModelIsRefused) {

@@ -47,8 +47,15 @@ class Coded {
 };
 
 void embed(const Run& run) {
-  kernels::embed(run.exec, run.context.weights->embedding, run.batch.token_ids.data(), run.rows,
-                 run.act.x, run.config.hidden);
+  if (const memory::EmbeddingRows* rows = run.context.embedding_rows) {
+    for (int64_t row = 0; row < run.rows; ++row) {
+      std::copy_n(rows->at(run.batch.token_ids[static_cast<size_t>(row)]), run.config.hidden,
+                  run.act.x + row * run.config.hidden);
+    }
+  } else {
+    kernels::embed(run.exec, run.context.weights->embedding, run.batch.token_ids.data(), run.rows,
+                   run.act.x, run.config.hidden);
+  }
   fill_angles(run.context, run.batch, run.act);
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/ops.h"
+#include "memory/embedding_rows.h"
 #include "models/activations.h"
 #include "models/batch_view.h"
 #include "models/stage.h"
@@ -19,6 +20,8 @@ struct ForwardContext {
   const ModelWeights* weights = nullptr;
   std::span<const kernels::KvLayerView> kv;  // by layer
   const float* inv_freq = nullptr;           // [head_dim / 2] at ordinary lengths
+  // Where the embedding lies on disk: the rows that `embed` needs. Else null.
+  const memory::EmbeddingRows* embedding_rows = nullptr;
   // [layer * max_experts + position]: the expert there; empty: its own number. A stage with a run
   // of experts means positions.
   std::span<const int16_t> expert_order{};

@@ -1,5 +1,6 @@
 #include "models/tensors.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/check.h"
@@ -211,6 +212,12 @@ const TensorNames& gguf_names(bool interleaved_rotary) {
   static constexpr TensorNames kInterleaved{
       kNames.router, kNames.expert_gate, kNames.expert_up, kNames.expert_down, &kGgufNames, true};
   return interleaved_rotary ? kInterleaved : kNames;
+}
+
+size_t embedding_slot(const std::vector<TensorSlot>& table) {
+  const auto found = std::ranges::find(table, Slot::kEmbedding, &TensorSlot::slot);
+  SLUICE_CHECK(found != table.end(), "every model has an embedding");
+  return static_cast<size_t>(found - table.begin());
 }
 
 int64_t stored_row(const TensorSlot& tensor, int64_t row) {

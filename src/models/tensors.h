@@ -91,6 +91,9 @@ const TensorNames& stacked_expert_names();
 // GGUF's names, which all families share.
 const TensorNames& gguf_names(bool interleaved_rotary);
 
+// Where in a table the token embedding is.
+size_t embedding_slot(const std::vector<TensorSlot>& table);
+
 // The row of the stored matrix (of a bias: the element) that is this tensor's `row`. Half-split
 // rotary embeddings turn row i of a head together with row i + head_dim / 2; where partners are
 // stored beside each other, they are rows 2i and 2i + 1.

@@ -24,6 +24,8 @@ namespace sluice::models {
 
 constexpr int64_t kLoadAlignment = kExpertPageAlignment;
 
+class EmbeddingSource;
+
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -82,6 +84,10 @@ class WeightSource {
   virtual std::span<const std::filesystem::path> files() const = 0;
   // CRC-32C of a page that page_at() knows; what check_page() compares with.
   virtual uint32_t page_checksum(int layer, int expert) const = 0;
+
+  // The token embedding's rows one by one (embedding_source.h), which borrow this. Errors: what
+  // read() refuses.
+  virtual Result<std::unique_ptr<EmbeddingSource>> embedding(base::ThreadTeam& team) const = 0;
 };
 
 // For whoever has read a page from where page_at() says it lies: kCorrupt, with file, layer, expert

@@ -1,7 +1,9 @@
 #include "models/weights_map.h"
 
+#include <algorithm>
 #include <span>
 
+#include "models/embedding_source.h"
 #include "models/load_tensor.h"
 
 namespace sluice::models {
@@ -105,12 +107,19 @@ class Room {
 WeightNeeds weight_needs(const WeightSource& source) {
   WeightNeeds needs{.stored = source.stored()};
   const bool paged = source.check_pages().ok();
-  for (size_t i = 0; i < source.table().size(); ++i) {
-    const TensorSlot& tensor = source.table()[i];
+  const std::vector<TensorSlot>& table = source.table();
+  const bool has_head = std::ranges::any_of(
+      table, [](const TensorSlot& tensor) { return tensor.slot == Slot::kHead; });
+  for (size_t i = 0; i < table.size(); ++i) {
+    const TensorSlot& tensor = table[i];
     const tensor::DType dtype = source.dtype(i);
     const int64_t bytes = source.room(i);
     needs.bytes += bytes;
     needs.block_weights = needs.block_weights || tensor::is_block_format(dtype);
+    if (tensor.slot == Slot::kEmbedding && has_head) {
+      needs.embedding_bytes = bytes;
+      needs.embedding_read_bytes = embedding_read_bytes(dtype, tensor.shape[1]);
+    }
     if (!tensor.is_expert()) continue;
     needs.expert_bytes += bytes;
     if (!paged || tensor.slot != Slot::kGate) continue;
@@ -120,22 +129,25 @@ WeightNeeds weight_needs(const WeightSource& source) {
   return needs;
 }
 
-Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
-                                  memory::Arena& arena, base::ThreadTeam& team,
-                                  const LoadOptions& options) {
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+                                  const LoadedParts& parts, memory::Arena& arena,
+                                  base::ThreadTeam& team, const LoadOptions& options) {
   ModelWeights weights;
   weights.layers.resize(config.layers.size());
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     weights.layers[i].experts.resize(static_cast<size_t>(config.layers[i].ffn.experts));
   }
   const WeightNeeds needs = weight_needs(source);
-  const int64_t left_out = experts == Experts::kLeave ? needs.expert_bytes : 0;
+  SLUICE_CHECK(parts.embedding || needs.embedding_bytes > 0, "a table that is no head");
+  const int64_t left_out =
+      (parts.experts ? 0 : needs.expert_bytes) + (parts.embedding ? 0 : needs.embedding_bytes);
   Room room(arena.allocate("weights", needs.bytes - left_out, kLoadAlignment));
   std::vector<WeightSource::Wanted> wanted;
   const std::vector<TensorSlot>& table = source.table();
   for (size_t i = 0; i < table.size(); ++i) {
     const TensorSlot& tensor = table[i];
-    if (tensor.is_expert() && experts == Experts::kLeave) continue;
+    if (tensor.is_expert() && !parts.experts) continue;
+    if (tensor.slot == Slot::kEmbedding && !parts.embedding) continue;
     const tensor::DType dtype = source.dtype(i);
     std::byte* data = room.take(source.room(i));
     wanted.push_back({i, data});

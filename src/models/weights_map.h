@@ -48,17 +48,23 @@ struct WeightNeeds {
   // Experts that can be read one by one (WeightSource::check_pages), and the largest page; 0: none.
   int64_t pages = 0;
   int64_t page_bytes = 0;
+  // Of `bytes`, the token embedding's, where its rows can be had one by one, and what is read for
+  // each. 0: it is the head too, of which every token needs all.
+  int64_t embedding_bytes = 0;
+  int64_t embedding_read_bytes = 0;
 };
 
 WeightNeeds weight_needs(const WeightSource& source);
 
-// Reads every tensor of `source`, which is of a model of `config`, into `arena`; without experts
-// those of experts stay where they are, and their matrices empty. Errors: what WeightSource::load()
-// says.
-enum class Experts : uint8_t { kLoad, kLeave };
-Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source, Experts experts,
-                                  memory::Arena& arena, base::ThreadTeam& team,
-                                  const LoadOptions& options = {});
+// Reads the tensors of `source`, which is of a model of `config`, into `arena`; what is left out
+// stays where it is, and its matrices empty. Errors: what WeightSource::load() says.
+struct LoadedParts {
+  bool experts = true;
+  bool embedding = true;
+};
+Result<ModelWeights> load_weights(const ModelConfig& config, WeightSource& source,
+                                  const LoadedParts& parts, memory::Arena& arena,
+                                  base::ThreadTeam& team, const LoadOptions& options = {});
 
 // What the costs need to know of these weights, with a cache of `kv`.
 WeightBytes weight_bytes_of(const ModelWeights& weights, kernels::KvDType kv);

@@ -96,7 +96,9 @@ FitModel fit_model(const models::WeightNeeds& needs) {
           .stored = needs.stored,
           .pages = needs.pages,
           .page_bytes = needs.page_bytes,
-          .expert_bytes = needs.expert_bytes};
+          .expert_bytes = needs.expert_bytes,
+          .embedding_bytes = needs.embedding_bytes,
+          .embedding_read_bytes = needs.embedding_read_bytes};
 }
 
 // "auto" keeps of keys and values what the weights that made them keep, and no more than 16 bits of
@@ -123,11 +125,17 @@ Result<Plan> fit_plan(const models::ModelConfig& config, const FitModel& model,
                                           " sequences of a micro-batch, which need a token each"};
   }
   SLUICE_TRY(choose_places(model, wishes, machine, plan.policy));
+  SLUICE_TRY(check_embedding(model, wishes, machine));
   plan.weight_bytes = model.weight_bytes;
   plan.activation_bytes = activations_of(config, plan, model.block_weights);
   if (machine.device_memory > 0) return fit_device(config, model, wishes, machine, plan);
   if (wishes.resident_weights < 1.0) return fit_paged(config, model, wishes, machine, plan);
   Result<Plan> resident = fit_resident(config, wishes, machine, plan);
+  if (resident.ok() && wishes.embedding_on == "disk") {
+    return Error{ErrorCode::kInvalid,
+                 "--embedding-on disk is for models larger than memory, and this one fits; "
+                 "--host-memory or --resident-weights leaves experts on disk too"};
+  }
   const bool full = !resident.ok() && resident.error().code == ErrorCode::kNoRoom;
   if (!full || !reads_experts(wishes.schedule) || model.pages == 0) return resident;
   return fit_paged(config, model, wishes, machine, plan);

@@ -35,6 +35,8 @@ struct FitWishes {
   std::string experts_on;              // empty: where the schedule has them
   std::optional<double> resident_kv;   // none: nothing of what is on the host is on a device too
   std::string guess_experts = "auto";  // on, off; auto: where the schedule can
+  // host, disk; auto: on disk where experts are and its rows take less than the table.
+  std::string embedding_on = "auto";
   int64_t kv_cache_memory = 0;
   double kv_cache_free_mem_fraction = 0.5;
   int64_t kv_block_tokens = kKvBlockTokens;
@@ -50,6 +52,10 @@ struct FitModel {
   int64_t pages = 0;
   int64_t page_bytes = 0;    // of the largest
   int64_t expert_bytes = 0;  // of weight_bytes, what is theirs
+  // Of weight_bytes, the token embedding's where its rows can be read one by one, and bytes of such
+  // a read; 0: they cannot.
+  int64_t embedding_bytes = 0;
+  int64_t embedding_read_bytes = 0;
 };
 
 FitModel fit_model(const models::WeightNeeds& needs);

@@ -58,9 +58,9 @@ int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, i
 }
 
 // Gives the cache its blocks and, of what then is left, slots to the experts that find room.
-void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t block,
-               int64_t per_sequence, Plan& plan) {
-  const int64_t base = model.weight_bytes - model.expert_bytes;
+// `base`: of the weights that are not experts'.
+void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t base,
+               int64_t block, int64_t per_sequence, Plan& plan) {
   const int64_t fewest = std::min(model.pages, kLeastSlots);
   const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
@@ -121,7 +121,12 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
   const int64_t room = room_for(wishes, machine);
   const int64_t block = block_bytes(config, plan);
   int64_t per_sequence = base::div_up(plan.max_seq_len, plan.kv_block_tokens);
-  share_out(model, wishes, room, block, per_sequence, plan);
+  plan.embedding_rows = wishes.embedding_on == "disk"   ? embedding_rows(config, plan)
+                        : wishes.embedding_on == "host" ? 0
+                                                        : smaller_embedding(config, model, plan);
+  const int64_t base = model.weight_bytes - model.expert_bytes - model.embedding_bytes +
+                       embedding_bytes(config, model, plan);
+  share_out(model, wishes, room, base, block, per_sequence, plan);
   if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
     plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
     per_sequence = plan.kv_blocks;
@@ -130,6 +135,31 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
     return no_room(plan, per_sequence * block, plan.kv_bytes, room);
   }
   return plan;
+}
+
+int64_t embedding_rows(const models::ModelConfig& config, const Plan& plan) {
+  return std::min<int64_t>(config.vocab, plan.micro_batches() * plan.max_num_tokens);
+}
+
+memory::EmbeddingRowsShape embedding_shape(const models::ModelConfig& config, const FitModel& model,
+                                           const Plan& plan) {
+  return {.vocab = config.vocab,
+          .hidden = config.hidden,
+          .rows = plan.embedding_rows,
+          .read_bytes = model.embedding_read_bytes,
+          .holders = static_cast<int>(plan.micro_batches()),
+          .holder_rows = std::min<int64_t>(config.vocab, plan.max_num_tokens)};
+}
+
+int64_t embedding_bytes(const models::ModelConfig& config, const FitModel& model,
+                        const Plan& plan) {
+  if (plan.embedding_rows == 0) return model.embedding_bytes;
+  return memory::EmbeddingRows::bytes(embedding_shape(config, model, plan));
+}
+
+int64_t smaller_embedding(const models::ModelConfig& config, const FitModel& model, Plan plan) {
+  plan.embedding_rows = embedding_rows(config, plan);
+  return embedding_bytes(config, model, plan) < model.embedding_bytes ? plan.embedding_rows : 0;
 }
 
 void share_kv(const models::ModelConfig& config, Plan& plan) {

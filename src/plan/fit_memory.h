@@ -2,6 +2,7 @@
 // functions; `plan` comes with weight_bytes and activation_bytes set. Errors as in fit.h.
 #pragma once
 
+#include "memory/embedding_rows.h"
 #include "plan/fit.h"
 
 namespace sluice::plan {
@@ -19,11 +20,22 @@ int64_t room_for(const FitWishes& wishes, const FitMachine& machine);
 void share_kv(const models::ModelConfig& config, Plan& plan);
 int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan);
 
+// With the embedding on disk: rows of it in memory at once, which are those that iterations in
+// flight may need, and how they are kept; and the bytes that the plan's embedding takes of memory,
+// as a table or as rows.
+int64_t embedding_rows(const models::ModelConfig& config, const Plan& plan);
+memory::EmbeddingRowsShape embedding_shape(const models::ModelConfig& config, const FitModel& model,
+                                           const Plan& plan);
+int64_t embedding_bytes(const models::ModelConfig& config, const FitModel& model, const Plan& plan);
+// embedding_rows() where they take less than the table would, else 0.
+int64_t smaller_embedding(const models::ModelConfig& config, const FitModel& model, Plan plan);
+
 // Everything in host memory.
 Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
                           const FitMachine& machine, Plan plan);
 
-// The weights that are not experts' stay in host memory, and so do as many experts as find room.
+// The weights that are not experts' stay in host memory, of the embedding its table or the rows
+// that iterations need, and so do as many experts as find room.
 Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
                        const FitWishes& wishes, const FitMachine& machine, Plan plan);
 

@@ -94,6 +94,24 @@ Status choose_on_device(const FitModel& model, const FitWishes& w, Policy& polic
 
 }  // namespace
 
+Status check_embedding(const FitModel& model, const FitWishes& w, const FitMachine& machine) {
+  if (w.embedding_on != "auto" && w.embedding_on != "host" && w.embedding_on != "disk") {
+    return invalid("--embedding-on is '" + w.embedding_on + "'; auto, host or disk is expected");
+  }
+  if (w.embedding_on != "disk") return {};
+  if (machine.device_memory > 0) {
+    return invalid(
+        "--embedding-on disk is for models whose experts are there too; with a --device "
+        "they are in host memory");
+  }
+  if (model.embedding_bytes == 0) {
+    return invalid(
+        "--embedding-on disk cannot be: this model's embedding is its head too, of which "
+        "every token needs all");
+  }
+  return {};
+}
+
 bool reads_experts(const std::string& schedule) {
   return schedule == "auto" || schedule == "layer_stream" || schedule == "expert_fetch";
 }

@@ -14,4 +14,7 @@ bool reads_experts(const std::string& schedule);
 Status choose_places(const FitModel& model, const FitWishes& wishes, const FitMachine& machine,
                      Policy& policy);
 
+// Whether the embedding may lie where it was asked to, as far as the schedule does not decide.
+Status check_embedding(const FitModel& model, const FitWishes& wishes, const FitMachine& machine);
+
 }  // namespace sluice::plan

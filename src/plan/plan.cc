@@ -75,6 +75,7 @@ Json to_json(const Plan& plan) {
               {"device_kv_window", plan.device_kv_window},
               {"expert_slots", plan.expert_slots},
               {"moving_slots", plan.moving_slots},
+              {"embedding_rows", plan.embedding_rows},
               {"weight_bytes", plan.weight_bytes},
               {"kv_bytes", plan.kv_bytes},
               {"activation_bytes", plan.activation_bytes},
@@ -114,13 +115,15 @@ Result<Plan> plan_from_json(const Json& json) {
                  {"activation_bytes", &plan.activation_bytes},
                  {"threads", &threads}};
   // Plans of before there were guesses say nothing of them, those of before experts could lie on
-  // disk have no slots.
+  // disk have no slots, nor rows of an embedding that does.
   SLUICE_ASSIGN(plan.policy.guess_experts,
                 base::field_or<bool>(json, "guess_experts", false, "plan"));
   SLUICE_ASSIGN(plan.expert_slots,
                 base::field_or<int64_t>(json, "expert_slots", int64_t{0}, "plan"));
   SLUICE_ASSIGN(plan.moving_slots,
                 base::field_or<int64_t>(json, "moving_slots", int64_t{0}, "plan"));
+  SLUICE_ASSIGN(plan.embedding_rows,
+                base::field_or<int64_t>(json, "embedding_rows", int64_t{0}, "plan"));
   SLUICE_ASSIGN(plan.device_bytes,
                 base::field_or<int64_t>(json, "device_bytes", int64_t{0}, "plan"));
   // Nor those of before attention could run there.

@@ -35,6 +35,9 @@ struct Plan {
   int64_t expert_slots = 0;
   int64_t moving_slots = 0;
 
+  // Rows of the token embedding in memory at once, where the table stays on disk; 0: all of it.
+  int64_t embedding_rows = 0;
+
   // Bytes reserved before the first token.
   int64_t weight_bytes = 0;
   int64_t kv_bytes = 0;  // of the host's memory

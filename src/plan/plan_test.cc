@@ -10,19 +10,22 @@ TEST(Plan, SurvivesJson) {
   plan.policy = {"serial", 64, 16, Place::kHost, Place::kDevice, 0.5, 0.25, true};
   plan.max_seq_len = 4096;
   plan.kv_blocks = 77;
+  plan.embedding_rows = 512;
   plan.kv_dtype = kernels::KvDType::kQ8;
   plan.threads = 3;
   plan.memory_nodes = 2;
   plan.interleaved = true;
   EXPECT_EQ(plan_from_json(to_json(plan)).value(), plan);
   Json without = to_json(plan);
-  for (const char* key : {"kv_dtype", "memory_nodes", "interleaved", "guess_experts"})
+  for (const char* key :
+       {"kv_dtype", "memory_nodes", "interleaved", "guess_experts", "embedding_rows"})
     without.erase(key);
   const Plan older = plan_from_json(without).value();
   EXPECT_EQ(older.kv_dtype, kernels::KvDType::kF32);
   EXPECT_EQ(older.memory_nodes, 1);
   EXPECT_FALSE(older.interleaved);
   EXPECT_FALSE(older.policy.guess_experts);
+  EXPECT_EQ(older.embedding_rows, 0);
   EXPECT_EQ(plan.micro_batches(), 4);
 }
 

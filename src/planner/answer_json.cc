@@ -25,6 +25,7 @@ Json policy_json(const Candidate& candidate) {
               {"experts_on", plan::name(policy.experts_on)},
               {"resident_weights", policy.resident_weights},
               {"host_weights", candidate.host_weights},
+              {"embedding_rows", candidate.embedding_rows},
               {"resident_kv", policy.resident_kv},
               {"kv_dtype", kernels::name(candidate.kv_dtype)},
               {"quant", candidate.quant}};

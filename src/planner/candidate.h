@@ -12,8 +12,9 @@
 namespace sluice::planner {
 
 struct Candidate {
-  plan::Policy policy;      // schedule, N, mu, A_g, F_g; r_w, r_c at the level where is computed
-  double host_weights = 1;  // share of the experts in host memory, or above it; the rest on disk
+  plan::Policy policy;         // schedule, N, mu, A_g, F_g; r_w, r_c at the level where is computed
+  int64_t embedding_rows = 0;  // of the token embedding, in host memory; 0: all of it
+  double host_weights = 1;     // share of the experts in host memory, or above it; the rest on disk
   kernels::KvDType kv_dtype = kernels::KvDType::kBF16;
   std::string quant = "none";
   int64_t max_num_tokens = 0;  // rows of one micro-batch's iteration

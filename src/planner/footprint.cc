@@ -63,6 +63,13 @@ int64_t activation_bytes(const Subject& subject, const Candidate& candidate,
               .block_weights = subject.weights.fit.block_weights});
 }
 
+// What of the candidate says how many rows of the embedding are in memory.
+plan::Plan plan_of(const Candidate& candidate) {
+  return {.policy = candidate.policy,
+          .max_num_tokens = candidate.max_num_tokens,
+          .embedding_rows = candidate.embedding_rows};
+}
+
 // Experts that so many bytes have room for.
 double share_of(const plan::FitModel& fit, int64_t bytes) {
   if (fit.pages == 0) return 1;
@@ -76,6 +83,14 @@ int64_t slot_bytes(const plan::FitModel& fit, double share) {
   const int64_t least = std::min(fit.pages, plan::kLeastSlots);
   const int64_t slots = std::clamp(plan::slots_of(share, fit.pages), least, fit.pages);
   return memory::WeightPages::bytes(slots, fit.page_bytes);
+}
+
+// Where all experts have found room, and the whole embedding does too.
+void keep_embedding(const Subject& subject, const Workload& workload, Candidate& candidate) {
+  if (candidate.host_weights < 1) return;
+  Candidate whole = candidate;
+  whole.embedding_rows = 0;
+  if (footprint(subject, whole, workload).host() <= subject.machine.host_memory) candidate = whole;
 }
 
 }  // namespace
@@ -95,7 +110,8 @@ Footprint footprint(const Subject& subject, const Candidate& candidate, const Wo
   const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
   const KvBytes kv = kv_places(subject, candidate, workload);
   const int64_t activations = activation_bytes(subject, candidate, workload);
-  const int64_t dense = subject.weights.dense_bytes();
+  const int64_t dense = subject.weights.dense_bytes() - fit.embedding_bytes +
+                        plan::embedding_bytes(subject.model, fit, plan_of(candidate));
   Footprint f;
   f.host_activations = activations;
   f.host_weights = dense + fit.expert_bytes;
@@ -104,6 +120,7 @@ Footprint footprint(const Subject& subject, const Candidate& candidate, const Wo
     f.disk_weights =
         static_cast<int64_t>((1 - candidate.host_weights) * static_cast<double>(fit.expert_bytes));
   }
+  if (candidate.embedding_rows > 0) f.disk_weights += fit.embedding_bytes;
   f.host_kv = kv.host;
   if (!kind.device) return f;
   f.device_kv = kv.device;
@@ -120,6 +137,9 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
   const double least = least_share(subject);
   candidate.policy.resident_weights = least;
   candidate.host_weights = machine.has_disk() && kind.moves ? least : 1;
+  candidate.embedding_rows = candidate.host_weights < 1 && !kind.device
+                                 ? plan::smaller_embedding(subject.model, fit, plan_of(candidate))
+                                 : 0;
   Footprint f = footprint(subject, candidate, workload);
   if (f.host() > machine.host_memory)
     return Shortage{schedule::Level::kHost, f.host() - machine.host_memory};
@@ -129,6 +149,7 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
   if (candidate.host_weights < 1)
     candidate.host_weights = std::max(least, share_of(fit, machine.host_memory - f.host() + floor));
   if (!kind.device) {
+    keep_embedding(subject, workload, candidate);
     candidate.policy.resident_weights = candidate.host_weights;
     return std::nullopt;
   }

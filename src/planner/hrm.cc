@@ -50,6 +50,11 @@ class PassSum {
   }
 
   Pass run(bool prompts_alone) {
+    // As if no row were there yet.
+    if (candidate_.embedding_rows > 0)
+      move("embedding", Lane::kDisk,
+           rows_.total() * static_cast<double>(subject_.weights.fit.embedding_read_bytes),
+           batches_);
     stage(StageKind::kEmbed, -1, 1);
     for (const LayerKind& kind : subject_.layers.kinds) {
       attention(kind, prompts_alone);

@@ -36,7 +36,8 @@ struct Rows {
 
 // A kind of work on a lane, summed over layers and micro-batches of the pass.
 struct WorkTime {
-  const char* what = "";  // a stage's name, or "weights", "kv", "hidden", "logits", "staging"
+  const char* what = "";  // a stage's name, or "weights", "embedding", "kv", "hidden", "logits",
+                          // "staging"
   schedule::Lane lane = schedule::Lane::kHostCompute;
   double seconds = 0;
   models::Cost cost;  // of all of it

@@ -20,6 +20,7 @@ Prediction predict(const Subject& subject, const plan::Plan& plan, const Estimat
 Candidate candidate_of(const plan::Plan& plan) {
   const bool paged = plan.expert_slots > 0 && plan.device_bytes == 0;
   return {.policy = plan.policy,
+          .embedding_rows = plan.embedding_rows,
           .host_weights = paged ? plan.policy.resident_weights : 1,
           .kv_dtype = plan.kv_dtype,
           .max_num_tokens = plan.max_num_tokens};

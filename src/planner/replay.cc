@@ -39,6 +39,10 @@ struct Running {
   double end = 0;
 };
 
+// Stands for all rows of the embedding that an iteration reads: as one transfer, and as if none had
+// been there.
+constexpr schedule::PageId kSomeRow = 0;
+
 schedule::GraphLimits graph_limits(const schedule::Builder& builder,
                                    const schedule::Context& largest, int64_t flights) {
   const schedule::BuilderBounds bounds = builder.bounds(largest);
@@ -106,6 +110,8 @@ class Replay {
             .iteration = iteration,
             .cold = cold,
             .residency = experts_ ? experts_->residency() : schedule::Residency{},
+            .embedding = {.rows = {&kSomeRow, plan_.embedding_rows > 0 ? 1u : 0u},
+                          .row_bytes = shape.rows * subject_.weights.fit.embedding_read_bytes},
             .costs = &costs_};
   }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "kernels/packed.h"
+#include "models/embedding_source.h"
 #include "models/weights_map.h"
 
 namespace sluice::planner {
@@ -56,6 +57,11 @@ Result<WeightSizes> weight_sizes(const models::ModelConfig& config, const std::s
   sizes.fit.stored = stored;
   const double table = double{1} * config.hidden * config.vocab * sizes.bytes.dense;
   int64_t dense = up(table, kPadding) * (config.tied_embeddings ? 1 : 2);
+  if (!config.tied_embeddings) {
+    sizes.fit.embedding_bytes = up(table, kPadding);
+    sizes.fit.embedding_read_bytes =
+        models::embedding_read_bytes(sizes.formats.dense, config.hidden);
+  }
   for (int layer = 0; layer < config.layer_count(); ++layer) {
     const models::FfnConfig& ffn = config.layers[static_cast<size_t>(layer)].ffn;
     const auto part = [&](StageKind kind, const models::Load& load) {

@@ -63,6 +63,12 @@ struct Residency {
   }
 };
 
+// Of a token embedding that lies on disk, the rows that must be read before `embed`.
+struct EmbeddingReads {
+  std::span<const PageId> rows{};
+  int64_t row_bytes = 0;  // of each read
+};
+
 // Everything that a builder may read. The views must live until the iteration has ended.
 struct Context {
   const models::ModelConfig* model = nullptr;
@@ -72,6 +78,7 @@ struct Context {
   int64_t iteration = 0;
   bool cold = true;  // no event of an earlier iteration may be waited for
   Residency residency{};
+  EmbeddingReads embedding{};
   const CostModel* costs = nullptr;  // null: predicted times stay 0
 };
 

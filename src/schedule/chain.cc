@@ -1,5 +1,7 @@
 #include "schedule/chain.h"
 
+#include <algorithm>
+
 namespace sluice::schedule {
 
 using models::Stage;
@@ -29,6 +31,21 @@ void Chain::aside(const Stage& stage, const Bounds& bounds) {
   out_.expand(bounds);
 }
 
+// Before all else in the disk's order: nobody can do anything without them.
+void Chain::embed() {
+  const EmbeddingReads& reads = context_.embedding;
+  for (const PageId row : reads.rows) {
+    const Transfer transfer{.payload = Payload::kRow,
+                            .from = Level::kDisk,
+                            .to = Level::kHost,
+                            .pages = {row, 1},
+                            .bytes = reads.row_bytes};
+    add_transfer(context_, Lane::kDisk, transfer, -1, 0, out_);
+  }
+  add({.kind = StageKind::kEmbed});
+  for (TaskIndex row = 0; row < reads.rows.size(); ++row) out_.after(Dependency::task(row));
+}
+
 void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
                      const Bounds* guess) {
   Chain chain(context, out);
@@ -36,7 +53,7 @@ void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& 
     if (guess == nullptr || !guessed(*context.model, layer)) return;
     chain.aside({.kind = StageKind::kGuess, .layer = static_cast<int16_t>(layer)}, *guess);
   };
-  chain.add({.kind = StageKind::kEmbed});
+  chain.embed();
   guess_at(0);
   for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
     chain.add({.kind = StageKind::kQkv, .layer = layer});
@@ -67,6 +84,10 @@ Bounds chain_bounds(const Context& context, bool guesses) {
     bounds.expansions += layer.ffn.is_moe();
   }
   bounds.dependencies = bounds.tasks - 1;
+  const int64_t rows = std::min(context.batch.rows, context.plan->embedding_rows);
+  bounds.tasks += static_cast<int32_t>(rows);
+  bounds.dependencies += static_cast<int32_t>(rows);
+  bounds.bytes += rows * context.embedding.row_bytes;
   if (!guesses) return bounds;
   for (int layer = 0; layer < context.model->layer_count(); ++layer) {
     if (!guessed(*context.model, layer)) continue;

@@ -13,6 +13,8 @@ class Chain {
   void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
   // A stage after the last one added, with an expansion, that nothing follows.
   void aside(const models::Stage& stage, const Bounds& bounds);
+  // `embed`, the first stage, behind the rows that it needs from the disk, each a transfer.
+  void embed();
   // The last stage added expands.
   void expand(const Bounds& bounds) { out_.expand(bounds); }
 
@@ -22,13 +24,13 @@ class Chain {
   TaskIndex last_ = kNone;
 };
 
-// Every stage of one iteration as one chain, expanding after each MoE layer's `route`. With
-// `guess`, each MoE layer's router is also guessed at, behind the `route` of the layer before, or
-// behind `embed`.
+// Every stage of one iteration as one chain, expanding after each MoE layer's `route`, behind the
+// rows of the embedding that must be read. With `guess`, each MoE layer's router is also guessed
+// at, behind the `route` of the layer before, or behind `embed`.
 void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
                      const Bounds* guess = nullptr);
 
-// Tasks of that chain, without the expansions.
+// That chain, without the expansions.
 Bounds chain_bounds(const Context& context, bool guesses = false);
 
 }  // namespace sluice::schedule

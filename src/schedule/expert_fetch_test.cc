@@ -68,6 +68,29 @@ class Guesses : public ::testing::Test {
   const ExpertFetch fetch_;
 };
 
+// Before all else, and only `embed` is behind them.
+TEST_F(Guesses, RowsOfTheEmbeddingComeFirst) {
+  const Subgraph without = iteration();
+  const std::vector<PageId> rows = {40, 7};
+  context_.embedding = {.rows = rows, .row_bytes = 4096};
+  plan_.embedding_rows = 8;
+  const Subgraph g = iteration();
+  ASSERT_EQ(g.tasks.size(), without.tasks.size() + 2);
+  EXPECT_EQ(labels(g)[0], "row disk>host mb0 p40");
+  EXPECT_EQ(labels(g)[1], "row disk>host mb0 p7");
+  EXPECT_EQ(g.tasks[0].lane, Lane::kDisk);
+  EXPECT_EQ(g.tasks[0].transfer()->bytes, 4096);
+  EXPECT_LT(g.tasks[0].rank, asked_rank(0));
+  const Task& embed = g.tasks[2];
+  ASSERT_EQ(embed.stage()->kind, StageKind::kEmbed);
+  const auto after = g.dependencies_of(embed);
+  EXPECT_EQ(std::vector(after.begin(), after.end()),
+            (std::vector{Dependency::task(0), Dependency::task(1)}));
+  const Bounds bounds = fetch_.bounds(context_).iteration;
+  EXPECT_TRUE(validate(g, bounds).ok()) << validate(g, bounds).error().message;
+  EXPECT_TRUE(g.size().within(bounds)) << to_string(bounds);
+}
+
 TEST_F(Guesses, FollowARouterAndNothingFollowsThem) {
   const Subgraph g = iteration();
   const auto points = guesses(g);

@@ -54,6 +54,8 @@ const char* name(Payload payload) {
       return "expert input";
     case Payload::kExpertOutput:
       return "expert output";
+    case Payload::kRow:
+      return "row";
   }
   return "?";
 }

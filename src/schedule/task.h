@@ -26,7 +26,16 @@ const char* name(Lane lane);  // "device compute", ...
 enum class Level : uint8_t { kDevice, kStaging, kHost, kDisk, kPeer };
 const char* name(Level level);
 
-enum class Payload : uint8_t { kWeights, kKv, kHidden, kQkv, kLogits, kExpertInput, kExpertOutput };
+enum class Payload : uint8_t {
+  kWeights,
+  kKv,
+  kHidden,
+  kQkv,
+  kLogits,
+  kExpertInput,
+  kExpertOutput,
+  kRow
+};
 const char* name(Payload payload);
 
 using PageId = uint32_t;
@@ -45,7 +54,8 @@ enum class Urgency : uint8_t {
             // it: the task is done when the bytes begin to move
 };
 
-// Bytes from one level to another. Weights move by pages (`first_byte` within the first); hidden
+// Bytes from one level to another. Weights move by pages (`first_byte` within the first); a row of
+// the token embedding, of which `pages` is the number, with what is packed with it; hidden
 // states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
 // up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens;
 // of experts that the host computes for a device, the input is all rows of the micro-batch and what

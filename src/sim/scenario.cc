@@ -81,6 +81,7 @@ void draw_schedule(Random& random, const ModelPool& pool, const Machines& machin
     o.resident_weights = random.chance(0.5) ? 0.0 : random.share();
     if (kind < 6) {
       o.schedule = random.pick(kFromDisk);
+      if (random.chance(0.5)) o.embedding_on = "disk";
       if (o.schedule == "expert_fetch" && random.chance(0.25)) o.guess_experts = "off";
     } else {
       const std::vector<std::string> names = on_device();

@@ -186,6 +186,7 @@ void Simulation::judge(const Life& life, const Status& ran, const BatchRun& run)
 void Simulation::add_stats(const engine::Running& engine) {
   const engine::EngineStats& stats = engine.stats();
   world_.counts[Happening::kPageRead] += stats.disk.pages;
+  world_.counts[Happening::kRowRead] += stats.disk.rows;
   world_.counts[Happening::kPageRetry] += stats.disk.retries;
   world_.counts[Happening::kPreemption] += stats.preemptions;
   world_.counts[Happening::kSharedPrefix] += stats.cached_prompt_tokens > 0 ? 1 : 0;

@@ -21,7 +21,7 @@ namespace sluice::sim {
 enum class Mutation : uint8_t {
   kNone,
   kReleasesEarly,  // pages are given back when a task begins, and taken again at its end
-  kReadsEndEarly,  // reads of pages have ended when they are started
+  kReadsEndEarly,  // reads of experts have ended when they are started
   kLosesWakeUps,   // a transfer without room is not told that there is room
   kLosesAnEnd,     // now and then nobody hears that a transfer has ended
   kSyncsLie,       // files are said to be synced and are not (virtual_files.h)

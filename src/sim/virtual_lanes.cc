@@ -51,10 +51,12 @@ void VirtualExecutor::start_async(schedule::Lane which, TaskRef ref) {
     return;
   }
   tell("starts", which, task);
+  // Of a row of the embedding the program itself would notice, and end.
+  const bool early = pace_.mutation == Mutation::kReadsEndEarly && which == schedule::Lane::kDisk &&
+                     task.transfer()->payload == schedule::Payload::kWeights;
   if (!result.ok()) {
     end_async(which, token, result.error());
-  } else if (*result == AsyncTaskRunner::Start::kDone ||
-             (pace_.mutation == Mutation::kReadsEndEarly && which == schedule::Lane::kDisk)) {
+  } else if (*result == AsyncTaskRunner::Start::kDone || early) {
     end_async(which, token, {});
   }
 }

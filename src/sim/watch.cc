@@ -51,7 +51,8 @@ void Watch::claim(const pipeline::TaskContext& task) {
 
 void Watch::still_blocked(const schedule::Task& task) {
   const schedule::Transfer* transfer = task.transfer();
-  if (transfer == nullptr || pages() == nullptr) return;
+  if (transfer == nullptr || pages() == nullptr || transfer->payload == schedule::Payload::kRow)
+    return;
   const bool room = transfer->payload == schedule::Payload::kKv
                         ? engine_->device_kv()->used_windows() < engine::DeviceKv::kWindows
                         : pages()->has_room(transfer->pages.first,
@@ -63,6 +64,7 @@ void Watch::still_blocked(const schedule::Task& task) {
 
 void Watch::at_rest() {
   if (const memory::WeightPages* there = pages()) there->check_consistency();
+  if (engine_ != nullptr && engine_->rows() != nullptr) engine_->rows()->check_consistency();
 }
 
 void Watch::between_iterations(const engine::EngineStats& stats) {
@@ -81,6 +83,9 @@ void Watch::when_idle() {
   if (pages() != nullptr && pages()->claimed_pages() != 0)
     world_.violated(std::to_string(pages()->claimed_pages()) +
                     " pages are claimed, and no request is left");
+  if (engine_->rows() != nullptr && engine_->rows()->claimed() != 0)
+    world_.violated(std::to_string(engine_->rows()->claimed()) +
+                    " rows of the embedding are claimed, and no request is left");
   if (const engine::DeviceKv* kv = engine_->device_kv(); kv != nullptr && kv->used_windows() != 0)
     world_.violated(std::to_string(kv->used_windows()) +
                     " windows of KV are taken, and no request is left");

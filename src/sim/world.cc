@@ -9,6 +9,7 @@ constexpr std::array<const char*, kHappenings> kNames = {
     "iterations",
     "tasks",
     "pages read",
+    "embedding rows read",
     "pages read again",
     "read errors that pass",
     "pages gone bad",

@@ -20,6 +20,7 @@ enum class Happening : uint8_t {
   kIteration,
   kTask,
   kPageRead,
+  kRowRead,  // of an embedding on disk
   kPageRetry,
   kReadError,   // that passes
   kBadPage,     // that stays
@@ -45,7 +46,7 @@ enum class Happening : uint8_t {
   kErrorLine,
   kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 28;
+inline constexpr int kHappenings = 29;
 const char* name(Happening happening);
 
 struct Counts {

@@ -6,10 +6,10 @@
 
 namespace sluice::weights {
 
-uint32_t crc32c(std::span<const std::byte> bytes) {
+uint32_t crc32c(std::span<const std::byte> bytes, uint32_t before) {
   // The library counts in int, and leaves it to its caller to invert the register at both ends.
   constexpr size_t kMostAtOnce = size_t{1} << 30;
-  uint32_t state = 0xffffffffu;
+  uint32_t state = ~before;
   while (!bytes.empty()) {
     const auto part = bytes.first(std::min(bytes.size(), kMostAtOnce));
     // It only reads; its parameter lacks the const.

@@ -30,6 +30,9 @@ TEST(Checksum, IsCrc32c) {
   const std::string_view digits = "123456789";
   EXPECT_EQ(crc32c(std::as_bytes(std::span(digits))), 0xe3069283u);
   EXPECT_EQ(crc32c({}), 0u);
+  const auto bytes = std::as_bytes(std::span(digits));
+  EXPECT_EQ(crc32c(bytes.subspan(4), crc32c(bytes.first(4))), 0xe3069283u);
+  EXPECT_EQ(crc32c(bytes, crc32c({})), 0xe3069283u);
 }
 
 TEST_F(EngineDirectoryTest, IsKnownByItsManifestOrItsJournal) {
