@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/disk_pages.h"
+#include "engine/done_before.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/stop_strings.h"
@@ -56,6 +57,7 @@ class ChoiceRun {
   // Iterations that failed one after the other for want of the same page that it needs.
   int attempts = 0;
   DiskPage wanted_page;
+  DoneBefore done_before;
 
  private:
   std::span<const int32_t> forbidden() const;

@@ -60,12 +60,12 @@ void DiskRunner::read_guess(const Guess& guess) {
 }
 
 // A page that is being read is asked for.
-void DiskRunner::want(DiskPage page) {
-  Load* const load = load_of(page);
+void DiskRunner::want(const Wish& wish) {
+  Load* const load = load_of(wish.page);
   if (load == nullptr || load->needed) return;
   load->needed = true;
   end_work(*load);
-  begin_work(*load, Work::kPlanned);
+  if (wish.planned) begin_work(*load, Work::kPlanned);
   --guessing_;
 }
 

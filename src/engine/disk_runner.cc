@@ -19,6 +19,7 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
       source_(source),
       rows_(options.rows),
       experts_(paging, source),
+      flights_(options.flights),
       clock_(*options.environment->clock),
       times_(*options.times),
       timeout_(options.timeout_ms),
@@ -69,8 +70,9 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task&
   const schedule::Transfer* read = task.transfer();
   SLUICE_CHECK(read != nullptr && read->to == schedule::Level::kHost && read->pages.count == 1,
                "the disk lane reads one page at a time");
-  const DiskPage page = page_of(*read);
-  if (page.kind == schedule::Payload::kRow) return start_row(page, read->bytes, token);
+  const Wish wish{page_of(*read), read->bytes, token, planned(task, context.user)};
+  const DiskPage page = wish.page;
+  if (page.kind == schedule::Payload::kRow) return start_row(wish);
   SLUICE_CHECK(page.kind == schedule::Payload::kWeights, "the disk lane reads weights");
   if (read->urgency == schedule::Urgency::kGuess) {
     take_guess(task, context);
@@ -81,34 +83,42 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task&
     case memory::WeightPages::Claim::kResident:
       return Start::kDone;
     case memory::WeightPages::Claim::kLoading:
-      want(page);
+      want(wish);
       wait_for(page, token);
       return Start::kStarted;
     case memory::WeightPages::Claim::kNoRoom:
       guesses_.clear();  // whatever room there will be is for what is needed
       return Start::kNoRoom;
     case memory::WeightPages::Claim::kLoad:
-      return load(page, read->bytes, token);
+      return load(wish);
   }
   base::check_failed("known claim", "a Claim outside its enum", __FILE__, __LINE__);
 }
 
+// Not what is read again: since it could not be read before, or for rows that have been through the
+// layer.
+bool DiskRunner::planned(const schedule::Task& task, uint64_t flight) const {
+  const DiskPage page = page_of(*task.transfer());
+  if (pages(page).doubtful(page.id)) return false;
+  return flights_ == nullptr || progress_of(task) > (*flights_)[flight].done_before;
+}
+
 // Its iteration has claimed it; another may have read it since then, or be about to.
-Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_row(DiskPage row, int64_t bytes,
-                                                               uint64_t token) {
-  if (rows_->loaded(row.id)) return Start::kDone;
-  if (load_of(row) == nullptr) return load(row, bytes, token);
-  wait_for(row, token);
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_row(const Wish& row) {
+  if (rows_->loaded(row.page.id)) return Start::kDone;
+  if (load_of(row.page) == nullptr) return load(row);
+  wait_for(row.page, row.token);
   return Start::kStarted;
 }
 
-Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(DiskPage page, int64_t bytes,
-                                                          uint64_t token) {
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(const Wish& wish) {
+  const DiskPage page = wish.page;
+  Load made{.page = page, .bytes = wish.bytes, .used = true, .needed = true};
   if (reader_ == nullptr) {
-    times_.begin(schedule::Lane::kDisk, clock_.now());
-    const Status made = make(page, bytes);
-    times_.end(schedule::Lane::kDisk, clock_.now());
-    if (!made.ok()) return made.error();
+    if (wish.planned) begin_work(made, Work::kPlanned);
+    const Status status = make(page, wish.bytes);
+    end_work(made);
+    if (!status.ok()) return status.error();
     return Start::kDone;
   }
   Load* const free = free_load();
@@ -118,14 +128,14 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(DiskPage page, int64_t
                                           " reads that may be under way have stalled, the first " +
                                           "of " + place(loads_.front().page) + "; check the disk"};
   }
-  *free = {.page = page, .bytes = bytes, .used = true, .needed = true};
+  *free = made;
   if (const Status status = submit(static_cast<size_t>(free - loads_.data())); !status.ok()) {
     free->used = false;
     pages(page).failed(page.id);
     return status.error();
   }
-  wait_for(page, token);
-  begin_work(*free, Work::kPlanned);
+  wait_for(page, wish.token);
+  if (wish.planned) begin_work(*free, Work::kPlanned);
   return Start::kStarted;
 }
 
@@ -213,50 +223,6 @@ std::string DiskRunner::place(DiskPage page) const {
             source_.files()[static_cast<size_t>(at->file)].string() + "'";
   }
   return text;
-}
-
-int DiskRunner::outlived() const {
-  return static_cast<int>(std::ranges::count_if(loads_, [&](const Load& load) {
-    return load.used && std::ranges::none_of(waiters_, [&](const Waiter& waiter) {
-             return waiter.page == load.page;
-           });
-  }));
-}
-
-void DiskRunner::wait_for(DiskPage page, uint64_t token) {
-  waiters_.push_back({page, token, clock_.now() + timeout_});
-}
-
-// Until the first waiter's patience ends, if that is sooner.
-int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
-  const Clock::time_point now = clock_.now();
-  for (const Waiter& waiter : waiters_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(waiter.until - now).count();
-    timeout_ms = std::clamp<int64_t>(left, 0, timeout_ms);
-  }
-  return timeout_ms;
-}
-
-void DiskRunner::end_overdue() {
-  const Clock::time_point now = clock_.now();
-  std::erase_if(waiters_, [&](const Waiter& waiter) {
-    if (waiter.until > now) return false;
-    pages(waiter.page).doubt(waiter.page.id);
-    if (Load* const load = load_of(waiter.page)) end_work(*load);
-    ended_.push_back(
-        {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
-                                                      std::to_string(timeout_.count()) +
-                                                      " ms (disk_timeout_ms); check the disk"}});
-    return true;
-  });
-}
-
-void DiskRunner::end_waiters(DiskPage page, const Status& status) {
-  std::erase_if(waiters_, [&](const Waiter& waiter) {
-    if (waiter.page != page) return false;
-    ended_.push_back({waiter.token, status});
-    return true;
-  });
 }
 
 void DiskRunner::begin_work(Load& load, Work work) {

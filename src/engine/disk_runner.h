@@ -11,6 +11,7 @@
 #include "engine/environment.h"
 #include "engine/expert_paging.h"
 #include "engine/lane_times.h"
+#include "engine/stage_runner.h"
 #include "io/reader.h"
 #include "pipeline/task_runner.h"
 #include "pipeline/trace.h"
@@ -43,6 +44,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     // Of an embedding on disk; else null. Borrowed.
     memory::EmbeddingRows* rows = nullptr;
     const models::EmbeddingSource* embedding = nullptr;
+    const std::vector<Flight>* flights = nullptr;  // borrowed; null: nothing is done again
   };
   // What is given is borrowed. Errors: a file of pages that cannot be opened.
   static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
@@ -95,8 +97,16 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   };
 
   DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
-  Result<Start> start_row(DiskPage row, int64_t bytes, uint64_t token);
-  Result<Start> load(DiskPage page, int64_t bytes, uint64_t token);
+  // Somebody wants a page, for work that is planned or done again.
+  struct Wish {
+    DiskPage page;
+    int64_t bytes = 0;
+    uint64_t token = 0;
+    bool planned = true;
+  };
+  Result<Start> start_row(const Wish& row);
+  Result<Start> load(const Wish& wish);
+  bool planned(const schedule::Task& task, uint64_t flight) const;
   Load* free_load();
   Load* load_of(DiskPage page);
   Status make(DiskPage page, int64_t bytes);
@@ -117,7 +127,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void read_guesses();
   bool may_guess() const;
   void read_guess(const Guess& guess);
-  void want(DiskPage page);
+  void want(const Wish& wish);
   void end_guess(const Load& load, const Status& status);
 
   ExpertPaging& paging_;
@@ -125,6 +135,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   memory::EmbeddingRows* rows_;  // null: none move
   ExpertPages experts_;
   std::optional<RowPages> row_pages_;
+  const std::vector<Flight>* flights_;
   const base::Clock& clock_;
   LaneTimes& times_;
   std::chrono::milliseconds timeout_;

@@ -50,7 +50,8 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
   }
   const device::Fault fault = fault_of(next, task);
   options_.pace->begin();
-  if (!fault.fails) options_.times->begin(lane(), options_.clock->now());
+  next.planned = !fault.fails && progress_of(task) > (*options_.flights)[context.user].done_before;
+  if (next.planned) options_.times->begin(lane(), options_.clock->now());
   if (fault.fails) {
     next.error = broken(next, task);
   } else if (next.page) {
@@ -170,7 +171,7 @@ size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
   }
   const base::Clock::time_point now = clock.now();
   if (!moving_ || now < moving_->end) return 0;
-  if (!moving_->error) options_.times->end(lane(), now);
+  if (moving_->planned) options_.times->end(lane(), now);
   if (moving_->page && moving_->error) {
     options_.paging->pages().failed(*moving_->page);
   } else if (moving_->page) {

@@ -50,6 +50,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     std::optional<size_t> leaves;  // the flight whose keys and values go home
     int layer = -1;                // of these
     std::optional<Error> error;    // that it ends with
+    bool planned = false;          // else it is done again
   };
   device::Fault fault_of(const Moving& moving, const schedule::Task& task) const;
   schedule::Lane lane() const;

@@ -73,6 +73,7 @@ class Running : public Engine {
 
   // running_step.cc: one iteration
   Status launch();
+  Progress done_before(const Flight& flight) const;
   schedule::EmbeddingReads embedding_reads(std::span<const uint32_t> rows) const;
   void end_oldest(EventSink& sink);
   void commit(Flight& flight, EventSink& sink);

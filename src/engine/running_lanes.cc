@@ -73,7 +73,8 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
                                            .timeout_ms = options_.disk_timeout_ms,
                                            .trace = options_.trace,
                                            .rows = rows(),
-                                           .embedding = model_->embedding.get()}));
+                                           .embedding = model_->embedding.get(),
+                                           .flights = &flights_}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
 }

@@ -70,8 +70,11 @@ void Running::take_back(Flight& flight, EventSink& sink) {
   outcomes_.clear();
   for (size_t i = 0; i < flight.batch.slices.size(); ++i) {
     ChoiceRun& choice = *flight.choices[i];
+    const scheduler::Slice& slice = flight.batch.slices[i];
     --choice.in_flight;
-    if (flight.batch.slices[i].samples) {
+    choice.done_before = {slice.first_position, slice.rows,
+                          std::max<Progress>(flight.done, flight.done_before)};
+    if (slice.samples) {
       outcomes_.push_back(
           {.token = choice.last_token(), .ended = choice.ended(), .sampled = choice.sampled});
     }

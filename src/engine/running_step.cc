@@ -1,5 +1,8 @@
 #include "engine/running.h"
 
+#include <algorithm>
+#include <limits>
+
 namespace sluice::engine {
 namespace {
 
@@ -28,6 +31,16 @@ RequestOutput output_of(RequestRun& run, double now) {
 
 }  // namespace
 
+// How far all of its rows have come before.
+Progress Running::done_before(const Flight& flight) const {
+  Progress least = std::numeric_limits<Progress>::max();
+  for (const scheduler::Slice& slice : flight.batch.slices) {
+    const DoneBefore& done = choices_.at(slice.sequence)->done_before;
+    least = std::min(least, done.of(slice.first_position, slice.rows));
+  }
+  return least;
+}
+
 // Each with all that is read for it.
 schedule::EmbeddingReads Running::embedding_reads(std::span<const uint32_t> missing) const {
   if (rows() == nullptr) return {};
@@ -46,6 +59,8 @@ Status Running::launch() {
     }
     flight.choices.clear();
     flight.guessed_layer = -1;
+    flight.done = kNothingDone;
+    flight.done_before = done_before(flight);
     const double now = now_s();
     for (const scheduler::Slice& slice : flight.batch.slices) {
       ChoiceRun* choice = choices_.at(slice.sequence).get();
@@ -114,6 +129,7 @@ void Running::commit(Flight& flight, EventSink& sink) {
     ChoiceRun& choice = *flight.choices[i];
     --choice.in_flight;
     choice.attempts = 0;
+    choice.done_before = {};
     if (slice.finishes) choice.end(FinishReason::kLength);
     if (slice.samples) outcomes_.push_back({choice.last_token(), choice.ended()});
   }

@@ -21,9 +21,10 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
   Flight& flight = (*options_.flights)[context.user];
   forward_.exec.team->keep_caller();
   const bool fails = options_.faults != nullptr && options_.faults->task_fails();
+  const bool planned = progress_of(*stage) > flight.done_before;
   if (options_.times != nullptr && !fails) {
     last_ = options_.clock->now();
-    options_.times->begin(options_.lane, last_);
+    if (planned) options_.times->begin(options_.lane, last_);
   }
   if (options_.pace != nullptr) options_.pace->begin();
   if (fails) {
@@ -53,7 +54,9 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
     result.routing.expert_tokens = take_guess(*stage, context.user);
   }
   if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
-  account(*stage, flight, result);
+  account(*stage, flight, planned, result);
+  if (stage->kind != StageKind::kGuess)
+    flight.done = std::max<Progress>(flight.done, progress_of(*stage));
   release_pages(context);
   if (stage->kind == StageKind::kEmbed && options_.rows != nullptr)
     options_.rows->release(static_cast<int>(context.user));
@@ -89,7 +92,7 @@ void StageRunner::release_pages(const pipeline::TaskContext& context) {
   }
 }
 
-void StageRunner::account(const models::Stage& stage, Flight& flight,
+void StageRunner::account(const models::Stage& stage, Flight& flight, bool planned,
                           pipeline::TaskResult& result) {
   const models::Cost cost = models::stage_cost(
       *forward_.config, stage,
@@ -101,7 +104,7 @@ void StageRunner::account(const models::Stage& stage, Flight& flight,
   const base::Clock::time_point now = options_.clock->now();
   stats.busy_seconds += base::seconds(now - last_);
   last_ = now;
-  if (options_.times != nullptr) options_.times->end(options_.lane, now);
+  if (options_.times != nullptr && planned) options_.times->end(options_.lane, now);
   ++stats.tasks;
   stats.cost += cost;
   result.flops = cost.flops;

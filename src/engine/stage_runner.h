@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -29,6 +30,8 @@ struct Flight {
   std::vector<ChoiceRun*> choices;         // by slice
   schedule::Context context;  // what the iteration was built from; lives until it has ended
   int guessed_layer = -1;     // whose router has been guessed at, and has not spoken
+  Progress done_before = kNothingDone;        // by all its rows, in iterations that failed
+  std::atomic<Progress> done = kNothingDone;  // of lanes that compute
   pipeline::Ticket ticket;
   bool out = false;
 };
@@ -78,7 +81,8 @@ class StageRunner : public pipeline::TaskRunner {
   std::span<const int32_t> take_guess(const models::Stage& stage, uint64_t holder);
   void end_guess(const models::Stage& stage, uint64_t holder);
   void release_pages(const pipeline::TaskContext& context);
-  void account(const models::Stage& stage, Flight& flight, pipeline::TaskResult& result);
+  void account(const models::Stage& stage, Flight& flight, bool planned,
+               pipeline::TaskResult& result);
 
   models::Activations& activations(Flight& flight) const { return flight.*options_.activations; }
 
