@@ -29,7 +29,7 @@ std::string join(Detokenizer& detokenizer, const std::vector<int32_t>& ids) {
 
 TEST(Detokenizer, PiecesJoinedAreTheWholeDecoded) {
   for (const auto& golden : testdata::json("tokenizations.json")) {
-    const Tokenizer& tokenizer = testdata::tokenizer(golden["tokenizer"]);
+    const Tokenizer& tokenizer = testdata::tokenizer(golden["tokenizer"].get<std::string_view>());
     const auto ids = golden["ids"].get<std::vector<int32_t>>();
     for (const bool skip : {false, true}) {
       Detokenizer detokenizer(tokenizer, skip);

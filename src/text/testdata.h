@@ -2,10 +2,12 @@
 #pragma once
 
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "base/check.h"
 #include "text/tokenizer.h"
@@ -26,11 +28,11 @@ inline nlohmann::ordered_json json(const std::string& name) {
 }
 
 // One of byte_level, byte_fallback, unigram, wordpiece; read once per test program.
-inline const Tokenizer& tokenizer(const std::string& name) {
-  static std::map<std::string, Tokenizer> kept;
+inline const Tokenizer& tokenizer(std::string_view name) {
+  static std::map<std::string, Tokenizer, std::less<>> kept;
   auto found = kept.find(name);
   if (found == kept.end()) {
-    auto made = Tokenizer::from_json(read("tokenizers/" + name + ".json"));
+    auto made = Tokenizer::from_json(read("tokenizers/" + std::string(name) + ".json"));
     SLUICE_CHECK(made.ok(), "the committed tokenizers can be read");
     found = kept.emplace(name, *made).first;
   }
