@@ -45,8 +45,7 @@ class VirtualQueue final : public io::DeviceQueue {
     }
     // It cannot block: who would is woken, and looks again when the time has come.
     if (count == 0 && timeout_ms != 0) {
-      if (timeout_ms > 0)
-        world_.clock.set_alarm(world_.clock.now() + std::chrono::milliseconds(timeout_ms));
+      if (timeout_ms > 0) look_again(world_.clock.now() + std::chrono::milliseconds(timeout_ms));
       woken = true;
     }
     return count;
@@ -58,6 +57,13 @@ class VirtualQueue final : public io::DeviceQueue {
     io::DeviceRead what;
     base::Clock::time_point end;
   };
+
+  // At every alarm all lanes look, and come here again, so an earlier alarm is enough. Were there
+  // one for each call, each would bring forth the next, and they would pile up while a read hangs.
+  void look_again(base::Clock::time_point then) {
+    const auto next = world_.clock.next_alarm();
+    if (!next || *next > then) world_.clock.set_alarm(then);
+  }
 
   static int64_t do_read(const io::DeviceRead& read) {
     const ssize_t got = ::pread(read.fd, read.into, static_cast<size_t>(read.bytes), read.offset);
