@@ -2,23 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "memory/weight_pages.h"
-#include "models/family.h"
 #include "plan/fit_memory.h"
+#include "plan/test_model.h"
 
 namespace sluice::plan {
 namespace {
-
-constexpr int64_t kMiB = int64_t{1} << 20;
-constexpr int64_t kGiB = int64_t{1} << 30;
-
-models::ModelConfig small() {
-  return models::read_config(
-             base::parse_json(
-                 R"({"architectures":["LlamaForCausalLM"],"hidden_size":64,"vocab_size":1000,
-    "num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":96,"max_position_embeddings":4096})")
-                 .value())
-      .value();
-}
 
 FitModel with_embedding(int64_t bytes) {
   return {.weight_bytes = 150 * kMiB,

@@ -2,22 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include "models/family.h"
+#include "plan/test_model.h"
 
 namespace sluice::plan {
 namespace {
 
-models::ModelConfig small() {
-  return models::read_config(
-             base::parse_json(
-                 R"({"architectures":["LlamaForCausalLM"],"hidden_size":64,"vocab_size":1000,
-    "num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":96,"max_position_embeddings":4096})")
-                 .value())
-      .value();
-}
-
-constexpr int64_t kMiB = int64_t{1} << 20;
-constexpr int64_t kGiB = int64_t{1} << 30;
 constexpr int64_t kBlock = 2 * 32 * 2 * 64 * 4;  // layers, tokens, K and V, width, f32
 
 TEST(Fit, DefaultsFitAndAddUp) {

@@ -1,0 +1,21 @@
+// What the tests of this room plan for.
+#pragma once
+
+#include "models/family.h"
+
+namespace sluice::plan {
+
+inline constexpr int64_t kMiB = int64_t{1} << 20;
+inline constexpr int64_t kGiB = int64_t{1} << 30;
+
+// A dense model of two layers.
+inline models::ModelConfig small() {
+  return models::read_config(
+             base::parse_json(
+                 R"({"architectures":["LlamaForCausalLM"],"hidden_size":64,"vocab_size":1000,
+    "num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":96,"max_position_embeddings":4096})")
+                 .value())
+      .value();
+}
+
+}  // namespace sluice::plan
