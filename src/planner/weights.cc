@@ -4,11 +4,11 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <map>
 
 #include "kernels/packed.h"
 #include "models/embedding_source.h"
 #include "models/weights_map.h"
+#include "schedule/format_count.h"
 
 namespace sluice::planner {
 
@@ -86,21 +86,15 @@ WeightSizes weight_sizes(const models::WeightSource& source) {
   // Of one use: weights and their bytes, and how many are of each type.
   struct Sum {
     double weights = 0, bytes = 0;
-    std::map<DType, double> of_type;
+    schedule::FormatCount formats;
     void add(DType dtype, int64_t rows, int64_t cols) {
       const double more = static_cast<double>(rows) * static_cast<double>(cols);
       weights += more;
       bytes += more * static_cast<double>(kernels::panel_bytes(dtype, cols)) /
                static_cast<double>(kernels::kPanelRows * cols);
-      of_type[dtype] += more;
+      formats.add(dtype, more);
     }
     double each(double none) const { return weights > 0 ? bytes / weights : none; }
-    DType most(DType none) const {
-      const auto found =
-          std::max_element(of_type.begin(), of_type.end(),
-                           [](const auto& a, const auto& b) { return a.second < b.second; });
-      return found == of_type.end() ? none : found->first;
-    }
   };
   Sum expert, dense, router;
   for (size_t i = 0; i < source.table().size(); ++i) {
@@ -115,8 +109,8 @@ WeightSizes weight_sizes(const models::WeightSource& source) {
   sizes.bytes.dense = dense.each(bytes_each({}, sizes.fit.stored));
   sizes.bytes.expert = expert.each(sizes.bytes.dense);
   sizes.bytes.router = router.each(sizes.bytes.router);
-  sizes.formats.dense = dense.most(sizes.fit.stored);
-  sizes.formats.expert = expert.most(sizes.formats.dense);
+  sizes.formats.dense = dense.formats.most(sizes.fit.stored);
+  sizes.formats.expert = expert.formats.most(sizes.formats.dense);
   return sizes;
 }
 

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+
+#include "schedule/format_count.h"
 
 namespace sluice::schedule {
 
@@ -37,33 +38,24 @@ Result<Curve> curve_of(const hardware::Hardware& hardware, const hardware::Level
   return curve;
 }
 
-// Of one use: how many weights are of each type.
-struct Count {
-  std::map<DType, double> of_type;
-  void add(const kernels::PackedMatrix& matrix) {
-    of_type[matrix.dtype] += static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
-  }
-  void add(const models::FfnWeights& ffn) {
-    for (const kernels::PackedMatrix* matrix : {&ffn.gate, &ffn.up, &ffn.down}) add(*matrix);
-  }
-  DType most(DType none) const {
-    const auto found =
-        std::max_element(of_type.begin(), of_type.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
-    return found == of_type.end() || found->second <= 0 ? none : found->first;
-  }
-};
+void add(FormatCount& count, const kernels::PackedMatrix& matrix) {
+  count.add(matrix.dtype, static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols));
+}
+
+void add(FormatCount& count, const models::FfnWeights& ffn) {
+  for (const kernels::PackedMatrix* matrix : {&ffn.gate, &ffn.up, &ffn.down}) add(count, *matrix);
+}
 
 }  // namespace
 
 Formats formats_of(const models::ModelWeights& weights, kernels::KvDType kv) {
-  Count dense, expert;
-  dense.add(weights.head);
+  FormatCount dense, expert;
+  add(dense, weights.head);
   for (const models::LayerWeights& layer : weights.layers) {
     for (const kernels::PackedMatrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o})
-      dense.add(*matrix);
-    dense.add(layer.dense);
-    for (const models::FfnWeights& ffn : layer.experts) expert.add(ffn);
+      add(dense, *matrix);
+    add(dense, layer.dense);
+    for (const models::FfnWeights& ffn : layer.experts) add(expert, ffn);
   }
   Formats formats{.kv = kv};
   formats.dense = dense.most(formats.dense);
