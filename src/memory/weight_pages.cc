@@ -42,7 +42,7 @@ WeightPages::WeightPages(const WeightPagesShape& shape, Arena arena)
   page_of_.resize(static_cast<size_t>(shape.slots));
   free_.reserve(static_cast<size_t>(shape.slots));
   for (int64_t slot = shape.slots; slot-- > 0;) free_.push_back(static_cast<int32_t>(slot));
-  available_ = shape.slots;
+  available_ = movable_ = shape.slots;
 }
 
 // A page of chance p is needed, on the average, in the (1/p)th iteration from now.
@@ -87,7 +87,11 @@ void WeightPages::settle(const ExpertUse& use, int64_t rows, int64_t moving) {
 
 void WeightPages::count_available() {
   available_ = static_cast<int64_t>(free_.size());
-  for (const Page& p : pages_) available_ += makes_room(p);
+  movable_ = shape_.slots;
+  for (const Page& p : pages_) {
+    available_ += makes_room(p);
+    movable_ -= p.kept;
+  }
 }
 
 // Of the pages that would make room; there is one.
@@ -124,28 +128,28 @@ int32_t WeightPages::take_slot(int layer) {
 WeightPages::Claim WeightPages::claim(WeightPageId page, int holder, bool ahead) {
   const std::lock_guard lock(mutex_);
   Page& p = pages_[page];
-  SLUICE_CHECK(!held(page, holder), "a holder claims a page once");
+  SLUICE_CHECK(held(page, holder) == Held::kNot, "a holder claims a page once");
   if (!finds_room(p, ahead)) return Claim::kNoRoom;
   available_ -= takes_room(p);
-  held(page, holder) = true;
+  held(page, holder) = ahead ? Held::kAhead : Held::kNeeded;
   if (p.guesser != kNobody) {
     p.guesser = kNobody;
     ++counts_.guesses_right;
   }
-  switch (p.state) {
+  const State before = p.state;
+  if (before == State::kAbsent) start_load(page);
+  ++p.claims;
+  if (ahead && p.claims_ahead++ == 0) pages_ahead_ += !p.kept;
+  switch (before) {
     case State::kResident:
-      ++p.claims;
       ++counts_.hits;
       return Claim::kResident;
     case State::kLoading:
-      ++p.claims;
       return Claim::kLoading;
     case State::kAbsent:
-      break;
+      return Claim::kLoad;
   }
-  start_load(page);
-  p.claims = 1;
-  return Claim::kLoad;
+  base::check_failed("known state", "a State outside its enum", __FILE__, __LINE__);
 }
 
 void WeightPages::start_load(WeightPageId page) {
@@ -170,32 +174,32 @@ void WeightPages::failed(WeightPageId page) {
   const std::lock_guard lock(mutex_);
   Page& p = pages_[page];
   SLUICE_CHECK(p.state == State::kLoading, "a page fails to load once, after its claim");
-  for (int holder = 0; holder < shape_.holders; ++holder) held(page, holder) = false;
+  for (int holder = 0; holder < shape_.holders; ++holder) held(page, holder) = Held::kNot;
+  pages_ahead_ -= p.claims_ahead > 0;
   free_.push_back(p.slot);
   ++available_;
   ++counts_.failed;
   p = {.doubtful = true};
 }
 
-void WeightPages::drop(WeightPageId page) {
+void WeightPages::drop(WeightPageId page, int holder) {
   Page& p = pages_[page];
+  if (held(page, holder) == Held::kAhead && --p.claims_ahead == 0) pages_ahead_ -= !p.kept;
+  held(page, holder) = Held::kNot;
   --p.claims;
   available_ += makes_room(p);
 }
 
 void WeightPages::release(WeightPageId page, int holder) {
   const std::lock_guard lock(mutex_);
-  SLUICE_CHECK(held(page, holder), "a page is released by whoever has claimed it");
-  held(page, holder) = false;
-  drop(page);
+  SLUICE_CHECK(held(page, holder) != Held::kNot, "a page is released by whoever has claimed it");
+  drop(page, holder);
 }
 
 void WeightPages::release_all(int holder) {
   const std::lock_guard lock(mutex_);
   for (WeightPageId page = 0; page < pages_.size(); ++page) {
-    if (!held(page, holder)) continue;
-    held(page, holder) = false;
-    drop(page);
+    if (held(page, holder) != Held::kNot) drop(page, holder);
   }
   end_guesses(holder);
 }
@@ -239,17 +243,20 @@ int64_t WeightPages::claimed_pages() const {
 
 void WeightPages::check_consistency() const {
   const std::lock_guard lock(mutex_);
-  int64_t available = static_cast<int64_t>(free_.size()), placed = 0;
-  for (size_t page = 0; page < pages_.size(); ++page) {
+  int64_t available = static_cast<int64_t>(free_.size()), placed = 0, pages_ahead = 0;
+  for (WeightPageId page = 0; page < pages_.size(); ++page) {
     const Page& p = pages_[page];
     SLUICE_CHECK((p.slot == kNoSlot) == (p.state == State::kAbsent),
                  "a page has a slot while it is loading or resident");
-    int32_t claims = 0;
+    int32_t claims = 0, claims_ahead = 0;
     for (int holder = 0; holder < shape_.holders; ++holder) {
-      claims += held_[static_cast<size_t>(holder) * pages_.size() + page];
+      claims += held(page, holder) != Held::kNot;
+      claims_ahead += held(page, holder) == Held::kAhead;
     }
-    SLUICE_CHECK(p.claims == claims && (p.state != State::kAbsent || claims == 0),
+    SLUICE_CHECK(p.claims == claims && p.claims_ahead == claims_ahead &&
+                     (p.state != State::kAbsent || claims == 0),
                  "a page's claims are its holders', and an absent page has none");
+    pages_ahead += claims_ahead > 0 && !p.kept;
     if (p.slot == kNoSlot) continue;
     SLUICE_CHECK(page_of_[static_cast<size_t>(p.slot)] == page, "no two pages share a slot");
     ++placed;
@@ -257,7 +264,8 @@ void WeightPages::check_consistency() const {
   }
   SLUICE_CHECK(placed + static_cast<int64_t>(free_.size()) == shape_.slots,
                "every slot is free or holds a page");
-  SLUICE_CHECK(available == available_, "the slots that are available are counted right");
+  SLUICE_CHECK(available == available_ && pages_ahead == pages_ahead_,
+               "the slots that are available, and those held ahead of need, are counted right");
 }
 
 WeightPagesCounts WeightPages::counts() const {

@@ -75,9 +75,10 @@ class WeightPages {
     kLoad,      // the caller reads it into its place, and says loaded() or failed()
     kNoRoom,    // every slot is kept or claimed: nothing was changed
   };
-  // A holder claims a page once until it releases it. `ahead`: nobody needs it yet. Such claims
-  // leave `reserved` slots to those that are needed now; else pages of later layers could take
-  // every slot, while an earlier one waits for the last page.
+  // A holder claims a page once until it releases it. `ahead`: this holder does not need it yet.
+  // Such claims leave `reserved` slots to those that are needed now; else pages of later layers
+  // could take every slot, while an earlier one waits for the last page. They do so whoever else
+  // holds their pages, who may let go of them first.
   Claim claim(WeightPageId page, int holder, bool ahead = false);
   void loaded(WeightPageId page);
   // Nobody holds it any more, its claims are gone; it is in doubt.
@@ -128,8 +129,10 @@ class WeightPages {
     bool doubtful = false;
     int16_t guesser = kNobody;  // a holder, whose guess has brought it and is not over
     int32_t claims = 0;
+    int32_t claims_ahead = 0;  // of these
     int32_t slot = kNoSlot;
   };
+  enum class Held : uint8_t { kNot, kNeeded, kAhead };
 
   WeightPages(const WeightPagesShape& shape, Arena arena);
   int layer_of(WeightPageId page) const { return static_cast<int>(page) / shape_.pages_per_layer; }
@@ -143,7 +146,9 @@ class WeightPages {
     return page.state == State::kAbsent || makes_room(page);
   }
   bool finds_room(const Page& page, bool ahead) const {
-    return !takes_room(page) || available_ > (ahead ? shape_.reserved : 0);
+    if (takes_room(page) && available_ <= (ahead ? shape_.reserved : 0)) return false;
+    return !ahead || page.kept || page.claims_ahead > 0 ||
+           pages_ahead_ < movable_ - shape_.reserved;
   }
   void count_available();
   WeightPageId last_needed(int layer) const;
@@ -153,20 +158,25 @@ class WeightPages {
   void note_wrong(WeightPageId page);
   void end_guesses(int holder);
   // Whether `holder` has a claim on the page: [holder * pages + page].
-  std::vector<bool>::reference held(WeightPageId page, int holder) {
+  Held& held(WeightPageId page, int holder) {
     return held_[static_cast<size_t>(holder) * pages_.size() + page];
   }
-  void drop(WeightPageId page);
+  Held held(WeightPageId page, int holder) const {
+    return held_[static_cast<size_t>(holder) * pages_.size() + page];
+  }
+  void drop(WeightPageId page, int holder);
 
   WeightPagesShape shape_;
   Arena arena_;
   std::byte* slots_ = nullptr;
   mutable std::mutex mutex_;
   std::vector<Page> pages_;
-  std::vector<bool> held_;
+  std::vector<Held> held_;
   std::vector<WeightPageId> page_of_;     // [slot]
   std::vector<int32_t> free_;             // slots
   int64_t available_ = 0;                 // slots that are free or would make room
+  int64_t movable_ = 0;                   // slots without the kept pages'
+  int64_t pages_ahead_ = 0;               // not kept, that somebody has claimed ahead
   std::vector<double> probability_;       // [page]: that an iteration needs it; from settle()
   std::vector<WeightPageId> candidates_;  // settle()'s
   std::vector<int> guessed_layer_;        // [holder]

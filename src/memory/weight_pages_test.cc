@@ -81,6 +81,38 @@ TEST(WeightPages, LeaveSlotsToWhatIsNeededNow) {
   EXPECT_EQ(pages->claim(0, 0), Claim::kResident);
 }
 
+// Two micro-batches in one layer, one of which is ahead: what it claims takes no room while the
+// other holds it as well, and all of it once the other is done.
+TEST(WeightPages, LeaveSlotsToWhatIsNeededNowWhenOthersLetGo) {
+  auto pages = std::move(WeightPages::create({.layers = 2,
+                                              .pages_per_layer = 4,
+                                              .slot_bytes = 4096,
+                                              .slots = 3,
+                                              .reserved = 1,
+                                              .holders = 3}))
+                   .value();
+  for (const WeightPageId page : {0u, 1u, 2u}) {
+    ASSERT_EQ(pages->claim(page, 0), Claim::kLoad);
+    pages->loaded(page);
+  }
+  EXPECT_EQ(pages->claim(0, 1, true), Claim::kResident);
+  EXPECT_EQ(pages->claim(1, 1, true), Claim::kResident);
+  EXPECT_FALSE(pages->has_room(2, true));
+  EXPECT_EQ(pages->claim(2, 1, true), Claim::kNoRoom);
+  EXPECT_EQ(pages->claim(0, 2, true), Claim::kResident);  // is held ahead already
+  pages->check_consistency();
+  pages->release_all(0);
+  EXPECT_EQ(pages->claim(4, 0), Claim::kLoad);
+  pages->failed(4);
+  pages->release(0, 1);
+  EXPECT_EQ(pages->claim(2, 1, true), Claim::kNoRoom);  // 0 is another's still
+  pages->release(0, 2);
+  EXPECT_EQ(pages->claim(2, 1, true), Claim::kLoad);
+  pages->failed(2);
+  EXPECT_EQ(pages->claim(3, 1, true), Claim::kLoad);
+  pages->check_consistency();
+}
+
 TEST(WeightPages, GiveTheSlotBackOfAPageThatFailed) {
   auto pages = make(1, 4, 1);
   ASSERT_EQ(pages->claim(0, 0), Claim::kLoad);

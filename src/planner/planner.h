@@ -37,6 +37,8 @@ struct Question {
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;  // 0: searched
   double most_resident_weights = 1;
   bool replays = true;
+  std::optional<Candidate> first;  // of the search, as `stride` (SearchOptions)
+  int stride = 1;
 };
 
 // One answer, with everything that explains it.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <utility>
 
 namespace sluice::planner {
 namespace {
@@ -24,6 +25,21 @@ std::vector<int64_t> sizes_up_to(int64_t most) {
   return sizes;
 }
 
+// Every so manieth, from the first on.
+std::vector<int64_t> every(const std::vector<int64_t>& sizes, int stride) {
+  std::vector<int64_t> some;
+  for (size_t i = 0; i < sizes.size(); i += static_cast<size_t>(stride)) some.push_back(sizes[i]);
+  return some;
+}
+
+// Those that lie closer to this one than `stride` of them.
+std::vector<int64_t> around(const std::vector<int64_t>& sizes, int64_t size, int stride) {
+  const auto middle = std::lower_bound(sizes.begin(), sizes.end(), size) - sizes.begin();
+  const auto first = std::max<std::ptrdiff_t>(middle - stride + 1, 0);
+  const auto last = std::min<std::ptrdiff_t>(middle + stride, std::ssize(sizes));
+  return {sizes.begin() + first, sizes.begin() + last};
+}
+
 constexpr std::array<double, 5> kKvShares = {0, 0.25, 0.5, 0.75, 1};
 // Rows of one iteration: more of them give prompts' products more tokens for each expert.
 constexpr std::array<int64_t, 4> kTokenLimits = {512, 1024, 2048, 4096};
@@ -35,15 +51,22 @@ class Walk {
  public:
   Walk(const Subject& subject, const Workload& workload, const SearchOptions& options)
       : subject_(subject), workload_(workload), options_(options) {
-    micro_batches_ = sizes_up_to(kMostSequences);
-    counts_ = sizes_up_to(kMostCounts);
-    if (options.micro_batch > 0) micro_batches_ = {options.micro_batch};
+    all_micro_batches_ = sizes_up_to(kMostSequences);
+    all_counts_ = sizes_up_to(kMostCounts);
+    if (options.micro_batch > 0) all_micro_batches_ = {options.micro_batch};
+    micro_batches_ = every(all_micro_batches_, options.stride);
+    counts_ = every(all_counts_, options.stride);
   }
 
   Search run() {
+    if (options_.first) begin_with(*options_.first);
     for (const ScheduleKind& kind : schedule_kinds()) {
       if (!wanted(kind)) continue;
       for (const kernels::KvDType kv : options_.kv_dtypes) grid(kind, kv);
+    }
+    if (options_.stride > 1) {
+      const std::vector<Choice> coarse = std::exchange(found_.finalists, {});
+      for (const Choice& choice : coarse) look_around(choice.candidate);
     }
     return std::move(found_);
   }
@@ -66,9 +89,34 @@ class Walk {
     return places;
   }
 
-  void grid(const ScheduleKind& kind, kernels::KvDType kv) {
+  void begin_with(const Candidate& candidate) {
+    const ScheduleKind& kind = *find_schedule(candidate.policy.schedule);
+    const auto& dtypes = options_.kv_dtypes;
+    if (!wanted(kind) || candidate.policy.batch > most_sequences() ||
+        std::find(dtypes.begin(), dtypes.end(), candidate.kv_dtype) == dtypes.end())
+      return;
+    open(kind);
+    consider(candidate);
+    close();
+  }
+
+  void look_around(const Candidate& best) {
+    micro_batches_ = around(all_micro_batches_, best.policy.micro_batch, options_.stride);
+    counts_ = around(all_counts_, best.micro_batches(), options_.stride);
+    grid(*find_schedule(best.policy.schedule), best.kv_dtype);
+  }
+
+  void open(const ScheduleKind& kind) {
     places_ = places(kind);
     best_.assign(places_.size(), std::nullopt);
+  }
+  void close() {
+    for (const std::optional<Choice>& best : best_)
+      if (best) keep(*best);
+  }
+
+  void grid(const ScheduleKind& kind, kernels::KvDType kv) {
+    open(kind);
     Candidate candidate;
     candidate.policy.schedule = kind.name;
     candidate.policy.attention_on = kind.attention_on;
@@ -83,8 +131,7 @@ class Walk {
         sizes(candidate);
       }
     }
-    for (const std::optional<Choice>& best : best_)
-      if (best) keep(*best);
+    close();
   }
 
   // With a device micro-batches are large enough; prompts that are computed first have one size.
@@ -180,9 +227,10 @@ class Walk {
   const Subject& subject_;
   const Workload& workload_;
   const SearchOptions& options_;
-  std::vector<int64_t> micro_batches_, counts_;
-  std::vector<plan::Place> places_;          // of the schedule at hand
-  std::vector<std::optional<Choice>> best_;  // of each of them
+  std::vector<int64_t> all_micro_batches_, all_counts_;
+  std::vector<int64_t> micro_batches_, counts_;  // of them, those of the grid
+  std::vector<plan::Place> places_;              // of the schedule at hand
+  std::vector<std::optional<Choice>> best_;      // of each of them
   Search found_;
 };
 

@@ -32,6 +32,11 @@ struct SearchOptions {
   double most_resident_weights = 1;  // share of the experts where they are computed
   int64_t most_sequences = 16384;
   size_t finalists = 4;
+  // One that is costed whatever the grid, if it is among those asked for and has room.
+  std::optional<Candidate> first;
+  // Of the sizes of micro-batches and their counts every so manieth, then all around the best of
+  // each kind: for who asks often, and for no more than how fast it can be.
+  int stride = 1;
   Settle settle;  // empty: footprint.h's
 };
 

@@ -88,6 +88,37 @@ TEST(ExpertPlaces, AreThoseThatMayBeChosen) {
   EXPECT_EQ(found.finalists.size(), 2u);
 }
 
+TEST(Search, InStridesFindsNearlyAsMuch) {
+  TestSubject f;
+  for (const int64_t memory : {int64_t{1} << 33, int64_t{1} << 34, int64_t{3} << 33}) {
+    f.machine.device_memory = memory;
+    const Search whole = search(f.subject(), kWorkload, {});
+    for (const int stride : {2, 3, 4}) {
+      const Search some = search(f.subject(), kWorkload, {.stride = stride});
+      ASSERT_FALSE(some.finalists.empty());
+      EXPECT_LT(3 * some.costed, 2 * whole.costed) << stride;
+      EXPECT_GT(some.finalists.front().estimate.tokens_per_second,
+                0.93 * whole.finalists.front().estimate.tokens_per_second)
+          << stride;
+    }
+  }
+}
+
+TEST(Search, IsNeverWorseThanWhatItBeginsWith) {
+  const TestSubject f;
+  const Search whole = search(f.subject(), kWorkload, {});
+  ASSERT_FALSE(whole.finalists.empty());
+  const Choice& best = whole.finalists.front();
+  // So few sizes that none of them is any good.
+  const Search some = search(f.subject(), kWorkload, {.first = best.candidate, .stride = 1000});
+  EXPECT_GE(some.finalists.front().estimate.tokens_per_second,
+            best.estimate.tokens_per_second * (1 - 1e-6));
+  const Search other = search(f.subject(), kWorkload,
+                              {.schedules = {"resident"}, .first = best.candidate, .stride = 1000});
+  for (const Choice& choice : other.finalists)
+    EXPECT_EQ(choice.candidate.policy.schedule, "resident");
+}
+
 models::Load load_of(int64_t rows) {
   return {
       .tokens = rows, .visible_keys = 100 * rows, .context_tokens = 100 * rows, .logit_rows = rows};

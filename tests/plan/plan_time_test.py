@@ -1,5 +1,5 @@
-"""What planning takes: one of the largest models on three levels, and one beside a device whose replay is long, each in a second of
-processor time, the same plan each time.
+"""What planning takes: one of the largest models on three levels in a second of processor time, and one beside a device whose replay
+is long in two, the same plan each time.
 
 usage: plan_time_test.py SLUICE [unittest arguments]
 """
@@ -13,7 +13,6 @@ import unittest
 SLUICE = sys.argv[1]
 THREE_LEVELS = ["deepseek-v3", "--device", "rtx-4090", "--disk", "nvme-gen4", "--quant", "auto"]
 TWO_LEVELS = ["mixtral-8x7b", "--device", "l4", "--host-memory", "192G"]
-MOST_SECONDS = 1.0
 
 
 def processor_seconds():
@@ -23,12 +22,12 @@ def processor_seconds():
 
 class PlanTime(unittest.TestCase):
     def test_three_levels_are_planned_within_a_second(self):
-        self.plan(THREE_LEVELS)
+        self.plan(THREE_LEVELS, most_seconds=1.0)
 
-    def test_what_is_replayed_is_planned_within_a_second(self):
-        self.assertIn("replay", self.plan(TWO_LEVELS)["predicted"])
+    def test_what_is_replayed_is_planned_within_two_seconds(self):
+        self.assertIn("replay", self.plan(TWO_LEVELS, most_seconds=2.0)["predicted"])
 
-    def plan(self, question):
+    def plan(self, question, most_seconds):
         answers, seconds = [], []
         for _ in range(3):
             before = processor_seconds()
@@ -37,7 +36,7 @@ class PlanTime(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             answers.append(json.loads(done.stdout))
         self.assertEqual(answers[0], answers[1])
-        self.assertLess(min(seconds), MOST_SECONDS)
+        self.assertLess(min(seconds), most_seconds)
         return answers[0]
 
 
