@@ -5,11 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/sanitized.h"
 #include "batch/fake_engine.h"
 #include "batch/job.h"
-
-// There only in programs built with the address sanitizer, whose own memory is not ours to count.
-extern "C" void __asan_init() __attribute__((weak));
 
 namespace sluice::batch {
 namespace {
@@ -24,7 +22,7 @@ int64_t status_bytes(const std::string& key) {
 }
 
 TEST(Scale, AMillionLinesInBoundedMemory) {
-  const bool sanitized = &__asan_init != nullptr;
+  const bool sanitized = base::address_sanitized();  // its own memory is not ours to count
   const int64_t lines = sanitized ? 50'000 : 1'000'000;
   std::string pattern = (std::filesystem::temp_directory_path() / "sluice-scale-XXXXXX").string();
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);

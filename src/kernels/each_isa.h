@@ -8,15 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitized.h"
 #include "kernels/exec.h"
-
-extern "C" void __attribute__((weak)) __asan_init();
 
 namespace sluice::kernels {
 
 // AddressSanitizer slows the scalar loops by tens of times; the release build runs every size.
 inline std::vector<int> team_sizes() {
-  if (&__asan_init != nullptr) return {2};
+  if (base::address_sanitized()) return {2};
   return {1, 2, 3};
 }
 
