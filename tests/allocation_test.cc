@@ -17,8 +17,8 @@ struct Steady {
 
 // What a failed test is called by.
 std::ostream& operator<<(std::ostream& out, const Steady& steady) {
-  return out << steady.schedule << ", embedding " << steady.embedding_on << ", attention "
-             << steady.attention_on;
+  return out << steady.schedule << (steady.device ? " with a device" : "") << ", embedding "
+             << steady.embedding_on << ", attention " << steady.attention_on;
 }
 
 class SteadyState : public testing::TestWithParam<Steady> {};
@@ -37,7 +37,7 @@ TEST_P(SteadyState, StepsAllocateNothing) {
     options.embedding_on = steady.embedding_on;
     if (steady.device) options.device = fast_device(testing::TempDir());
     options.attention_on = steady.attention_on;
-    const bool paged = steady.device || options.embedding_on == std::string("disk");
+    const bool paged = steady.device || options.embedding_on == "disk";
     if (paged) options.resident_weights = 0.25;
     auto engine = load_engine(golden_model("mixtral_long"), options);
     engine::EventSink sink;

@@ -82,10 +82,10 @@ void WeightPages::settle(const ExpertUse& use, int64_t rows, int64_t moving) {
                      return wait_a != wait_b ? wait_a > wait_b : a > b;
                    });
   for (auto it = candidates_.begin(); it != middle; ++it) pages_[*it].kept = false;
-  count_available();
+  count_slots();
 }
 
-void WeightPages::count_available() {
+void WeightPages::count_slots() {
   available_ = static_cast<int64_t>(free_.size());
   movable_ = shape_.slots;
   for (const Page& p : pages_) {

@@ -150,14 +150,14 @@ class WeightPages {
     return !ahead || page.kept || page.claims_ahead > 0 ||
            pages_ahead_ < movable_ - shape_.reserved;
   }
-  void count_available();
+  void count_slots();
   WeightPageId last_needed(int layer) const;
   int32_t take_slot(int layer);
   void start_load(WeightPageId page);
   double guess_chance() const;
   void note_wrong(WeightPageId page);
   void end_guesses(int holder);
-  // Whether `holder` has a claim on the page: [holder * pages + page].
+  // How `holder` holds the page.
   Held& held(WeightPageId page, int holder) {
     return held_[static_cast<size_t>(holder) * pages_.size() + page];
   }
@@ -171,7 +171,7 @@ class WeightPages {
   std::byte* slots_ = nullptr;
   mutable std::mutex mutex_;
   std::vector<Page> pages_;
-  std::vector<Held> held_;
+  std::vector<Held> held_;                // [holder * pages + page]
   std::vector<WeightPageId> page_of_;     // [slot]
   std::vector<int32_t> free_;             // slots
   int64_t available_ = 0;                 // slots that are free or would make room

@@ -11,11 +11,12 @@ namespace {
 
 using Claim = WeightPages::Claim;
 
-std::unique_ptr<WeightPages> make(int layers, int pages, int64_t slots) {
+std::unique_ptr<WeightPages> make(int layers, int pages, int64_t slots, int64_t reserved = 0) {
   return std::move(WeightPages::create({.layers = layers,
                                         .pages_per_layer = pages,
                                         .slot_bytes = 4096,
                                         .slots = slots,
+                                        .reserved = reserved,
                                         .holders = 4}))
       .value();
 }
@@ -62,13 +63,7 @@ TEST(WeightPages, HaveNoRoomWhileAllAreClaimedAndChangeNothing) {
 }
 
 TEST(WeightPages, LeaveSlotsToWhatIsNeededNow) {
-  auto pages = std::move(WeightPages::create({.layers = 2,
-                                              .pages_per_layer = 4,
-                                              .slot_bytes = 4096,
-                                              .slots = 3,
-                                              .reserved = 1,
-                                              .holders = 2}))
-                   .value();
+  auto pages = make(2, 4, 3, /*reserved=*/1);
   ASSERT_EQ(pages->claim(4, 0, true), Claim::kLoad);
   ASSERT_EQ(pages->claim(5, 0, true), Claim::kLoad);
   EXPECT_EQ(pages->claim(6, 0, true), Claim::kNoRoom);
@@ -84,13 +79,7 @@ TEST(WeightPages, LeaveSlotsToWhatIsNeededNow) {
 // Two micro-batches in one layer, one of which is ahead: what it claims takes no room while the
 // other holds it as well, and all of it once the other is done.
 TEST(WeightPages, LeaveSlotsToWhatIsNeededNowWhenOthersLetGo) {
-  auto pages = std::move(WeightPages::create({.layers = 2,
-                                              .pages_per_layer = 4,
-                                              .slot_bytes = 4096,
-                                              .slots = 3,
-                                              .reserved = 1,
-                                              .holders = 3}))
-                   .value();
+  auto pages = make(2, 4, 3, /*reserved=*/1);
   for (const WeightPageId page : {0u, 1u, 2u}) {
     ASSERT_EQ(pages->claim(page, 0), Claim::kLoad);
     pages->loaded(page);

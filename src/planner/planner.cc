@@ -239,7 +239,7 @@ Result<Answer> answer(const Question& question) {
   return std::move(*best);
 }
 
-// Of the search for every change. Of 309 gains, of five models on four machines, all but 4 came out
+// Of the search for every change. Of 309 gains, of five models on four machines, all but 5 came out
 // within 2 % of what a whole search says, and those within 7 %.
 constexpr int kWhatIfStride = 3;
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <span>
-#include <utility>
 
 namespace sluice::planner {
 namespace {
@@ -65,7 +64,7 @@ class Walk {
       for (const kernels::KvDType kv : options_.kv_dtypes) grid(kind, kv);
     }
     if (options_.stride > 1) {
-      const std::vector<Choice> coarse = std::exchange(found_.finalists, {});
+      const std::vector<Choice> coarse = found_.finalists;
       for (const Choice& choice : coarse) look_around(choice.candidate);
     }
     return std::move(found_);
@@ -215,8 +214,21 @@ class Walk {
     return planner::rank(choice.estimate, options_.objective, options_.deadline_seconds);
   }
 
+  static bool same_kind(const Candidate& a, const Candidate& b) {
+    return a.policy.schedule == b.policy.schedule && a.kv_dtype == b.kv_dtype &&
+           a.policy.experts_on == b.policy.experts_on;
+  }
+
+  // One of each kind.
   void keep(const Choice& choice) {
     auto& list = found_.finalists;
+    const auto same = std::find_if(list.begin(), list.end(), [&](const Choice& kept) {
+      return same_kind(kept.candidate, choice.candidate);
+    });
+    if (same != list.end()) {
+      if (rank(*same) <= rank(choice)) return;
+      list.erase(same);
+    }
     // Of equals the one that was found first comes first.
     auto at = list.end();
     while (at != list.begin() && rank(choice) < rank(*(at - 1))) --at;
