@@ -78,6 +78,26 @@ def prompts(options: argparse.Namespace, file: Path) -> None:
             lines.write(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": body}) + "\n")
 
 
+def decoding_shares(trace: Path, options: argparse.Namespace) -> dict[str, float]:
+    """How busy each lane was while all sequences decoded: without prompts, and without the last round, where lanes run out of work."""
+    events = json.loads(trace.read_text())["traceEvents"]
+    lanes = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M" and event["name"] == "thread_name"}
+    tasks = [event for event in events if event["ph"] == "X"]
+    starts: dict[int, float] = {}  # of each iteration, one of one micro-batch
+    for task in tasks:
+        iteration = task["args"]["iteration"]
+        starts[iteration] = min(starts.get(iteration, math.inf), task["ts"])
+    around, last = math.ceil(options.batch / options.micro_batch), max(starts)
+    first = last - around * (options.generate - 2) + 1
+    if options.generate < 4 or first < 1:
+        return {}
+    begin, end = starts[first], starts[last - around + 1]
+    busy = dict.fromkeys(lanes.values(), 0.0)
+    for task in tasks:
+        busy[lanes[task["tid"]]] += max(0.0, min(task["ts"] + task["dur"], end) - max(task["ts"], begin))
+    return {lane: time / (end - begin) for lane, time in busy.items()}
+
+
 def compare(name: str, speeds: dict[str, float]) -> None:
     """Ratios here beside those that the paper publishes."""
     for slower, faster in (("serial", "kv_prefetch"), ("serial", "cgopipe"), ("kv_prefetch", "cgopipe"), ("cgopipe", "cgopipe-auto")):
@@ -111,9 +131,10 @@ def main() -> None:
                            "--max-num-tokens", max(512, options.micro_batch * 16),
                            "--max-seq-len", max(512, max(lengths(options)) + options.generate), "--threads", 1,
                            "--resident-weights", options.resident_weights]
-                if options.trace:
-                    options.trace.mkdir(parents=True, exist_ok=True)
-                    command += ["--trace", options.trace / f"{name}.{schedule}.json"]
+                traces = options.trace or Path(folder)
+                traces.mkdir(parents=True, exist_ok=True)
+                trace = traces / f"{name}.{schedule}.trace.json"
+                command += ["--trace", trace]
                 done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 if done.returncode:
                     sys.exit(done.stderr)
@@ -125,6 +146,12 @@ def main() -> None:
                 speeds[schedule] = report['generated_tokens_per_second']
                 print(f"{name:6}{schedule:13}{report['generated_tokens_per_second']:8.2f}{seconds:9.1f}  {shares}{valid}",
                       flush=True)
+                decoding = decoding_shares(trace, options)
+                if decoding:
+                    print(f"{'':6}{'':13}{'':8}{'decoding:':>9}  " + "  ".join(f"{lane} {100 * share:.0f} %" for lane, share in decoding.items()),
+                          flush=True)
+                if not options.trace:
+                    trace.unlink()
                 lines = [json.loads(line) for line in out.read_text().splitlines()]
                 answers.add(json.dumps(sorted((line["custom_id"], line["response"]["body"]["choices"][0]["logprobs"]["token_logprobs"]) for line in lines)))
             if len(answers) > 1:

@@ -38,7 +38,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=lambda text: text.split(","), default=list(ROWS), help=",".join(ROWS))
     parser.add_argument("--router", default="uniform", help="of the model that is made: uniform or zipf:ALPHA")
     parser.add_argument("--limit", type=float, default=600,
-                        help="seconds after which llama.cpp's job is stopped; the ratio is then a bound")
+                        help="seconds after which llama.cpp's job, its loading included, is stopped; the ratio is then a bound")
     parser.add_argument("--geometry", default="qwen3-30b-a3b", choices=list(shapes.GEOMETRIES))
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--format", default="q8_0", choices=list(shapes.FORMATS))
@@ -88,7 +88,6 @@ def json_lines(text: str) -> list:
 
 class LlamaCpp:
     name = "llama.cpp"
-    ready = "n_kv_max = "  # what it says when the model is loaded and warmed up
 
     def __init__(self, options: argparse.Namespace, model: Path):
         self.options, self.file = options, model
@@ -107,7 +106,7 @@ class LlamaCpp:
     def rates(self, row: str, out: str) -> dict:
         batch, _, generate, _ = ROWS[row]
         last = json_lines(out)[-1]
-        return {"tok/s": batch * generate / last["t" if row == "job" else "t_tg"]}
+        return {"tok/s": batch * generate / last["t_tg"]}
 
 
 class Sluice:
@@ -136,17 +135,13 @@ class Sluice:
                 "experts in memory": disk["experts_in_memory"], "seconds": seconds}
 
 
-def wait(process: subprocess.Popen, engine: object, row: str, log: Path) -> bool:
-    """False if it was stopped at its limit, which counts from when the model is loaded."""
-    limit, loaded = engine.limit(row), None
+def wait(process: subprocess.Popen, limit: float) -> bool:
+    """False if it was stopped at its limit."""
     try:
-        while process.poll() is None:
-            if loaded is None and limit < math.inf and engine.ready in log.read_text(errors="replace"):
-                loaded = time.monotonic()
-            if loaded is not None and time.monotonic() - loaded > limit:
-                return False
-            time.sleep(0.2)
+        process.wait(None if math.isinf(limit) else limit)
         return True
+    except subprocess.TimeoutExpired:
+        return False
     finally:
         process.kill()
         process.wait()
@@ -160,13 +155,15 @@ def measure(engine: object, row: str, options: argparse.Namespace) -> dict:
     with MemoryGroup(int(options.memory * 1e9)) as group, open(log, "w") as errors, open(answer, "w") as out:
         begin = time.monotonic()
         process = group.start(engine.command(row), stdout=out, stderr=errors)
-        ended = wait(process, engine, row, log)
+        ended = wait(process, engine.limit(row))
         whole, peak = time.monotonic() - begin, group.peak_bytes()
     if ended and process.returncode:
         sys.exit(f"{engine.name} {row} failed with {process.returncode}; the end of {log}:\n"
                  + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))
     batch, _, generate, _ = ROWS[row]
-    found = engine.rates(row, answer.read_text()) if ended else {"tok/s": batch * generate / engine.limit(row)}
+    found = engine.rates(row, answer.read_text()) if ended else {}
+    if row == "job":  # of a job loading and warming up are part
+        found["tok/s"] = batch * generate / (whole if ended else engine.limit(row))
     found.update({"engine": engine.name, "row": row, "ended": ended, "fio GB/s": [before, disk_rate(engine.file, row, options)],
                   "whole seconds": whole, "peak GB": peak / 1e9, "router": options.router, "layers": options.layers,
                   "format": options.format})
@@ -206,6 +203,8 @@ def make_files(options: argparse.Namespace, folder: Path) -> tuple:
 def main() -> None:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # engines and their groups end with this
+    if options.only != Sluice.name:
+        llama_build.install()
     folder = llama_build.cache() / "models"
     folder.mkdir(parents=True, exist_ok=True)
     gguf, directory = make_files(options, folder)

@@ -227,30 +227,37 @@ def with_disk(hardware: dict, rate: float, folder: Path) -> dict:
 
 
 def compare(bench: Bench, options: argparse.Namespace, hardware: dict) -> None:
+    """Rates of memory and disk drift where others use the machine too: both are measured before and after each case, and
+    what is predicted is the mean of both predictions."""
     errors = []
+    file = bench.folder / "hardware.json"
+
+    def guess(case: Case, probed: dict, disk: list) -> list:
+        file.write_text(json.dumps(with_disk(probed, disk[-1], bench.folder) if disk else probed))
+        return [predict(bench, case, *run, file) for run in runs(case)]
+
     print(f"{'':30}{'prompts: predicted  measured':>30}{'decode: predicted  measured':>30}", flush=True)
     for case in CASES:
         if options.only not in case.name:
             continue
         bench.model(case.model)
-        file = bench.folder / "hardware.json"
         disk = [bench.disk_rate()] if case.share < 1 and not case.device else []
-        file.write_text(json.dumps(with_disk(hardware, disk[0], bench.folder) if disk else hardware))
-        predicted = [predict(bench, case, *run, file) for run in runs(case)]
-        experts_on = predicted[-1]["policy"]["experts_on"]
+        predicted = [guess(case, hardware, disk)]
+        experts_on = predicted[0][-1]["policy"]["experts_on"]
         # All three in turn, so that a slow minute meets each of them.
         rounds = [[measure(bench, case, experts_on, *run) for run in runs(case)] for _ in range(options.repeat)]
         if disk:
             disk.append(bench.disk_rate())
-            file.write_text(json.dumps(with_disk(hardware, sum(disk) / 2, bench.folder)))
-            predicted = [predict(bench, case, *run, file) for run in runs(case)]
+        if not case.device:
+            hardware = bench.probe("--again")
+            predicted.append(guess(case, hardware, disk))
         took = phases([statistics.median(run["seconds"]["computing"] for run in times) for times in zip(*rounds)])
-        guessed = phases([plan["predicted"]["seconds"] for plan in predicted])
+        guessed = phases([statistics.mean(plan["predicted"]["seconds"] for plan in plans) for plans in zip(*predicted)])
         text = ""
-        for guess, real in zip(guessed, took):
-            error = guess / real - 1 if real > 0 else math.inf
+        for expected, real in zip(guessed, took):
+            error = expected / real - 1 if real > 0 else math.inf
             errors.append(abs(error))
-            text += f"{guess:12.3f}{real:10.3f}{100 * error:+7.0f} %"
+            text += f"{expected:12.3f}{real:10.3f}{100 * error:+7.0f} %"
         rates = "  disk " + ", ".join(f"{rate / 1e9:.2f}" for rate in disk) + " GB/s" if disk else ""
         print(f"{case.name:30}{text}{rates}", flush=True)
         if options.keep:
@@ -282,7 +289,7 @@ def sweep(bench: Bench, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench/predicted/run", description=__doc__)
     parser.add_argument("--bin", type=Path, default=ROOT / "build/release", help="sluice's build")
-    parser.add_argument("--cache", type=Path, help="where sluice probe keeps what it measures (default: measured anew)")
+    parser.add_argument("--cache", type=Path, help="where sluice probe keeps what it measures (default: a folder that is removed)")
     parser.add_argument("--models", type=Path, help="a folder where models are made once and kept (default: made, and removed)")
     parser.add_argument("--under", default="", help="a command that starts each measured one, such as 'taskset -c 0,1'")
     parser.add_argument("--only", default="", help="cases whose name has this in it")

@@ -45,15 +45,25 @@ class ThreadTeam {
   // takes which is not defined, so bodies must not depend on it. Small counts run on the caller.
   template <class Body>
   void parallel_for(int64_t count, Body&& body) {
+    struct Nothing {};
+    parallel_for(count, Nothing{}, [&](Nothing&, int64_t i) { body(i); });
+  }
+
+  // Runs body(own, index): `own` is a copy of `start` that belongs to one member, whose indices
+  // ascend. For what is found by going on from the index before.
+  template <class Own, class Body>
+  void parallel_for(int64_t count, const Own& start, Body&& body) {
     if (count <= 1 || workers_.empty()) {
-      for (int64_t i = 0; i < count; ++i) body(i);
+      Own own = start;
+      for (int64_t i = 0; i < count; ++i) body(own, i);
       return;
     }
     next_.store(0, std::memory_order_relaxed);
     run([&](int) {
+      Own own = start;
       for (int64_t i = next_.fetch_add(1, std::memory_order_relaxed); i < count;
            i = next_.fetch_add(1, std::memory_order_relaxed)) {
-        body(i);
+        body(own, i);
       }
     });
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -30,9 +31,8 @@ class TestFile {
     static int count = 0;
     path_ = ::testing::TempDir() + "/io_test_" + std::to_string(::getpid()) + "_" +
             std::to_string(count++);
-    std::vector<char> text(static_cast<size_t>(bytes));
-    for (int64_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(byte_at(i));
-    std::ofstream(path_, std::ios::binary).write(text.data(), bytes);
+    for (int64_t i = 0; i < bytes; ++i) text_.push_back(static_cast<char>(byte_at(i)));
+    std::ofstream(path_, std::ios::binary).write(text_.data(), bytes);
   }
   ~TestFile() {
     std::error_code ignored;
@@ -43,9 +43,14 @@ class TestFile {
 
   const std::filesystem::path& path() const { return path_; }
   int64_t bytes() const { return bytes_; }
+  // Whether these are its bytes from `offset` on: first_wrong() for many of them.
+  bool holds(const std::byte* found, int64_t offset, int64_t bytes) const {
+    return std::memcmp(found, text_.data() + offset, static_cast<size_t>(bytes)) == 0;
+  }
 
  private:
   std::filesystem::path path_;
+  std::vector<char> text_;
   int64_t bytes_;
 };
 

@@ -75,21 +75,26 @@ void over_items(const Exec& exec, const AttendArgs& args, const Parts& parts_of,
   int64_t items = 0;
   for (const AttendSequence& s : args.sequences)
     items += tiles_of(s) * layout.kv_heads * parts_of(s);
-  exec.team->parallel_for(items, [&](int64_t index) {
-    int64_t rows_before = 0;
-    for (const AttendSequence& s : args.sequences) {
-      const int64_t parts = parts_of(s);
-      const int64_t here = tiles_of(s) * layout.kv_heads * parts;
-      if (index < here) {
-        const int64_t tile = index / parts / layout.kv_heads;
-        const int64_t first = tile * most;
-        const AttendItem item{&s, index / parts % layout.kv_heads, first,
-                              std::min(most, s.rows * group - first)};
-        return body(item, rows_before, index % parts);
-      }
-      index -= here;
-      rows_before += s.rows;
+  // The sequence whose items are handed out, and what came before it: hundreds of sequences have
+  // thousands of items, so none is looked for from the first on.
+  struct Place {
+    size_t sequence = 0;
+    int64_t items = 0, rows = 0;
+  };
+  exec.team->parallel_for(items, Place{}, [&](Place& before, int64_t index) {
+    const auto items_of = [&](const AttendSequence& s) {
+      return tiles_of(s) * layout.kv_heads * parts_of(s);
+    };
+    const AttendSequence* s = &args.sequences[before.sequence];
+    for (int64_t here = items_of(*s); index - before.items >= here; here = items_of(*s)) {
+      before = {before.sequence + 1, before.items + here, before.rows + s->rows};
+      s = &args.sequences[before.sequence];
     }
+    const int64_t parts = parts_of(*s), mine = index - before.items;
+    const int64_t first = mine / parts / layout.kv_heads * most;
+    const AttendItem item{s, mine / parts % layout.kv_heads, first,
+                          std::min(most, s->rows * group - first)};
+    body(item, before.rows, mine % parts);
   });
 }
 

@@ -52,6 +52,36 @@ bool cpu_runs(Isa isa) {
   return false;
 }
 
+// What this program holds; null where it was built without (SLUICE_ISAS, kernels/CMakeLists.txt).
+const OpTable* held_table(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return &scalar::kTable;
+    case Isa::kAvx2:
+      if constexpr (SLUICE_WITH_AVX2) return &avx2::kTable;
+      return nullptr;
+    case Isa::kAvx512:
+      if constexpr (SLUICE_WITH_AVX512) return &avx512::kTable;
+      return nullptr;
+    case Isa::kAvx512Bf16:
+      if constexpr (SLUICE_WITH_AVX512_BF16) return &avx512_bf16::kTable;
+      return nullptr;
+    case Isa::kAmxInt8:
+      if constexpr (SLUICE_WITH_AMX_INT8) {
+        // The tiles multiply whole numbers; all else is as without them.
+        static const OpTable table = [] {
+          OpTable with_tiles = avx512_bf16::kTable;
+          with_tiles.isa = Isa::kAmxInt8;
+          with_tiles.blocks = &amx_int8::kBlockTable;
+          return with_tiles;
+        }();
+        return &table;
+      }
+      return nullptr;
+  }
+  return nullptr;
+}
+
 struct Available {
   std::array<Isa, std::size(kAllIsas)> isas{};
   size_t count = 0;
@@ -60,7 +90,7 @@ struct Available {
 Available find_available() {
   Available found;
   for (Isa isa : kAllIsas)
-    if (cpu_runs(isa)) found.isas[found.count++] = isa;
+    if (cpu_runs(isa) && held_table(isa) != nullptr) found.isas[found.count++] = isa;
   return found;
 }
 
@@ -95,36 +125,11 @@ std::span<const Isa> available_isas() {
 
 Isa best_isa() { return available_isas().back(); }
 
-namespace {
-
-// The tiles multiply whole numbers; all else is as without them.
-const OpTable& amx_table() {
-  static const OpTable table = [] {
-    OpTable with_tiles = avx512_bf16::kTable;
-    with_tiles.isa = Isa::kAmxInt8;
-    with_tiles.blocks = &amx_int8::kBlockTable;
-    return with_tiles;
-  }();
-  return table;
-}
-
-}  // namespace
-
 const OpTable& op_table(Isa isa) {
   SLUICE_CHECK(cpu_runs(isa), "an ISA that this CPU runs");
-  switch (isa) {
-    case Isa::kScalar:
-      return scalar::kTable;
-    case Isa::kAvx2:
-      return avx2::kTable;
-    case Isa::kAvx512:
-      return avx512::kTable;
-    case Isa::kAvx512Bf16:
-      return avx512_bf16::kTable;
-    case Isa::kAmxInt8:
-      return amx_table();
-  }
-  base::check_failed("known ISA", "an Isa outside its enum", __FILE__, __LINE__);
+  const OpTable* table = held_table(isa);
+  SLUICE_CHECK(table != nullptr, "an ISA that this program holds");
+  return *table;
 }
 
 }  // namespace sluice::kernels

@@ -18,16 +18,22 @@ void over_groups(const Exec& exec, std::span<const ExpertGroup> groups, const Pa
   if (active == 0) return;
   const auto share =
       static_cast<int>(std::max<int64_t>(1, (exec.team->threads() + active - 1) / active));
+  const auto plan_of = [&](const ExpertGroup& group) {
+    return group.tokens > 0 ? plan_gemm(panels_of(group), group.tokens, share) : GemmPlan{};
+  };
   int64_t items = 0;
-  for (const ExpertGroup& group : groups)
-    if (group.tokens > 0) items += plan_gemm(panels_of(group), group.tokens, share).items();
-  exec.team->parallel_for(items, [&](int64_t item) {
-    for (const ExpertGroup& group : groups) {
-      if (group.tokens == 0) continue;
-      const GemmPlan plan = plan_gemm(panels_of(group), group.tokens, share);
-      if (item < plan.items()) return body(group, plan, item);
-      item -= plan.items();
-    }
+  for (const ExpertGroup& group : groups) items += plan_of(group).items();
+  // Hundreds of experts have thousands of items: each member goes on from its last one's group.
+  struct Place {
+    size_t group;
+    GemmPlan plan;
+    int64_t items;  // of the groups before
+  };
+  const Place start{0, plan_of(groups[0]), 0};
+  exec.team->parallel_for(items, start, [&](Place& at, int64_t item) {
+    while (item - at.items >= at.plan.items())
+      at = {at.group + 1, plan_of(groups[at.group + 1]), at.items + at.plan.items()};
+    body(groups[at.group], at.plan, item - at.items);
   });
 }
 

@@ -21,7 +21,7 @@ namespace {
 using kernels::PackedMatrix;
 
 constexpr int64_t kSlotsAtOnce = 2048;  // of all experts of a round
-// Over all numbers of tokens of a format, so that a disturbed moment meets a third of each rate.
+// Over all formats and numbers of tokens, so that a disturbed minute meets a third of each rate.
 constexpr int kPasses = 3;
 
 // Values between -1 and 1 that repeat after a prime: no denormals, no two rows alike.
@@ -207,21 +207,32 @@ ExpertRateOptions usual_expert_rates() {
           .tokens = {1, 2, 4, 8, 16, 32, 64, 128, 256}};
 }
 
+void narrow_to_fit(ExpertRateOptions& options) {
+  constexpr int64_t kNarrowest = 256;  // a block of the formats with the longest ones
+  const auto bytes = [&] { return 4 * 3 * options.hidden * options.inter * int64_t{sizeof(float)}; };
+  while (bytes() > options.weight_bytes && options.inter > kNarrowest) {
+    options.hidden /= 2;
+    options.inter /= 2;
+  }
+}
+
 Result<std::vector<hardware::KernelRate>> measure_expert_rates(
     const kernels::Exec& exec, const ExpertRateOptions& options,
     const std::function<void(int64_t done)>& each) {
+  // Of a format and a number of tokens: the seconds of its rounds.
+  std::vector<std::vector<double>> rounds(options.formats.size() * options.tokens.size());
   std::vector<hardware::KernelRate> rates;
-  for (const tensor::DType dtype : options.formats) {
-    SLUICE_ASSIGN(const Experts experts, Experts::create(exec, options, dtype));
-    std::vector<std::vector<double>> rounds(options.tokens.size());
-    const auto before = static_cast<int64_t>(rates.size());
-    for (int pass = 0; pass < kPasses; ++pass) {
-      for (size_t i = 0; i < rounds.size(); ++i)
-        measure(exec, options, experts, dtype, options.tokens[i], rounds[i]);
-      if (each) each(before + std::ssize(rounds) * (pass + 1) / kPasses);
+  for (int pass = 0; pass < kPasses; ++pass) {
+    auto of_rate = rounds.begin();
+    for (const tensor::DType dtype : options.formats) {
+      SLUICE_ASSIGN(const Experts experts, Experts::create(exec, options, dtype));
+      for (const int64_t tokens : options.tokens) {
+        measure(exec, options, experts, dtype, tokens, *of_rate);
+        if (pass == kPasses - 1) rates.push_back(rate_of(options, experts, dtype, tokens, *of_rate));
+        ++of_rate;
+      }
+      if (each) each((pass * std::ssize(rounds) + (of_rate - rounds.begin())) / kPasses);
     }
-    for (size_t i = 0; i < rounds.size(); ++i)
-      rates.push_back(rate_of(options, experts, dtype, options.tokens[i], rounds[i]));
   }
   std::ranges::sort(rates, {}, [](const hardware::KernelRate& rate) {
     return std::tuple(rate.format, rate.tokens_per_expert);

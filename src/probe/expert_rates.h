@@ -23,6 +23,8 @@ struct ExpertRateOptions {
 };
 // What a model's weights may be kept in, and 1, 2, 4, ... 256 tokens.
 ExpertRateOptions usual_expert_rates();
+// Halves hidden and inter, to 256 at least, until four experts in f32 fit into `weight_bytes`.
+void narrow_to_fit(ExpertRateOptions& options);
 
 // gate and up with the activation between, and down, activations quantized on the way where the
 // format wants it; tokens spread over the experts as an even router spreads them. The median of

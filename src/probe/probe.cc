@@ -74,6 +74,7 @@ Status complete(const kernels::Exec& exec, const ProbeOptions& options, hardware
   host.compute->launch_us = measure_launch_us(exec, options.time_ms / 6);
   ExpertRateOptions experts = usual_expert_rates();
   experts.weight_bytes = std::min(experts.weight_bytes, bytes / 4);
+  narrow_to_fit(experts);
   experts.time_ms = options.time_ms / 3;
   const auto all = static_cast<double>(experts.formats.size() * experts.tokens.size());
   SLUICE_ASSIGN(host.compute->kernel_rates, measure_expert_rates(exec, experts, [&](int64_t done) {

@@ -27,7 +27,8 @@ def levels(*arguments):
 
 
 class ProbeCommand(unittest.TestCase):
-    def setUp(self):
+    @classmethod
+    def setUpClass(cls):
         shutil.rmtree(DIRECTORY, ignore_errors=True)
         DIRECTORY.mkdir(parents=True)
 
