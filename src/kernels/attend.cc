@@ -42,7 +42,8 @@ void run_whole(const Exec& exec, const AttendArgs& args, const AttendItem& item)
   AttendPartial total[kAttendItemRows];
   const int64_t splits = splits_of(run.visible(item.pairs - 1));
   for (int64_t split = 0; split < splits; ++split) {
-    run.run_split(split);
+    const bool last = split + 1 == splits;
+    run.run_split(split, last && item.head_follows ? std::optional<int64_t>(0) : std::nullopt);
     for (int64_t i = run.first_seeing(split * kAttendSplit); i < item.pairs; ++i) {
       float* out = out_row(args, item, group, item.first_pair + i);
       if (split == 0) {
@@ -63,6 +64,15 @@ int64_t total_rows(const AttendArgs& args) {
   return rows;
 }
 
+// Of KV heads that one thread does one after the other: their keys lie side by side, so it can ask
+// for those of the next. A divisor of `kv_heads`, and items enough for the team remain.
+int64_t heads_at_once(int64_t kv_heads, int64_t items, int threads) {
+  int64_t heads = 1;
+  while (heads < 8 && kv_heads % (2 * heads) == 0 && items / (2 * heads) >= 4 * kItemsPerThread * threads)
+    heads *= 2;
+  return heads;
+}
+
 // body(item, rows of earlier sequences, part) for every item of the call, times the parts of its
 // sequence.
 template <class Parts, class Body>
@@ -72,18 +82,19 @@ void over_items(const Exec& exec, const AttendArgs& args, const Parts& parts_of,
   const int64_t most =
       rows_of_item(layout.value_dim, total_rows(args) * args.q_heads, exec.team->threads());
   const auto tiles_of = [&](const AttendSequence& s) { return (s.rows * group + most - 1) / most; };
-  int64_t items = 0;
-  for (const AttendSequence& s : args.sequences)
-    items += tiles_of(s) * layout.kv_heads * parts_of(s);
+  int64_t all = 0;
+  for (const AttendSequence& s : args.sequences) all += tiles_of(s) * layout.kv_heads * parts_of(s);
+  const int64_t heads = heads_at_once(layout.kv_heads, all, exec.team->threads());
+  const int64_t groups = layout.kv_heads / heads;
   // The sequence whose items are handed out, and what came before it: hundreds of sequences have
   // thousands of items, so none is looked for from the first on.
   struct Place {
     size_t sequence = 0;
     int64_t items = 0, rows = 0;
   };
-  exec.team->parallel_for(items, Place{}, [&](Place& before, int64_t index) {
+  exec.team->parallel_for(all / heads, Place{}, [&](Place& before, int64_t index) {
     const auto items_of = [&](const AttendSequence& s) {
-      return tiles_of(s) * layout.kv_heads * parts_of(s);
+      return tiles_of(s) * groups * parts_of(s);
     };
     const AttendSequence* s = &args.sequences[before.sequence];
     for (int64_t here = items_of(*s); index - before.items >= here; here = items_of(*s)) {
@@ -91,10 +102,13 @@ void over_items(const Exec& exec, const AttendArgs& args, const Parts& parts_of,
       s = &args.sequences[before.sequence];
     }
     const int64_t parts = parts_of(*s), mine = index - before.items;
-    const int64_t first = mine / parts / layout.kv_heads * most;
-    const AttendItem item{s, mine / parts % layout.kv_heads, first,
-                          std::min(most, s->rows * group - first)};
-    body(item, before.rows, mine % parts);
+    const int64_t first = mine / parts / groups * most;
+    const int64_t pairs = std::min(most, s->rows * group - first);
+    const int64_t first_head = mine / parts % groups * heads;
+    for (int64_t head = first_head; head < first_head + heads; ++head) {
+      const AttendItem item{s, head, first, pairs, head + 1 < first_head + heads};
+      body(item, before.rows, mine % parts);
+    }
   });
 }
 
@@ -120,7 +134,8 @@ void attend_by_splits(const Exec& exec, const AttendArgs& args, int64_t splits) 
     AttendItemRun run(exec, args, item);
     const int64_t from = run.first_seeing(split * kAttendSplit);
     if (from == item.pairs) return;
-    run.run_split(split);
+    const int64_t first_key = split * kAttendSplit;
+    run.run_split(split, item.head_follows ? std::optional<int64_t>(first_key) : std::nullopt);
     for (int64_t i = from; i < item.pairs; ++i) {
       float* to = place(item, rows_before, item.first_pair + i, split);
       const AttendPartial partial = run.partial(i);

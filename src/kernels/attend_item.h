@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "kernels/gemm_tiles.h"
 #include "kernels/ops.h"
@@ -28,6 +29,7 @@ struct AttendItem {
   int64_t kv_head;
   int64_t first_pair;
   int64_t pairs;
+  bool head_follows;  // the same thread does the same pairs of the next KV head next
 };
 
 class AttendItemRun {
@@ -51,7 +53,8 @@ class AttendItemRun {
   }
 
   // Attends to the keys of one split; afterwards output(i) and partial(i) of rows that see any.
-  void run_split(int64_t split);
+  // `then` is the first key that is attended to next, if a head follows this split.
+  void run_split(int64_t split, std::optional<int64_t> then);
 
   int64_t first_seeing(int64_t key) const {
     int64_t i = 0;
@@ -69,9 +72,12 @@ class AttendItemRun {
   }
 
  private:
-  const std::byte* head_of(int64_t key) const {
-    return args_.cache.head(item_.sequence->blocks[key / layout_.block_tokens], item_.kv_head);
+  const std::byte* head_of(int64_t key, int64_t kv_head) const {
+    return args_.cache.head(item_.sequence->blocks[key / layout_.block_tokens], kv_head);
   }
+  const std::byte* head_of(int64_t key) const { return head_of(key, item_.kv_head); }
+  void ask_for_keys(int64_t kv_head, int64_t first_key, int64_t end) const;
+  void ask_for_values(int64_t first_key, int64_t end) const;
   void run_tile(int64_t first_key, int64_t first, int64_t count);
   void score(int64_t first_key, int64_t keys, int64_t first, int64_t count);
   void multiply_by_scales(int64_t first_key, int64_t keys, int64_t count,

@@ -71,9 +71,10 @@ void store_kv(const Exec& exec, const KvLayerView& cache, const float* keys, int
   constexpr int64_t kTokensPerItem = 8;
   exec.team->parallel_for((tokens + kTokensPerItem - 1) / kTokensPerItem, [&](int64_t item) {
     const int64_t last = std::min(tokens, (item + 1) * kTokensPerItem);
-    for (int64_t t = item * kTokensPerItem; t < last; ++t) {
-      const int64_t offset = slots[t] % layout.block_tokens;
-      for (int64_t head = 0; head < layout.kv_heads; ++head) {
+    // A key touches every line of its panel, so the tokens that share one come one after the other.
+    for (int64_t head = 0; head < layout.kv_heads; ++head) {
+      for (int64_t t = item * kTokensPerItem; t < last; ++t) {
+        const int64_t offset = slots[t] % layout.block_tokens;
         std::byte* to = cache.head(slots[t] / layout.block_tokens, head);
         const float key_scale = put_vector(
             layout.dtype, keys + t * ld_keys + head * layout.key_dim, layout.key_dim,
