@@ -287,7 +287,7 @@ def sweep(bench: Bench, options: argparse.Namespace) -> None:
         def run(flags: tuple) -> str:
             report, said = bench.batch(job.model, jobs, job.device, *job.always, *flags, *(["--no-probe"] if flags else []))
             rates.setdefault(flags, []).append(job.requests * job.generate / report["seconds"]["computing"])
-            return " ".join(map(str, flags)) or "chosen: " + said.strip().splitlines()[-1]
+            return " ".join(map(str, flags)) or next(line for line in said.splitlines() if "planned" in line)
 
         for flags in [tuple(flags) for flags in job.grid] + [()]:
             said = run(flags)
