@@ -91,7 +91,7 @@ TEST_P(RepeatedWork, IsNoPlannedWork) {
   EXPECT_LT(after, 1.5 * before);
   // And computed again, which the stages' own times tell.
   const double planned = faulty.lane(schedule::Lane::kHostCompute).busy_seconds;
-  EXPECT_LT(planned, 0.9 * stage_seconds(faulty));  // milliseconds, on a machine that others use
+  EXPECT_LT(planned, 0.75 * stage_seconds(faulty));
   EXPECT_NEAR(plain.lane(schedule::Lane::kHostCompute).busy_seconds, stage_seconds(plain),
               0.02 * stage_seconds(plain));
 }

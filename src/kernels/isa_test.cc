@@ -17,7 +17,8 @@ TEST(Isas, SaysWhichOnesDoNotRunHere) {
   for (Isa isa : kAll) {
     EXPECT_EQ(parse_isa(name(isa)), isa);
     if (std::find(have.begin(), have.end(), isa) == have.end()) {
-      std::printf("[   ISA    ] %s: not on this CPU or in this program, so no kernel was tested on it\n", name(isa));
+      std::printf("[   ISA    ] %s: not on this CPU or in this program, so no kernel was tested on it\n",
+                  name(isa));
       continue;
     }
     EXPECT_EQ(op_table(isa).isa, isa);
