@@ -105,10 +105,11 @@ function(sluice_library folder)
   endif()
 endfunction()
 
-# sluice_test(name SOURCES ... DEPS folders ... LABELS ...): a GoogleTest program, its cases known to
-# ctest as <build>/<case>. SLUICE_SOURCE_DIR and SLUICE_BINARY_DIR tell it where the tree lies.
+# sluice_test(name SOURCES ... DEPS folders ... LABELS ... [SERIAL]): a GoogleTest program, its cases
+# known to ctest as <build>/<case>; SERIAL where they judge times, so that no other test runs beside
+# them. SLUICE_SOURCE_DIR and SLUICE_BINARY_DIR tell it where the tree lies.
 function(sluice_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(A "SERIAL" "TIMEOUT" "SOURCES;DEPS;LINK;LABELS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
   endif()
@@ -122,5 +123,5 @@ function(sluice_test name)
   get_filename_component(build ${PROJECT_BINARY_DIR} NAME)
   include(GoogleTest)
   gtest_discover_tests(${name}_test TEST_PREFIX "${build}/" DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${name};${A_LABELS}")
+    DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} RUN_SERIAL ${A_SERIAL} LABELS "${name};${A_LABELS}")
 endfunction()

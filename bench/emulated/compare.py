@@ -8,15 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from machines import MACHINES, hardware
+
 ROOT = Path(__file__).resolve().parents[2]
-SCALE = 2000
-# Of the paper's optimizer, bytes and FLOP per second; the model is scaled alike (make_model's mixtral-2000th).
-MACHINES = {
-    "t4": {"device": (16e9, 300e9, 65e12), "host": (192e9, 76e9, 0.8e12), "link": 16e9},
-    "l4": {"device": (24e9, 285e9, 104e12), "host": (192e9, 76e9, 1.6e12), "link": 16e9},
-}
-# Rows of activations are narrower by the square root of the scale alone: what lies beside the weights is added.
-ACTIVATIONS = 1 << 30
 # With all experts on the device, as in the paper's ablation; the last as cgopipe is by itself, with those on the host that are sooner done there.
 SCHEDULES = ("serial", "kv_prefetch", "cgopipe", "cgopipe-auto")
 # The paper's tokens per second for MTBench with every prompt padded to 418 tokens, 128 generated: FlexGen and MoE-Lightning(p). On the T4 both with
@@ -25,23 +19,9 @@ PUBLISHED = {"t4": {"kv_prefetch": 16.816, "cgopipe": 30.12}, "l4": {"kv_prefetc
 MTBENCH_MEAN, MTBENCH_LONGEST = 77, 418
 
 
-def hardware(name: str) -> dict:
-    machine = MACHINES[name]
-    levels = []
-    for kind in ("host", "device"):
-        capacity, bandwidth, flops = machine[kind]
-        levels.append({"name": kind, "kind": kind, "capacity_bytes": int(capacity / SCALE) + ACTIVATIONS,
-                       "read_bytes_per_second": bandwidth / SCALE,
-                       "compute": {"model": f"{name}, a {SCALE}th", "isa": "emulated", "threads": 1,
-                                   "peak_flops": {"f16": flops / SCALE}}})
-    link = {"bytes_per_second": machine["link"] / SCALE, "latency_us": 10.0}
-    return {"hardware_version": 2, "name": f"{name}, a {SCALE}th", "source": "stated", "levels": levels,
-            "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/emulated/run", description=__doc__)
-    parser.add_argument("--machines", type=lambda text: text.split(","), default=list(MACHINES), help=",".join(MACHINES))
+    parser.add_argument("--machines", type=lambda text: text.split(","), default=["t4", "l4"], help=",".join(MACHINES))
     parser.add_argument("--schedules", type=lambda text: text.split(","), default=list(SCHEDULES), help=",".join(SCHEDULES))
     parser.add_argument("--batch", type=int, default=144, help="N: sequences in flight")
     parser.add_argument("--micro-batch", type=int, default=36, help="mu")

@@ -1,11 +1,6 @@
-"""What bench/predicted/run measures: cases with one policy each, sweeps over many, and the emulated machines."""
+"""What bench/predicted/run measures: cases with one policy each, and sweeps over many."""
 
 from dataclasses import dataclass, field
-
-GIB = 1 << 30
-# Of the paper's devices, scaled as make_model's mixtral-2000th is; three ratios of link to device memory.
-SCALE = 2000
-EMULATED = {"t4": (300e9, 65e12, 16e9), "l4": (285e9, 104e12, 16e9), "l4-fast-link": (285e9, 104e12, 64e9)}
 
 
 @dataclass
@@ -52,9 +47,9 @@ CASES = [
     Case("qwen3 q4 b1", QWEN_Q4, 1, 64, 33, 12),
     Case("qwen3 q4 b64", QWEN_Q4, 64, 64, 17),
     Case("qwen3 q4 b32, 1/4 in memory", QWEN_Q4, 32, 32, 5, 1, "layer_stream", 0.25),
-    Case("mixtral on a t4's 2000th", MIXTRAL, 36, 32, 3, 1, "cgopipe", 0.25, "t4", 12),
-    Case("mixtral on an l4's 2000th", MIXTRAL, 72, 32, 3, 1, "cgopipe", 0.25, "l4", 36),
-    Case("the same, 4 x the link", MIXTRAL, 72, 32, 3, 1, "cgopipe", 0.25, "l4-fast-link", 36),
+    Case("mixtral on a t4's 2000th", MIXTRAL, 36, 32, 9, 1, "cgopipe", 0.25, "t4", 12),
+    Case("mixtral on an l4's 2000th", MIXTRAL, 72, 32, 9, 1, "cgopipe", 0.25, "l4", 36),
+    Case("the same, 4 x the link", MIXTRAL, 72, 32, 9, 1, "cgopipe", 0.25, "l4-fast-link", 36),
 ]
 
 
@@ -87,17 +82,3 @@ SWEEPS = [
           on_device((("cgopipe", 72, 36), ("cgopipe", 72, 24), ("cgopipe", 72, 72), ("cgopipe", 36, 12), ("serial", 72, 36))),
           device="l4"),
 ]
-
-
-def emulated(name: str) -> dict:
-    memory, flops, link = EMULATED[name]
-    link = {"bytes_per_second": link / SCALE, "latency_us": 10.0}
-
-    def level(kind: str, capacity: float, bandwidth: float, peak: float) -> dict:
-        return {"name": kind, "kind": kind, "capacity_bytes": int(capacity / SCALE) + GIB,
-                "read_bytes_per_second": bandwidth / SCALE,
-                "compute": {"model": name, "isa": "emulated", "threads": 1, "peak_flops": {"f32": peak / SCALE}}}
-
-    return {"hardware_version": 2, "name": f"{name}, a {SCALE}th", "source": "stated",
-            "levels": [level("host", 192e9, 76e9, 1.6e12), level("device", 24e9, memory, flops)],
-            "links": [{"from": "host", "to": "device", **link}, {"from": "device", "to": "host", **link}]}

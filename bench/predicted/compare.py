@@ -16,9 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cases import CASES, SWEEPS, Case, Model, emulated
+from cases import CASES, SWEEPS, Case, Model
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench/emulated"))
+from machines import hardware as emulated  # noqa: E402
 
 
 class Bench:

@@ -77,7 +77,8 @@ TEST_F(DeviceKvTest, SaysWhatMoves) {
   // first sequence's new token.
   EXPECT_EQ(kv_->place(0, batch_),
             (schedule::KvMoves{.blocks = 4, .arriving_blocks = 3, .leaving_tokens = 20}));
-  EXPECT_EQ(memory::device_kv_bytes(layouts_, 2, 5), (2 * 2 + 2 * 5) * static_cast<int64_t>(bytes()));
+  EXPECT_EQ(memory::device_kv_bytes(layouts_, 2, 5),
+            (2 * 2 + 2 * 5) * static_cast<int64_t>(bytes()));
 }
 
 TEST_F(DeviceKvTest, NothingMovesOfWhatStays) {

@@ -26,9 +26,9 @@ const char* name(Source source);   // "measured", "stated", "assumed"
 // By field, as it is called here: the source of those whose source is not the machine's.
 using Sources = std::map<std::string, Source>;
 
-// What the project's kernels for experts reach with this many tokens for each in the mean, spread as
-// an even router spreads them, all threads at work and the experts' weights far beyond the caches:
-// one point of a curve.
+// What the project's kernels for experts reach with this many tokens for each in the mean, spread
+// as an even router spreads them, all threads at work and the experts' weights far beyond the
+// caches: one point of a curve.
 struct KernelRate {
   std::string format;  // of the weights, as tensor::info() names it: "bf16", "q8_0"
   int64_t tokens_per_expert = 0;

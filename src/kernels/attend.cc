@@ -68,7 +68,8 @@ int64_t total_rows(const AttendArgs& args) {
 // for those of the next. A divisor of `kv_heads`, and items enough for the team remain.
 int64_t heads_at_once(int64_t kv_heads, int64_t items, int threads) {
   int64_t heads = 1;
-  while (heads < 8 && kv_heads % (2 * heads) == 0 && items / (2 * heads) >= 4 * kItemsPerThread * threads)
+  while (heads < 8 && kv_heads % (2 * heads) == 0 &&
+         items / (2 * heads) >= 4 * kItemsPerThread * threads)
     heads *= 2;
   return heads;
 }

@@ -11,7 +11,7 @@ namespace {
 // The loops over panels ask for memory this far ahead of their loads (cpu/prefetch.h): so much at
 // the beginning of a panel, or of a block's values, is asked for here. The blocks of a cache lie
 // anywhere, and no processor guesses the next one.
-constexpr int64_t kAskedBytes = 2048;
+constexpr int64_t kAskedBytes = 4096;
 
 void ask_for(const std::byte* from, int64_t bytes) {
   for (int64_t at = 0; at < std::min(bytes, kAskedBytes); at += 64)
@@ -50,8 +50,7 @@ void AttendItemRun::run_split(int64_t split, std::optional<int64_t> then) {
     if (next < last_key) {
       ask_for_keys(item_.kv_head, next, std::min(next + kKeyBlock, last_key));
     } else if (then) {
-      ask_for_keys(item_.kv_head + 1, *then,
-                   std::min(*then + kKeyBlock, visible(item_.pairs - 1)));
+      ask_for_keys(item_.kv_head + 1, *then, std::min(*then + kKeyBlock, visible(item_.pairs - 1)));
     }
     const int64_t from = first_seeing(key);
     const int64_t rows = item_.pairs - from;

@@ -33,11 +33,12 @@ using BlockPanels = void (*)(const PanelList& panels, int64_t cols, const std::b
 // How an ISA tiles products with a format, to be printed (block_tiling() of gemm_tiles.h). No
 // choice changes a bit of the result.
 struct BlockTiles {
-  int tokens;            // of a register tile, at most
-  int panels;            // of a register tile, at most
-  int64_t few_tokens;    // up to these, vectors take panels from end to end; else slab by slab
-  int64_t panels_ahead;  // sent for together
-  int64_t many_tokens;   // from these on, other numbers of panels are:
+  int tokens;             // of a register tile, at most
+  int panels;             // of a register tile, at most
+  int64_t few_tokens;     // up to these, vectors take panels from end to end as they are stored,
+  int64_t stored_tokens;  // in tiles of one panel and at most so many; else slab by slab:
+  int64_t panels_ahead;   // sent for together
+  int64_t many_tokens;    // from these on, other numbers of panels are:
   int64_t panels_ahead_many;
   int64_t list_panels;    // share one gathering of the tokens
   int64_t slab_cols;      // values of K

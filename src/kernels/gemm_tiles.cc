@@ -24,14 +24,16 @@ std::string to_string(const GemmPlan& plan) {
 std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens) {
   const BlockTiles& tiles = ops.blocks->tiles[static_cast<size_t>(dtype)];
   const bool matrix = tiles.matrix_tokens > 0 && tokens >= tiles.matrix_tokens;
-  const bool few = !matrix && tokens <= tiles.few_tokens;
+  const auto in_tiles = [tokens](int64_t most, int64_t panels) {
+    const int64_t count = std::max<int64_t>((tokens + most - 1) / most, 1);
+    return "tiles of " + std::to_string((tokens + count - 1) / count) + " x " +
+           std::to_string(panels);
+  };
+  if (!matrix && tokens <= tiles.few_tokens)
+    return "panels end to end as stored, " + in_tiles(tiles.stored_tokens, 1);
   const int64_t ahead = tokens >= tiles.many_tokens ? tiles.panels_ahead_many : tiles.panels_ahead;
-  const std::string how = (few ? "panels end to end, " : "slab by slab, ") + std::to_string(ahead) +
-                          " ahead, " + std::to_string(tiles.slab_cols) + " of K, ";
-  if (matrix) return how + "matrix unit";
-  const int64_t count = (tokens + tiles.tokens - 1) / tiles.tokens;
-  const int64_t largest = (tokens + count - 1) / std::max<int64_t>(count, 1);
-  return how + "tiles of " + std::to_string(largest) + " x " + std::to_string(tiles.panels);
+  return "slab by slab, " + std::to_string(ahead) + " ahead, " + std::to_string(tiles.slab_cols) +
+         " of K, " + (matrix ? "matrix unit" : in_tiles(tiles.tokens, tiles.panels));
 }
 
 int max_tile_tokens(const OpTable& ops, tensor::DType dtype, int size_log2) {

@@ -17,8 +17,9 @@ TEST(Isas, SaysWhichOnesDoNotRunHere) {
   for (Isa isa : kAll) {
     EXPECT_EQ(parse_isa(name(isa)), isa);
     if (std::find(have.begin(), have.end(), isa) == have.end()) {
-      std::printf("[   ISA    ] %s: not on this CPU or in this program, so no kernel was tested on it\n",
-                  name(isa));
+      std::printf(
+          "[   ISA    ] %s: not on this CPU or in this program, so no kernel was tested on it\n",
+          name(isa));
       continue;
     }
     EXPECT_EQ(op_table(isa).isa, isa);
@@ -49,12 +50,14 @@ TEST(Isas, TablesHaveEveryTile) {
 // What is printed is what the loops do: their numbers come from one place.
 TEST(Isas, SayHowTheyTileBlockFormats) {
   EXPECT_EQ(block_tiling(op_table(Isa::kScalar), tensor::DType::kQ8_0, 3),
-            "panels end to end, 1 ahead, 32 of K, tiles of 1 x 1");
+            "panels end to end as stored, tiles of 1 x 1");
   for (Isa isa : available_isas()) {
     const OpTable& ops = op_table(isa);
     for (int dtype = tensor::kFloatDTypes; dtype < tensor::kDTypes; ++dtype) {
       const BlockTiles& tiles = ops.blocks->tiles[dtype];
       EXPECT_GE(tiles.tokens, 1);
+      EXPECT_GE(tiles.stored_tokens, 1);
+      EXPECT_LE(tiles.stored_tokens, tiles.few_tokens);
       EXPECT_LE(tiles.panels_ahead, tiles.list_panels);
       EXPECT_LE(tiles.list_panels, kMaxBlockPanels);
       EXPECT_EQ(tiles.list_panels % 2, 0);  // gate and up in pairs

@@ -209,7 +209,9 @@ ExpertRateOptions usual_expert_rates() {
 
 void narrow_to_fit(ExpertRateOptions& options) {
   constexpr int64_t kNarrowest = 256;  // a block of the formats with the longest ones
-  const auto bytes = [&] { return 4 * 3 * options.hidden * options.inter * int64_t{sizeof(float)}; };
+  const auto bytes = [&] {
+    return 4 * 3 * options.hidden * options.inter * int64_t{sizeof(float)};
+  };
   while (bytes() > options.weight_bytes && options.inter > kNarrowest) {
     options.hidden /= 2;
     options.inter /= 2;
@@ -228,7 +230,8 @@ Result<std::vector<hardware::KernelRate>> measure_expert_rates(
       SLUICE_ASSIGN(const Experts experts, Experts::create(exec, options, dtype));
       for (const int64_t tokens : options.tokens) {
         measure(exec, options, experts, dtype, tokens, *of_rate);
-        if (pass == kPasses - 1) rates.push_back(rate_of(options, experts, dtype, tokens, *of_rate));
+        if (pass == kPasses - 1)
+          rates.push_back(rate_of(options, experts, dtype, tokens, *of_rate));
         ++of_rate;
       }
       if (each) each((pass * std::ssize(rounds) + (of_rate - rounds.begin())) / kPasses);

@@ -13,8 +13,7 @@ class DevicePipeline : public PagedExperts {
   BuilderBounds bounds(const Context& context) const override;
 
  protected:
-  explicit DevicePipeline(AttendOn attend_on)
-      : PagedExperts(kDeviceLanes), attend_on_(attend_on) {}
+  explicit DevicePipeline(AttendOn attend_on) : PagedExperts(kDeviceLanes), attend_on_(attend_on) {}
 
  private:
   AttendOn attend_on_;

@@ -66,6 +66,10 @@ double page_ns(const Context& context, int layer) {
   return link_ns(context, static_cast<double>(bytes));
 }
 
+// Of the pages, the share for which there is no slot when the others lie in one: so much of them
+// crosses the link in each round. A page that finds a slot crosses once, for good.
+double crossing_share(const Context& context) { return 1 - context.plan->policy.resident_weights; }
+
 double share_of(const Context& context, int layer, int expert) {
   const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
   const Residency& residency = context.residency;
@@ -105,7 +109,8 @@ Loads loads_of_layer(const Context& context, int16_t layer) {
 int64_t pages_ns(const Context& context, int layer, size_t pages) {
   // Where no page moves, no layer states its bytes.
   if (context.costs == nullptr || pages == 0) return 0;
-  return static_cast<int64_t>(static_cast<double>(pages) * page_ns(context, layer) /
+  return static_cast<int64_t>(static_cast<double>(pages) * crossing_share(context) *
+                              page_ns(context, layer) /
                               static_cast<double>(context.plan->micro_batches()));
 }
 
@@ -127,9 +132,10 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
   for (int expert = 0; expert < experts; ++expert) {
     loads.device += on_device.of(tokens_of(expert));
     if (!moving[static_cast<size_t>(expert)]) continue;
-    loads.link += page;
     coldest[static_cast<size_t>(count++)] = static_cast<int16_t>(expert);
   }
+  double crossing = count * crossing_share(context);  // pages
+  loads.link += crossing * page;
   std::sort(coldest.begin(), coldest.begin() + count, [&](int16_t a, int16_t b) {
     const double share_a = share_of(context, layer, a), share_b = share_of(context, layer, b);
     return share_a != share_b ? share_a < share_b : a < b;
@@ -141,9 +147,11 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
     Loads with = loads;
     with.device -= on_device.of(tokens);
     with.host += on_host.of(tokens);
-    with.link += link_ns(context, tokens * row_bytes(context)) - page;
+    const double fewer = std::min(crossing, 1.0);
+    with.link += link_ns(context, tokens * row_bytes(context)) - fewer * page;
     if (with.most() >= loads.most()) break;
     loads = with;
+    crossing -= fewer;
     host.set(static_cast<size_t>(expert));
   }
   return host;
@@ -151,7 +159,7 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
 
 void ExpertLists::take_times(int32_t tokens) {
   tokens_ = tokens;
-  page_ns_ = static_cast<int64_t>(page_ns(*context_, layer_));
+  page_ns_ = static_cast<int64_t>(crossing_share(*context_) * page_ns(*context_, layer_));
   host_group_ns_ = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
   device_group_ns_ =
       static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));

@@ -13,9 +13,10 @@ using ExpertSet = std::bitset<static_cast<size_t>(models::kMaxExperts)>;
 
 // Before the layer is routed: the experts, of those in `moving`, that are to be computed on the
 // host, because then the lane that has most to do in that layer, over a round of all micro-batches,
-// has least. A page crosses the link once for all of them; the host does each one's tokens apart.
-// Taken are those with the smallest measured share of tokens. Empty unless the plan says
-// plan::Place::kAuto and times are known, and all of them for plan::Place::kHost.
+// has least. A page crosses the link once for all of them, and only as far as there are fewer slots
+// than pages; the host does each one's tokens apart. Taken are those with the smallest measured
+// share of tokens. Empty unless the plan says plan::Place::kAuto and times are known, and all of
+// them for plan::Place::kHost.
 ExpertSet experts_for_host(const Context& context, int layer, const ExpertSet& moving);
 
 // Behind the router: a list schedule of experts that have tokens, are not on the device and not on

@@ -24,8 +24,11 @@ class ExpertPlaces : public ::testing::Test {
     config_.layers.assign(2, layer);
     config_.hidden = 64;
     config_.vocab = 64;
-    plan_.policy = {
-        .schedule = "cgopipe", .batch = 40, .micro_batch = 10, .experts_on = plan::Place::kAuto};
+    plan_.policy = {.schedule = "cgopipe",
+                    .batch = 40,
+                    .micro_batch = 10,
+                    .experts_on = plan::Place::kAuto,
+                    .resident_weights = 0};
     plan_.logit_rows = 10;
     plan_.kv_block_tokens = 16;
     plan_.device_bytes = 1;
@@ -84,6 +87,19 @@ TEST_F(ExpertPlaces, GiveTheHostWhatEvensOutTheLanes) {
   // Over a fast link it pays only to even out the host and the device, which is four times as fast.
   set_link(10e9);
   EXPECT_LE(experts_for_host(context_, 0, all_).count(), 2u);
+}
+
+TEST_F(ExpertPlaces, StayOnADeviceThatHasRoomForThem) {
+  const size_t none_stays = experts_for_host(context_, 0, all_).count();
+  const int64_t two_pages_ns = pages_ns(context_, 0, 2);
+  // Three of four pages find a slot and cross the link but once: what is left is hardly a load.
+  plan_.policy.resident_weights = .75;
+  EXPECT_LT(experts_for_host(context_, 0, all_).count(), none_stays);
+  EXPECT_LT(pages_ns(context_, 0, 4), two_pages_ns);
+  // All do: whatever the host computed, it would compute again in each round.
+  plan_.policy.resident_weights = 1;
+  EXPECT_TRUE(experts_for_host(context_, 0, all_).none());
+  EXPECT_FALSE(ExpertLists(context_, 0, 0).on_host(1));
 }
 
 TEST_F(ExpertPlaces, TakeTheExpertsThatFewestTokensChoose) {

@@ -3,7 +3,8 @@
 
 // Few tokens wait for memory, and read it in long runs. Many leave less of the L1 cache to what is
 // sent for.
-constexpr int64_t kFewTokens = 8;
+template <class K>
+constexpr int64_t kFewTokens = 2 * kStoredTile<K>;
 constexpr int64_t kManyTokens = 24;
 
 // The matrix unit waits longer for sums that the L1 cache has no room for.
@@ -93,26 +94,6 @@ SLUICE_INLINE SlabPlace place_at(const PanelList& panels, int64_t panel, int64_t
   return {panels.at + panel, left < kAhead ? left : kAhead, first_span};
 }
 
-// Few tokens: some panels from end to end.
-template <class Slabs, int kDType>
-void by_panels(const PanelList& panels, int64_t cols, const std::byte* const* rows, int64_t tokens,
-               float* out, int64_t ld_out) {
-  TokenSlab gathered;
-  WeightSlabs<Slabs> weights;
-  Slabs slabs(gathered, tokens);
-  for (int64_t panel = 0; panel < panels.count; panel += kSlabPanels) {
-    for (int64_t first = 0; first < cols / kSpan; first += kSlabSpans) {
-      const SlabPlace here = place_at<kSlabPanels>(panels, panel, first);
-      const bool last = first + kSlabSpans >= cols / kSpan;
-      const SlabPlace after = last ? place_at<kSlabPanels>(panels, panel + kSlabPanels, 0)
-                                   : place_at<kSlabPanels>(panels, panel, first + kSlabSpans);
-      gather<Slabs>(rows, tokens, cols, first, here.spans(cols), gathered);
-      multiply_slab<kDType>(slabs, here, after, cols, weights, out + panel * kPanelRows, ld_out);
-      slabs.finish(ld_out, first != 0);
-    }
-  }
-}
-
 // More tokens: a slab of all panels, whose tokens are gathered once.
 template <class Slabs, int kDType>
 void by_slabs(const PanelList& panels, int64_t cols, const std::byte* const* rows, int64_t tokens,
@@ -149,9 +130,9 @@ void block_panels(const PanelList& panels, int64_t cols, const std::byte* const*
   }
   if (tokens >= kManyTokens)
     return by_slabs<VectorSlabs<K, ManyTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
-  if (tokens > kFewTokens)
+  if (tokens > kFewTokens<K>)
     return by_slabs<VectorSlabs<K, SomeTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
-  by_panels<VectorSlabs<K, SomeTokens>, kDType>(panels, cols, rows, tokens, out, ld_out);
+  by_stored_panels<kDType>(panels, cols, rows, tokens, out, ld_out);
 }
 
 template <int kDType>
@@ -159,7 +140,8 @@ constexpr BlockTiles tiles_of() {
   using K = KindOf<kDType>;
   return {slab_tokens(K::kMaxCode),
           kTilePanels,
-          kFewTokens,
+          kFewTokens<K>,
+          kStoredTile<K>,
           SomeTokens::kPanelsAhead,
           kManyTokens,
           ManyTokens::kPanelsAhead,

@@ -17,6 +17,7 @@ constexpr int slab_tokens(int max_code) {
   if (kCodeRegisters == 1) return 8;
   return pairs_in_s16(max_code) == 8 ? 6 : 4;
 }
+constexpr int stored_tokens(int max_code) { return slab_tokens(max_code); }
 constexpr int kTilePanels = 1;
 
 // The value is made here, in a register. Compilers like to make all products of a span first and

@@ -73,9 +73,7 @@ void gemm_tile(const std::byte* const* panels_in, int64_t step, const float* con
   const int64_t whole = cols / Weights::kGroup * Weights::kGroup;
   int64_t offset = 0;
   for (int64_t k = 0; k < whole; k += Weights::kGroup, offset += step) {
-    SLUICE_UNROLL for (int p = 0; p < P; ++p) {
-      __builtin_prefetch(panels[p] + offset + kPrefetchBytes);
-    }
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) { send_for(panels[p] + offset + kPrefetchBytes); }
     tile_step<Weights, 0, P, T>(panels, offset, rows, k, acc);
     if constexpr (Weights::kGroup == 2) {
       tile_step<Weights, 1, P, T>(panels, offset, rows, k + 1, acc);

@@ -34,6 +34,10 @@ constexpr int kRegisterFloats = 16;
 
 #include "kernels/cpu/amx_int8/slab_tile.h"
 
+#include "kernels/cpu/prefetch.h"
+
+#include "kernels/cpu/block_stored.h"
+
 #include "kernels/cpu/block_panels.h"
 
 #include "kernels/cpu/fill_block_table.h"

@@ -32,6 +32,10 @@ constexpr int kRegisterFloats = 16;
 
 #include "kernels/cpu/no_matrix_unit.h"
 
+#include "kernels/cpu/prefetch.h"
+
+#include "kernels/cpu/block_stored.h"
+
 #include "kernels/cpu/block_panels.h"
 
 #include "kernels/cpu/fill_block_table.h"

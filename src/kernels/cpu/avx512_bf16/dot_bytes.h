@@ -8,6 +8,7 @@ constexpr bool kWantsPairs = false;
 // Sums, accumulators, weights, their scales and one activation fill 32 registers.
 constexpr int kTilePanels = 2;
 constexpr int slab_tokens(int) { return 6; }
+constexpr int stored_tokens(int) { return 8; }
 
 // out[t][p] = the float whose bits are the start and the products of the span's half `kHalf`. Even
 // and odd steps are summed apart where few sums keep the unit waiting for its own result.
