@@ -79,8 +79,7 @@ class Layer {
 
  private:
   schedule::ExpertLists empty(int ahead) const {
-    const auto pages = static_cast<size_t>(ahead);
-    return {context_, layer_, overlaps_ ? schedule::pages_ns(context_, layer_, pages) : 0};
+    return {context_, layer_, static_cast<size_t>(ahead)};
   }
 
   // Those that most likely will be needed, the most used, but for the least used of them that are

@@ -60,7 +60,8 @@ TEST(ExpertPlaces, TheHostWinsBehindASlowLink) {
   f.machine.device_memory = int64_t{1} << 34;
   EXPECT_GT(tokens_per_second(f, Place::kHost), tokens_per_second(f, Place::kDevice));
   EXPECT_EQ(tokens_per_second(f, Place::kHost), tokens_per_second(f, Place::kAuto));
-  EXPECT_EQ(chosen(f), Place::kHost);
+  // There are slots, and what stays in one has crossed the link for good.
+  EXPECT_EQ(chosen(f), Place::kAuto);
 }
 
 TEST(ExpertPlaces, SharedOutTheyAreSoonestWhereLinkAndHostTakeAsLong) {

@@ -66,9 +66,18 @@ double page_ns(const Context& context, int layer) {
   return link_ns(context, static_cast<double>(bytes));
 }
 
-// Of the pages, the share for which there is no slot when the others lie in one: so much of them
-// crosses the link in each round. A page that finds a slot crosses once, for good.
-double crossing_share(const Context& context) { return 1 - context.plan->policy.resident_weights; }
+// Of one layer's pages, those that stay: the most used.
+double staying_pages(const Context& context, int layer) {
+  int64_t pages = 0;
+  for (const models::LayerConfig& each : context.model->layers) pages += each.ffn.experts;
+  const int experts = context.model->layers[static_cast<size_t>(layer)].ffn.experts;
+  return experts * staying_share(pages, experts, context.plan->policy.resident_weights);
+}
+
+// Of so many pages that most likely are needed.
+double crossing_pages(const Context& context, int layer, size_t pages) {
+  return std::max(static_cast<double>(pages) - staying_pages(context, layer), 0.0);
+}
 
 double share_of(const Context& context, int layer, int expert) {
   const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
@@ -104,14 +113,19 @@ Loads loads_of_layer(const Context& context, int16_t layer) {
   return loads;
 }
 
-}  // namespace
-
+// Of so many pages, the part of their time on the link that is one micro-batch's.
 int64_t pages_ns(const Context& context, int layer, size_t pages) {
   // Where no page moves, no layer states its bytes.
   if (context.costs == nullptr || pages == 0) return 0;
-  return static_cast<int64_t>(static_cast<double>(pages) * crossing_share(context) *
-                              page_ns(context, layer) /
+  return static_cast<int64_t>(crossing_pages(context, layer, pages) * page_ns(context, layer) /
                               static_cast<double>(context.plan->micro_batches()));
+}
+
+}  // namespace
+
+double staying_share(int64_t pages, int experts, double resident_weights) {
+  if (resident_weights >= 1) return 1;
+  return std::max(0.0, resident_weights - 0.5 * experts / static_cast<double>(pages));
 }
 
 ExpertSet experts_for_host(const Context& context, int layer_index, const ExpertSet& moving) {
@@ -134,7 +148,7 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
     if (!moving[static_cast<size_t>(expert)]) continue;
     coldest[static_cast<size_t>(count++)] = static_cast<int16_t>(expert);
   }
-  double crossing = count * crossing_share(context);  // pages
+  double crossing = crossing_pages(context, layer, static_cast<size_t>(count));
   loads.link += crossing * page;
   std::sort(coldest.begin(), coldest.begin() + count, [&](int16_t a, int16_t b) {
     const double share_a = share_of(context, layer, a), share_b = share_of(context, layer, b);
@@ -157,9 +171,17 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
   return host;
 }
 
+ExpertLists::ExpertLists(const Context& context, int16_t layer, size_t ahead)
+    : context_(&context), layer_(layer), link_ns_(pages_ns(context, layer, ahead)) {
+  const int others =
+      context.model->layers[static_cast<size_t>(layer)].ffn.experts - static_cast<int>(ahead);
+  const double slots = staying_pages(context, layer) - static_cast<double>(ahead);
+  if (others > 0) crossing_ = 1 - std::clamp(slots / others, 0.0, 1.0);
+}
+
 void ExpertLists::take_times(int32_t tokens) {
   tokens_ = tokens;
-  page_ns_ = static_cast<int64_t>(crossing_share(*context_) * page_ns(*context_, layer_));
+  page_ns_ = static_cast<int64_t>(crossing_ * page_ns(*context_, layer_));
   host_group_ns_ = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
   device_group_ns_ =
       static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));
@@ -170,9 +192,16 @@ bool ExpertLists::on_host(int32_t tokens) {
   if (context_->plan->policy.experts_on == plan::Place::kHost) return true;
   if (!by_cost(*context_)) return false;
   if (tokens != tokens_) take_times(tokens);
-  const bool on_host =
-      host_ns_ + host_group_ns_ + output_ns_ < link_ns_ + page_ns_ + device_group_ns_;
-  (on_host ? host_ns_ : link_ns_) += on_host ? host_group_ns_ : page_ns_;
+  const int64_t host_end = host_ns_ + host_group_ns_;
+  const int64_t link_end = link_ns_ + page_ns_;
+  const int64_t device_end = std::max(link_end, device_ns_) + device_group_ns_;
+  const bool on_host = host_end + output_ns_ < device_end;
+  if (on_host) {
+    host_ns_ = host_end;
+  } else {
+    link_ns_ = link_end;
+    device_ns_ = device_end;
+  }
   return on_host;
 }
 

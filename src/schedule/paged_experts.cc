@@ -124,8 +124,7 @@ void PagedExperts::expand(const Context& context, const ExpansionPoint& point,
   std::sort(needed.begin(), needed.begin() + count, [](const Needed& a, const Needed& b) {
     return a.tokens != b.tokens ? a.tokens > b.tokens : a.position < b.position;
   });
-  const ExpertLists empty(context, point.layer,
-                          overlaps() ? pages_ns(context, point.layer, ahead.count()) : 0);
+  const ExpertLists empty(context, point.layer, ahead.count());
   ExpertLists lists = empty;
   for (const Needed& expert : std::span(needed).first(static_cast<size_t>(count))) {
     if (!overlaps()) lists = empty;
