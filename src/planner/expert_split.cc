@@ -121,4 +121,11 @@ ExpertSplit expert_split(const Subject& subject, const Candidate& candidate, con
   base::check_failed("known place", "a Place outside its enum", __FILE__, __LINE__);
 }
 
+double resident_share(const Subject& subject, const Candidate& candidate, const LayerKind& kind) {
+  const double slots = candidate.policy.resident_weights;
+  if (!find_schedule(candidate.policy.schedule)->by_expert) return slots;
+  const Routing& routing = subject.layers.routings[static_cast<size_t>(kind.routing)];
+  return schedule::staying_share(subject.weights.fit.pages, routing.experts(), slots);
+}
+
 }  // namespace sluice::planner

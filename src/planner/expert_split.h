@@ -23,4 +23,8 @@ struct ExpertSplit {
 ExpertSplit expert_split(const Subject& subject, const Candidate& candidate, const LayerKind& kind,
                          const models::Load& load);
 
+// Of such a layer's experts, the share that is on the device whenever they are asked for. Systems
+// that are not ours keep the same ones for good.
+double resident_share(const Subject& subject, const Candidate& candidate, const LayerKind& kind);
+
 }  // namespace sluice::planner

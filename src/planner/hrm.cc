@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "planner/expert_split.h"
 #include "planner/host_traffic.h"
-#include "schedule/expert_place.h"
 
 namespace sluice::planner {
 
@@ -211,11 +210,7 @@ class PassSum {
     const double hits = routing.distinct(rows_.total()), tokens = routing.tokens(rows_.total());
     double in_memory = candidate_.host_weights;
     if (kind_.device) {
-      const double slots = candidate_.policy.resident_weights;
-      // Other systems keep the same ones for good.
-      const double near = kind_.by_expert ? schedule::staying_share(subject_.weights.fit.pages,
-                                                                    routing.experts(), slots)
-                                          : slots;
+      const double near = resident_share(subject_, candidate_, kind);
       in_memory = std::max(in_memory, near);
       const ExpertSplit split = expert_split(subject_, candidate_, kind, load_);
       const double host_hits = split.host_hits * routing.distinct(rows_.total(), split.ahead, 1);

@@ -21,7 +21,11 @@ LevelWords words(schedule::Level level) {
                                            : LevelWords{"host memory", "--host-memory"};
 }
 
-Error no_room(const Question& question, const Search& found) {
+Error no_policy(const Question& question, const Search& found) {
+  if (!found.nearest)
+    return {ErrorCode::kInvalid, "no schedule of this program uses the levels of '" +
+                                     question.hardware.name + "' with --schedule " +
+                                     question.schedule};
   const LevelWords level = words(found.nearest->level);
   const int64_t have = [&] {
     const auto kind = found.nearest->level == schedule::Level::kDevice
@@ -124,16 +128,6 @@ void conclude(const Question& question, const Search& found, Answer& answer) {
   if (!any) answer.candidate.policy.batch = 0;
 }
 
-// What the search holds to be in time may be late in the replay: it is searched again, for less.
-constexpr int kDeadlineTries = 4;
-
-bool misses_by_replay(const Answer& answer, const Question& question,
-                      const SearchOptions& options) {
-  return question.deadline_seconds > 0 && answer.replayed &&
-         answer.seconds_per_token > question.deadline_seconds &&
-         answer.estimate.seconds_per_token <= options.deadline_seconds;
-}
-
 // The best answer with one quantization.
 Result<Answer> answer_with(const Question& question, const std::string& quant) {
   Answer answer;
@@ -156,16 +150,14 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
   if (question.runnable_only && answer.machine.has_device()) answer.machine.disk_bytes = 0;
   answer.layers = layers_of(answer.model, question.skew);
   SearchOptions options = search_options(question, quant, kv);
-  for (int tries = 1;; ++tries) {
+  for (int tries = 4;; --tries) {
     const Search found = search(answer.subject(), question.workload, options);
-    if (found.finalists.empty()) {
-      if (found.nearest) return no_room(question, found);
-      return Error{ErrorCode::kInvalid, "no schedule of this program uses the levels of '" +
-                                            question.hardware.name + "' with --schedule " +
-                                            question.schedule};
-    }
+    if (found.finalists.empty()) return no_policy(question, found);
     conclude(question, found, answer);
-    if (tries == kDeadlineTries || !misses_by_replay(answer, question, options)) break;
+    // What the search holds to be in time may be late in its replay: again, for less.
+    if (tries == 1 || answer.seconds_per_token <= question.deadline_seconds ||
+        answer.estimate.seconds_per_token > options.deadline_seconds)
+      break;
     options.deadline_seconds *= 0.99 * question.deadline_seconds / answer.seconds_per_token;
   }
   if (answer.candidate.policy.batch == 0) {
