@@ -180,6 +180,8 @@ std::string bound_text(const ReportInput& input) {
               percent(bound.share) + " of the speed that " + limit + source + " allow its stages");
   if (bound.by_memory && bound.share > 1)
     text += row("", "more than memory gives: the weights stayed in the processor's caches");
+  if (!bound.by_memory && bound.share > 1.1 && limits.measured)
+    text += row("", "more than was measured: something disturbed that; sluice probe --again");
   text += row("  reached", giga(bound.bytes_per_second, "B/s") + " and " +
                                giga(bound.flops_per_second, "FLOP/s while computing (estimated)"));
   const double bytes = bound.work.bytes();
@@ -200,7 +202,7 @@ std::string report_text(const ReportInput& input, int columns) {
                      format_seconds(state.seconds) + "\n\n";
   text += row("requests", requests_text(state));
   if (state.other_models > 0)
-    text += row("", format_count(state.other_models) + " of them name another model");
+    text += row("", format_count(state.other_models) + " of the answered named another model");
   text += row("tokens", format_count(stats.prompt_tokens) + " prompt, " +
                             format_count(stats.generated_tokens) + " generated");
   text += row("throughput",
@@ -212,6 +214,8 @@ std::string report_text(const ReportInput& input, int columns) {
                                        static_cast<double>(stats.prompt_tokens))) +
                               " of the prompt tokens (" + format_count(stats.cached_prompt_tokens) +
                               ") were there already");
+  text += row("schedule", input.plan.policy.schedule + ", prompt and answer of up to " +
+                              format_count(input.plan.max_seq_len) + " tokens together");
   text +=
       row("batch",
           percent(over(static_cast<double>(stats.sequence_slots_used),

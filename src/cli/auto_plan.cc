@@ -45,7 +45,8 @@ bool leaves_a_choice(const CLI::App& command, const engine::EngineOptions& optio
 Result<hardware::Hardware> machine_for(const engine::EngineOptions& options) {
   if (!options.device.empty()) return device::parse_device_hardware(options.device);
   if (auto known = known_hardware(options.threads)) return std::move(*known);
-  return Error{ErrorCode::kNotFound, "'sluice probe', once, lets batches be planned"};
+  return Error{ErrorCode::kNotFound,
+               "'sluice probe', which measures more, once lets batches be planned"};
 }
 
 void limit_memory(const engine::EngineOptions& options, hardware::Hardware& machine) {

@@ -153,7 +153,9 @@ std::optional<hardware::Hardware> this_machine(const BatchFlags& flags) {
   const int threads = flags.engine.options.threads;
   const std::string cache = hardware_cache_path(threads);
   if (!flags.quiet && !std::filesystem::exists(cache))
-    std::fprintf(stderr, "measuring this machine, once (--no-probe leaves it out)\n");
+    std::fprintf(
+        stderr,
+        "measuring the peaks of this machine for the report, once (--no-probe leaves it out)\n");
   const auto probed = measured_hardware(cache, threads);
   if (!probed) {
     std::fprintf(stderr, "sluice: not measured against this machine: %s\n",

@@ -60,7 +60,11 @@ Result<probe::Probed> measured_hardware(const std::string& cache_path, int threa
   options.complete = complete;
   const bool live = complete && is_terminal(2);
   bool shown = false;
+  std::string part;  // where nobody watches, a line for each is enough
   options.progress = [&](const std::string& what, double share) {
+    if (!complete) return;
+    if (!live && what != part) std::fprintf(stderr, "measuring %s\n", what.c_str());
+    part = what;
     if (!live) return;
     shown = true;
     std::fprintf(stderr, "\r\x1b[2Kmeasuring %s  %s", what.c_str(), batch::percent(share).c_str());

@@ -12,6 +12,22 @@ int fail(const Error& error) {
   return kFailed;
 }
 
+namespace {
+
+// What is wrong with the command line, and where its flags are explained.
+std::string sentence(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
+  const std::vector<CLI::App*> given = program.get_subcommands();
+  if (!given.empty())
+    return std::string(error.what()) + "; see 'sluice " + given.front()->get_name() + " --help'";
+  if (argc < 2 || argv[1][0] == '-') return std::string(error.what()) + "; see 'sluice --help'";
+  std::string all;
+  for (const CLI::App* command : program.get_subcommands(nullptr))
+    all += (all.empty() ? "" : ", ") + command->get_name();
+  return "there is no command '" + std::string(argv[1]) + "'; there are " + all +
+         "; see 'sluice --help'";
+}
+
+}  // namespace
 }  // namespace sluice::cli
 
 int main(int argc, char** argv) {
@@ -43,7 +59,7 @@ int main(int argc, char** argv) {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);
-    std::fprintf(stderr, "sluice: %s; see 'sluice --help'\n", error.what());
+    std::fprintf(stderr, "sluice: %s\n", sentence(program, error, argc, argv).c_str());
     return kUsage;
   }
   const int code = action();

@@ -25,20 +25,45 @@ int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
       models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
 }
 
-Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, int64_t available) {
-  std::string message =
-      "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
-      show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
-      " of KV cache in " + kernels::name(plan.kv_dtype) + " for one sequence of " +
-      std::to_string(plan.max_seq_len) + " tokens, but " +
-      (available > 0 ? show(available) + " of memory are available"
-                     : "the program itself leaves nothing of the memory it may hold");
+// What --host-memory must be at least for this plan and a cache of one sequence, in whole MiB.
+int64_t least_host_memory(const Plan& plan, int64_t per_sequence, const FitWishes& wishes,
+                          const FitMachine& machine) {
+  // Beside experts the cache may have to leave them half.
+  const double share = wishes.kv_cache_memory > 0 ? 1
+                       : plan.expert_slots > 0    ? std::min(wishes.kv_cache_free_mem_fraction, 0.5)
+                                                  : wishes.kv_cache_free_mem_fraction;
+  const auto cache = static_cast<int64_t>(static_cast<double>(per_sequence) / share);
+  return base::round_up(
+      machine.process_memory + kProcessGrowth + plan.weight_bytes + plan.activation_bytes + cache,
+      int64_t{1} << 20);
+}
+
+Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const FitWishes& wishes,
+              const FitMachine& machine) {
+  const int64_t room = room_for(wishes, machine);
+  const bool limited = wishes.host_memory > 0 && room < machine.available_memory;
+  std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
+                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
+                        " of KV cache in " + kernels::name(plan.kv_dtype) +
+                        " for one sequence of " + std::to_string(plan.max_seq_len) +
+                        " tokens, but ";
+  if (limited) {
+    message += "of --host-memory " + show(wishes.host_memory) + " the program itself takes " +
+               show(machine.process_memory + kProcessGrowth) +
+               (room > 0 ? " and leaves " + show(room) : "");
+  } else {
+    message += show(std::max<int64_t>(room, 0)) + " of memory are available";
+  }
   const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
   const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
+  const int64_t least = least_host_memory(plan, per_sequence, wishes, machine);
+  const std::string more = "--host-memory of at least " + std::to_string(least >> 20) + "M";
   if (fitting > 0) {
-    message += "; --max-seq-len " + std::to_string(fitting) + " would fit";
-  } else if (plan.weight_bytes + plan.activation_bytes > available &&
-             plan.weight_bytes < available) {
+    message += "; --max-seq-len " + std::to_string(fitting) +
+               (limited ? ", or " + more + "," : "") + " would fit";
+  } else if (limited && least - wishes.host_memory <= machine.available_memory - room) {
+    message += "; " + more + " would fit";
+  } else if (plan.weight_bytes + plan.activation_bytes > room && plan.weight_bytes < room) {
     message += "; a smaller --max-num-tokens or --max-batch-size would make room";
   } else {
     message += "; a smaller model or a machine with more memory is needed";
@@ -110,7 +135,8 @@ Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wi
   }
   plan.kv_bytes = plan.kv_blocks * bytes;
   if (left < plan.kv_bytes || plan.kv_blocks < per_sequence) {
-    return no_room(plan, per_sequence * bytes, std::min(kv_room, std::max<int64_t>(left, 0)), room);
+    return no_room(plan, per_sequence * bytes, std::min(kv_room, std::max<int64_t>(left, 0)),
+                   wishes, machine);
   }
   return plan;
 }
@@ -132,7 +158,7 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
     per_sequence = plan.kv_blocks;
   }
   if (plan.total_bytes() > room || plan.kv_blocks < per_sequence) {
-    return no_room(plan, per_sequence * block, plan.kv_bytes, room);
+    return no_room(plan, per_sequence * block, plan.kv_bytes, wishes, machine);
   }
   return plan;
 }

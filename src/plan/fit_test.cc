@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "plan/test_model.h"
 
 namespace sluice::plan {
@@ -186,7 +188,30 @@ TEST(Fit, ResidentWeightsBoundTheExpertsInMemory) {
 TEST(Fit, ABudgetBelowTheProgramsOwnMemoryIsNotANegativeNumber) {
   const auto plan = fit_plan(small(), {.weight_bytes = 1 << 20}, {.host_memory = kMiB},
                              {.available_memory = kGiB, .process_memory = 70 * kMiB});
-  EXPECT_EQ(plan.error().message.find("-"), std::string::npos) << plan.error().message;
+  EXPECT_FALSE(std::regex_search(plan.error().message, std::regex("-[0-9]")))
+      << plan.error().message;
+}
+
+TEST(Fit, SaysTheLeastHostMemoryThatFits) {
+  const FitMachine machine{.available_memory = 4 * kGiB, .process_memory = 70 * kMiB};
+  for (const FitModel& model : {FitModel{.weight_bytes = 100 << 20}, with_experts()}) {
+    for (const int64_t length : {0, 256}) {
+      FitWishes wishes{.max_batch_size = 4, .max_seq_len = length, .host_memory = 90 * kMiB};
+      const auto refused = fit_plan(small(), model, wishes, machine);
+      ASSERT_FALSE(refused.ok());
+      const std::string& message = refused.error().message;
+      EXPECT_NE(message.find("of --host-memory 90.0 MiB the program itself takes"),
+                std::string::npos)
+          << message;
+      std::smatch least;
+      ASSERT_TRUE(
+          std::regex_search(message, least, std::regex("--host-memory of at least (\\d+)M")))
+          << message;
+      wishes.host_memory = std::stoll(least[1]) * kMiB;
+      const auto plan = fit_plan(small(), model, wishes, machine);
+      EXPECT_TRUE(plan.ok()) << message << "\n" << plan.error().message;
+    }
+  }
 }
 
 // What a plan states as a share becomes the same number of slots again.

@@ -8,6 +8,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -135,6 +136,14 @@ class BatchCommand(unittest.TestCase):
                                         "--sort-window", "5", "--threads", "1"])
         self.assertEqual(code, 3, err)
         self.assertEqual(other.answers(), self.batch.answers())
+
+    def test_a_wrong_command_line_says_where_help_is(self):
+        for words, told in ((["bach"], "there is no command 'bach'; there are batch, "), ([], "see 'sluice --help'"),
+                            (["run", MODEL, "--max_tokens", "5", "hi"], "see 'sluice run --help'")):
+            done = subprocess.run([SLUICE, *words], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(told, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
 
     def test_what_cannot_be_is_said_in_a_sentence(self):
         for extra, words in ((["--trace", "/nonexistent/trace.json"], "/nonexistent/trace.json"),
