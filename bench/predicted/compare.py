@@ -218,6 +218,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, whose median counts (3)")
     parser.add_argument("--sweep", action="store_true", help="policies by brute force beside the one that is chosen")
     options = parser.parse_args()
+    if options.models:
+        options.models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.models) as folder:
         options.cache = options.cache or Path(folder) / "cache"
         bench = Bench(options, Path(folder))
