@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/family.h"
+#include "plan/fit.h"
 
 namespace sluice::plan {
 
@@ -16,6 +17,11 @@ inline models::ModelConfig small() {
     "num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":96,"max_position_embeddings":4096})")
                  .value())
       .value();
+}
+
+// 100 experts of 1 MiB each, and 50 MiB of other weights.
+inline FitModel with_experts() {
+  return {.weight_bytes = 150 * kMiB, .pages = 100, .page_bytes = kMiB, .expert_bytes = 100 * kMiB};
 }
 
 }  // namespace sluice::plan
