@@ -58,7 +58,7 @@ Result<probe::Probed> measured_hardware(const std::string& cache_path, int threa
   const auto directory = std::filesystem::path(cache_path).parent_path();
   if (!directory.empty()) std::filesystem::create_directories(directory, ignored);
   options.complete = complete;
-  const bool live = complete && is_terminal(2);
+  const bool live = is_terminal(2);
   bool shown = false;
   std::string part;  // where nobody watches, a line for each is enough
   options.progress = [&](const std::string& what, double share) {

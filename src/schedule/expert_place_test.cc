@@ -139,9 +139,20 @@ TEST_F(ExpertPlaces, AreAsThePlanSays) {
   EXPECT_FALSE(ExpertLists(context_, 0, 0).on_host(1));
 }
 
+TEST_F(ExpertPlaces, StandBehindThePagesThatMoveAhead) {
+  const auto host_of_twelve = [&](size_t ahead) {
+    ExpertLists lists(context_, 0, ahead);
+    int host = 0;
+    for (int i = 0; i < 12; ++i) host += lists.on_host(1);
+    return host;
+  };
+  EXPECT_GT(host_of_twelve(kExperts - 1), host_of_twelve(0));
+}
+
 TEST_F(ExpertPlaces, AreListedWhereNoneMoves) {
   context_.residency = {};  // layer_stream with all experts in memory: no layer states its bytes
-  const ExpertLists lists(context_, 0, 0);
+  plan_.policy.experts_on = plan::Place::kDevice;
+  EXPECT_FALSE(ExpertLists(context_, 0, 0).on_host(1));
 }
 
 TEST_F(ExpertPlaces, ListFewTokensOnTheHostAndManyBehindTheLink) {
