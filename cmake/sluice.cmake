@@ -78,13 +78,19 @@ function(sluice_platform_file name)
   endif()
 endfunction()
 
-# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs [UNCOVERED])
+# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs ALONE b.cc [SEPARATE] [UNCOVERED])
 # One static library per folder under src/, and one test program for the tests beside its sources.
-# Fuzz targets see which branches of it they reach unless it is UNCOVERED.
+# Fuzz targets see which branches of it they reach unless it is UNCOVERED. Trees with sanitizers, built whole
+# and seldom, compile eight files at once, which halves their time; not those that are ALONE, nor any of a
+# folder that is SEPARATE, because their private names are the same on purpose.
 function(sluice_library folder)
-  cmake_parse_arguments(A "UNCOVERED" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS" ${ARGN})
+  cmake_parse_arguments(A "SEPARATE;UNCOVERED" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS;ALONE" ${ARGN})
   if(A_SOURCES)
     add_library(sluice_${folder} STATIC ${A_SOURCES})
+    if(SLUICE_SANITIZE AND NOT A_SEPARATE)
+      set_target_properties(sluice_${folder} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+      set_source_files_properties(${A_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
     if(SLUICE_FUZZ AND NOT A_UNCOVERED)
       target_compile_options(sluice_${folder} PRIVATE -fsanitize=fuzzer-no-link)
       target_link_options(sluice_${folder} PUBLIC -fsanitize=fuzzer-no-link)

@@ -18,6 +18,9 @@ std::string format_bytes(double bytes);
 // 12345678 -> "12,345,678".
 std::string format_count(int64_t count);
 
+// part / whole, and 0 where there is no whole: of a run that has not begun.
+inline double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
 // Seconds -> "38 s", "4 m 12 s", "3 h 05 m".
 std::string format_seconds(double seconds);
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <system_error>
 
 namespace sluice::base {
 namespace {
@@ -15,6 +16,11 @@ Error failed(const std::string& what, const std::string& path, ErrorCode code) {
 }
 
 }  // namespace
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
 
 Result<std::string> read_whole_file(const std::string& path, int64_t most_bytes) {
   std::ifstream file(path, std::ios::binary);

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "base/units.h"
 #include "batch/critical_lane.h"
 
 namespace sluice::batch {
 namespace {
-
-double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 Json cost_json(const models::Cost& cost) {
   return {{"flops", cost.flops},
@@ -82,7 +81,7 @@ Json scores_json(const Scores& scores) {
 }  // namespace
 
 double generated_per_second(const ReportInput& input) {
-  return over(static_cast<double>(input.stats.generated_tokens), input.state.seconds);
+  return base::ratio(static_cast<double>(input.stats.generated_tokens), input.state.seconds);
 }
 
 Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimits>& limits) {
@@ -93,17 +92,17 @@ Bound bound_of(const engine::EngineStats& stats, const std::optional<MachineLimi
     bound.work += stage.cost;
     if (!limits) continue;
     // T = max(bytes / b, flops / p), stage by stage   // HRM eq. 14
-    const double memory = over(stage.cost.bytes(), limits->read_bytes_per_second);
-    const double arithmetic = over(stage.cost.flops, limits->flops_per_second);
+    const double memory = base::ratio(stage.cost.bytes(), limits->read_bytes_per_second);
+    const double arithmetic = base::ratio(stage.cost.flops, limits->flops_per_second);
     allowed += std::max(memory, arithmetic);
     by_memory += memory >= arithmetic ? memory : 0;
   }
-  bound.bytes_per_second = over(bound.work.bytes(), busy);
-  bound.flops_per_second = over(bound.work.flops, busy);
+  bound.bytes_per_second = base::ratio(bound.work.bytes(), busy);
+  bound.flops_per_second = base::ratio(bound.work.flops, busy);
   // This machine's limits say nothing of one that it plays.
   bound.known = limits && busy > 0 && allowed > 0 && !stats.device.present;
   bound.by_memory = by_memory * 2 >= allowed;
-  bound.share = over(allowed, busy);
+  bound.share = base::ratio(allowed, busy);
   return bound;
 }
 
@@ -112,7 +111,8 @@ EmulationCheck check_emulation(const engine::DeviceStats& device) {
   double played = 0, crowded = 0;
   for (const engine::PacedLane* lane :
        {&device.compute, &device.host, &device.to_device, &device.to_host}) {
-    check.work_share = std::max(check.work_share, over(lane->work_seconds, lane->busy_seconds));
+    check.work_share =
+        std::max(check.work_share, base::ratio(lane->work_seconds, lane->busy_seconds));
     check.crowded += lane->crowded;
     played = std::max(played, lane->busy_seconds);
     crowded += lane->crowded_seconds;
@@ -171,35 +171,35 @@ Json device_json(const engine::DeviceStats& device) {
 Json report_json(const ReportInput& input) {
   const RunState& state = input.state;
   const engine::EngineStats& stats = input.stats;
-  Json json = {
-      {"model", input.model},
-      {"requests",
-       {{"total", state.requests},
-        {"answered", state.answered},
-        {"error_lines", state.failed},
-        {"machine_faults", state.faulted},
-        {"answered_before", state.answered_before},
-        {"other_model_names", state.other_models}}},
-      {"complete", state.at_end},
-      {"tokens",
-       {{"prompt", stats.prompt_tokens},
-        {"prompt_cached", stats.cached_prompt_tokens},
-        {"computed", stats.computed_tokens},
-        {"generated", stats.generated_tokens}}},
-      {"seconds", seconds_json(input)},
-      {"generated_tokens_per_second", generated_per_second(input)},
-      {"prompt_tokens_per_second", over(static_cast<double>(stats.prompt_tokens), state.seconds)},
-      {"batch",
-       {{"occupancy", over(static_cast<double>(stats.sequence_slots_used),
-                           static_cast<double>(stats.sequence_slots))},
-        {"iterations", stats.iterations},
-        {"iterations_repeated", stats.failed_iterations},
-        {"preemptions", stats.preemptions}}},
-      {"stages", stages_json(stats)},
-      {"lanes", lanes_json(stats)},
-      {"expert_tokens", stats.expert_tokens},
-      {"peak_memory_bytes", input.peak_memory_bytes},
-      {"plan", plan::to_json(input.plan)}};
+  Json json = {{"model", input.model},
+               {"requests",
+                {{"total", state.requests},
+                 {"answered", state.answered},
+                 {"error_lines", state.failed},
+                 {"machine_faults", state.faulted},
+                 {"answered_before", state.answered_before},
+                 {"other_model_names", state.other_models}}},
+               {"complete", state.at_end},
+               {"tokens",
+                {{"prompt", stats.prompt_tokens},
+                 {"prompt_cached", stats.cached_prompt_tokens},
+                 {"computed", stats.computed_tokens},
+                 {"generated", stats.generated_tokens}}},
+               {"seconds", seconds_json(input)},
+               {"generated_tokens_per_second", generated_per_second(input)},
+               {"prompt_tokens_per_second",
+                base::ratio(static_cast<double>(stats.prompt_tokens), state.seconds)},
+               {"batch",
+                {{"occupancy", base::ratio(static_cast<double>(stats.sequence_slots_used),
+                                           static_cast<double>(stats.sequence_slots))},
+                 {"iterations", stats.iterations},
+                 {"iterations_repeated", stats.failed_iterations},
+                 {"preemptions", stats.preemptions}}},
+               {"stages", stages_json(stats)},
+               {"lanes", lanes_json(stats)},
+               {"expert_tokens", stats.expert_tokens},
+               {"peak_memory_bytes", input.peak_memory_bytes},
+               {"plan", plan::to_json(input.plan)}};
   if (stats.disk.all_pages > 0) {
     json["disk"] = disk_json(stats, input.plan.policy.guess_experts);
   }

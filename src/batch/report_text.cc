@@ -17,8 +17,6 @@ constexpr int kLabelCells = 16;
 constexpr int kMaxHeatCells = 64;
 constexpr size_t kMaxHeatLayers = 48;
 
-double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
-
 std::string row(const std::string& label, const std::string& text) {
   return "  " + pad(label, kLabelCells) + text + "\n";
 }
@@ -39,8 +37,8 @@ std::string requests_text(const RunState& state) {
 }
 
 std::string lane_row(const std::string& label, double seconds, double whole, int bar_cells) {
-  return row(label, "▕" + bar(over(seconds, whole), bar_cells) + "▏ " +
-                        pad_left(percent(over(seconds, whole)), 6) + "  " +
+  return row(label, "▕" + bar(base::ratio(seconds, whole), bar_cells) + "▏ " +
+                        pad_left(percent(base::ratio(seconds, whole)), 6) + "  " +
                         format_seconds(seconds));
 }
 
@@ -110,13 +108,13 @@ std::string experts_text(const engine::EngineStats& stats) {
 // vain.
 std::string guesses_text(const engine::GuessStats& guesses) {
   if (guesses.experts == 0) return "";
-  return row(
-      "  guessed",
-      format_count(guesses.experts) + " experts, " +
-          percent(over(static_cast<double>(guesses.right), static_cast<double>(guesses.experts))) +
-          " of them right; " + format_count(guesses.pages) + " were read ahead, " +
-          format_count(guesses.useless_pages) + " in vain, " +
-          format_bytes(static_cast<double>(guesses.useless_bytes)) + " (not counted above)");
+  return row("  guessed",
+             format_count(guesses.experts) + " experts, " +
+                 percent(base::ratio(static_cast<double>(guesses.right),
+                                     static_cast<double>(guesses.experts))) +
+                 " of them right; " + format_count(guesses.pages) + " were read ahead, " +
+                 format_count(guesses.useless_pages) + " in vain, " +
+                 format_bytes(static_cast<double>(guesses.useless_bytes)) + " (not counted above)");
 }
 
 // Of experts that lie on disk: what was read.
@@ -126,13 +124,13 @@ std::string disk_text(const ReportInput& input) {
   std::string text = "\n  experts on disk\n";
   text += row("  in memory", format_count(disk.resident_pages) + " of " +
                                  format_count(disk.all_pages) + " at the end, " +
-                                 percent(over(static_cast<double>(disk.resident_pages),
-                                              static_cast<double>(disk.all_pages))));
+                                 percent(base::ratio(static_cast<double>(disk.resident_pages),
+                                                     static_cast<double>(disk.all_pages))));
   text += row("  read", format_count(disk.pages) + " experts, " +
                             format_bytes(static_cast<double>(disk.bytes)) + " at " +
-                            giga(over(static_cast<double>(disk.bytes + disk.row_bytes),
-                                      input.stats.lane(schedule::Lane::kDisk).busy_seconds +
-                                          disk.guesses.useful_seconds),
+                            giga(base::ratio(static_cast<double>(disk.bytes + disk.row_bytes),
+                                             input.stats.lane(schedule::Lane::kDisk).busy_seconds +
+                                                 disk.guesses.useful_seconds),
                                  "B/s while reading (measured)"));
   text += guesses_text(disk.guesses);
   if (disk.rows > 0) {
@@ -185,9 +183,9 @@ std::string bound_text(const ReportInput& input) {
   text += row("  reached", giga(bound.bytes_per_second, "B/s") + " and " +
                                giga(bound.flops_per_second, "FLOP/s while computing (estimated)"));
   const double bytes = bound.work.bytes();
-  text += row("  bytes", percent(over(bound.work.weight_bytes, bytes)) + " weights, " +
-                             percent(over(bound.work.kv_bytes, bytes)) + " KV, " +
-                             percent(over(bound.work.activation_bytes, bytes)) +
+  text += row("  bytes", percent(base::ratio(bound.work.weight_bytes, bytes)) + " weights, " +
+                             percent(base::ratio(bound.work.kv_bytes, bytes)) + " KV, " +
+                             percent(base::ratio(bound.work.activation_bytes, bytes)) +
                              " activations (estimated)");
   return text;
 }
@@ -207,19 +205,19 @@ std::string report_text(const ReportInput& input, int columns) {
                             format_count(stats.generated_tokens) + " generated");
   text += row("throughput",
               rate(generated_per_second(input)) + " generated tok/s over the whole time, " +
-                  rate(over(static_cast<double>(stats.prompt_tokens), state.seconds)) +
+                  rate(base::ratio(static_cast<double>(stats.prompt_tokens), state.seconds)) +
                   " prompt tok/s");
   text +=
-      row("prefix cache", percent(over(static_cast<double>(stats.cached_prompt_tokens),
-                                       static_cast<double>(stats.prompt_tokens))) +
+      row("prefix cache", percent(base::ratio(static_cast<double>(stats.cached_prompt_tokens),
+                                              static_cast<double>(stats.prompt_tokens))) +
                               " of the prompt tokens (" + format_count(stats.cached_prompt_tokens) +
                               ") were there already");
   text += row("schedule", input.plan.policy.schedule + ", prompt and answer of up to " +
                               format_count(input.plan.max_seq_len) + " tokens together");
   text +=
       row("batch",
-          percent(over(static_cast<double>(stats.sequence_slots_used),
-                       static_cast<double>(stats.sequence_slots))) +
+          percent(base::ratio(static_cast<double>(stats.sequence_slots_used),
+                              static_cast<double>(stats.sequence_slots))) +
               " of the slots occupied, " + format_count(stats.iterations) + " iterations" +
               (stats.preemptions > 0 ? ", " + format_count(stats.preemptions) + " requests set back"
                                      : std::string()));

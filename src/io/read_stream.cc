@@ -12,7 +12,7 @@ namespace {
 constexpr int kQueueDepth = 32;
 constexpr int64_t kReadBytes = int64_t{1} << 20;
 constexpr int64_t kHugePage = int64_t{2} << 20;
-constexpr int64_t kMaxBuffers = 256;
+constexpr int64_t kMaxStreamBuffers = 256;
 
 int64_t down(int64_t value, int64_t to) { return value / to * to; }
 int64_t up(int64_t value, int64_t to) { return down(value + to - 1, to); }
@@ -33,7 +33,7 @@ Result<std::unique_ptr<ReadStream>> ReadStream::open(std::span<const std::filesy
                                                  .queue_depth = kQueueDepth,
                                                  .read_bytes = kReadBytes,
                                                  .direct = options.direct,
-                                                 .max_requests = kMaxBuffers,
+                                                 .max_requests = kMaxStreamBuffers,
                                                  .faults = options.faults}));
   SLUICE_TRY(stream->open_files(files));
   if (stream->memory_ != nullptr)
@@ -71,7 +71,7 @@ Status ReadStream::reserve() {
   for (const Extent& extent : extents_) largest = std::max(largest, sectors(extent));
   const auto wanted = static_cast<int64_t>(extents_.size()) + 1;
   const int64_t count = std::clamp(options_.buffer_bytes / largest, int64_t{2},
-                                   std::min(std::max(wanted, int64_t{2}), kMaxBuffers));
+                                   std::min(std::max(wanted, int64_t{2}), kMaxStreamBuffers));
   memory_bytes_ = static_cast<size_t>(up(count * largest, kHugePage));
   void* const mapped =
       ::mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -7,14 +7,8 @@
 #include "base/random.h"
 
 namespace sluice::memory {
-namespace {
-
-constexpr int64_t kMaxBlocks = int64_t{1} << 30;
-
-}  // namespace
-
 KvBlocks::KvBlocks(int64_t blocks, int64_t block_tokens) : block_tokens_(block_tokens) {
-  SLUICE_CHECK(blocks >= 1 && blocks <= kMaxBlocks, "a KV cache has 1 to 2^30 blocks");
+  SLUICE_CHECK(blocks >= 1 && blocks <= kMaxKvBlocks, "a KV cache has 1 to 2^30 blocks");
   SLUICE_CHECK(block_tokens >= 1, "a KV block holds at least one token");
   nodes_.resize(static_cast<size_t>(blocks));
   tokens_.resize(static_cast<size_t>(blocks * block_tokens));

@@ -24,6 +24,8 @@
 
 namespace sluice::memory {
 
+constexpr int64_t kMaxKvBlocks = int64_t{1} << 30;  // block ids are int32_t
+
 using BlockId = int32_t;
 inline constexpr BlockId kNoBlock = -1;
 
@@ -44,7 +46,7 @@ struct KvPrefix {
 
 class KvBlocks {
  public:
-  // 1 <= blocks <= 2^30, block_tokens >= 1.
+  // 1 <= blocks <= kMaxKvBlocks, block_tokens >= 1.
   KvBlocks(int64_t blocks, int64_t block_tokens);
 
   int64_t blocks() const { return static_cast<int64_t>(nodes_.size()); }

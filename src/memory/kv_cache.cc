@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "base/rounding.h"
+#include "memory/kv_blocks.h"
 
 namespace sluice::memory {
 namespace {
-
-constexpr int64_t kMaxBlocks = int64_t{1} << 30;  // block ids are int32_t
 
 int64_t stride(const kernels::KvLayout& layout) {
   return base::round_up(layout.block_bytes(), KvCache::kBlockAlignment);
@@ -16,10 +15,10 @@ int64_t stride(const kernels::KvLayout& layout) {
 
 Status check_layouts(std::span<const kernels::KvLayout> layers, int64_t blocks) {
   if (layers.empty()) return Error{ErrorCode::kInvalid, "a KV cache needs at least one layer"};
-  if (blocks < 1 || blocks > kMaxBlocks) {
+  if (blocks < 1 || blocks > kMaxKvBlocks) {
     return Error{ErrorCode::kInvalid, "a KV cache of " + std::to_string(blocks) +
                                           " blocks is out of range; give it 1 to " +
-                                          std::to_string(kMaxBlocks)};
+                                          std::to_string(kMaxKvBlocks)};
   }
   const int tokens = layers.front().block_tokens;
   if (tokens < 16 || tokens % 16 != 0) {

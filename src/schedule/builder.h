@@ -80,6 +80,8 @@ struct Context {
   Residency residency{};
   EmbeddingReads embedding{};
   const CostModel* costs = nullptr;  // null: predicted times stay 0
+
+  int64_t row_bytes() const { return model->hidden * static_cast<int64_t>(sizeof(float)); }
 };
 
 // What `route` decided for one layer of one micro-batch, or what `guess` holds to be likely.

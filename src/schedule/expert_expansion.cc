@@ -10,13 +10,9 @@ using models::StageKind;
 
 namespace {
 
-int64_t row_bytes(const Context& context) {
-  return context.model->hidden * static_cast<int64_t>(sizeof(float));
-}
-
 // All rows of the micro-batch, and the experts that each has chosen.
 int64_t input_bytes(const Context& context, int top_k) {
-  return context.batch.rows * (row_bytes(context) + top_k * static_cast<int64_t>(sizeof(int32_t)));
+  return context.batch.rows * (context.row_bytes() + top_k * static_cast<int64_t>(sizeof(int32_t)));
 }
 
 }  // namespace
@@ -45,7 +41,7 @@ int64_t host_expert_bytes(const Context& context) {
   for (const models::LayerConfig& layer : context.model->layers) {
     top_k = std::max(top_k, layer.ffn.top_k);
   }
-  return input_bytes(context, top_k) + context.batch.rows * top_k * row_bytes(context);
+  return input_bytes(context, top_k) + context.batch.rows * top_k * context.row_bytes();
 }
 
 ExpertExpansion::ExpertExpansion(const PagedLanes& lanes, const Context& context, int16_t layer,
@@ -105,7 +101,7 @@ void ExpertExpansion::add_on_host(const Needed& needed) {
                                  .from = Level::kHost,
                                  .to = Level::kDevice,
                                  .pages = {context_.residency.page(layer_, needed.expert), 1},
-                                 .bytes = needed.tokens * row_bytes(context_)});
+                                 .bytes = needed.tokens * context_.row_bytes()});
   out_.after(Dependency::task(computed));
 }
 

@@ -57,10 +57,6 @@ double link_ns(const Context& context, double bytes) {
       transfer_ns(*context.costs, Lane::kHostToDevice, {.bytes = static_cast<int64_t>(bytes)}));
 }
 
-double row_bytes(const Context& context) {
-  return static_cast<double>(context.model->hidden) * sizeof(float);
-}
-
 double page_ns(const Context& context, int layer) {
   const auto bytes = context.residency.page_bytes[static_cast<size_t>(layer)];
   return link_ns(context, static_cast<double>(bytes));
@@ -162,7 +158,7 @@ ExpertSet experts_for_host(const Context& context, int layer_index, const Expert
     with.device -= on_device.of(tokens);
     with.host += on_host.of(tokens);
     const double fewer = std::min(crossing, 1.0);
-    with.link += link_ns(context, tokens * row_bytes(context)) - fewer * page;
+    with.link += link_ns(context, tokens * static_cast<double>(context.row_bytes())) - fewer * page;
     if (with.most() >= loads.most()) break;
     loads = with;
     crossing -= fewer;
@@ -185,7 +181,8 @@ void ExpertLists::take_times(int32_t tokens) {
   host_group_ns_ = static_cast<int64_t>(group_ns(*context_, layer_, Lane::kHostCompute, tokens));
   device_group_ns_ =
       static_cast<int64_t>(group_ns(*context_, layer_, Lane::kDeviceCompute, tokens));
-  output_ns_ = static_cast<int64_t>(link_ns(*context_, tokens * row_bytes(*context_)));
+  output_ns_ =
+      static_cast<int64_t>(link_ns(*context_, tokens * static_cast<double>(context_->row_bytes())));
 }
 
 bool ExpertLists::on_host(int32_t tokens) {

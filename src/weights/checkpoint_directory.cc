@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/whole_file.h"
 #include "weights/checkpoint.h"
 #include "weights/gguf.h"
 #include "weights/quote.h"
@@ -17,11 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 // The shards that the map names, each once, and the shard of each tensor.
 struct Shards {
@@ -103,7 +99,7 @@ Result<Checkpoint> open_safetensors_index(const fs::path& index) {
   std::vector<TensorEntry> entries;
   for (size_t i = 0; i < shards->names.size(); ++i) {
     const fs::path path = index.parent_path() / shards->names[i];
-    if (!is_there(path))
+    if (!base::is_there(path))
       return Error{ErrorCode::kNotFound, where + ": the shard " + quote(shards->names[i]) +
                                              " that the index names is missing; download it"};
     SLUICE_ASSIGN(MappedFile file, MappedFile::open(path));
@@ -130,8 +126,8 @@ Result<Checkpoint> open_checkpoint(const fs::path& path) {
   if (failure) return Error{ErrorCode::kIo, path.string() + ": " + failure.message()};
   if (fs::is_directory(status)) {
     // As transformers does: the single file goes first.
-    if (is_there(path / kSingleFile)) return open_safetensors(path / kSingleFile);
-    if (is_there(path / kIndexFile)) return open_safetensors_index(path / kIndexFile);
+    if (base::is_there(path / kSingleFile)) return open_safetensors(path / kSingleFile);
+    if (base::is_there(path / kIndexFile)) return open_safetensors_index(path / kIndexFile);
     return no_weights(path);
   }
   if (path.extension() == ".gguf") return open_gguf(path);

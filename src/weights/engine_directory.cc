@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/whole_file.h"
 #include "weights/checksum.h"
 #include "weights/quote.h"
 
@@ -15,11 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAgain = "; copy it again, or build it again";
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 Result<std::string> read_whole(const fs::path& path, int64_t most) {
   std::error_code failed;
@@ -84,11 +80,11 @@ std::string first_past(const EngineManifest& manifest, int file, int64_t bytes) 
 }  // namespace
 
 bool is_engine_directory(const fs::path& path) {
-  return is_there(path / kEngineManifestFile) || is_there(path / kEngineJournalFile);
+  return base::is_there(path / kEngineManifestFile) || base::is_there(path / kEngineJournalFile);
 }
 
 Result<EngineDirectory> EngineDirectory::open(const fs::path& root) {
-  if (!is_there(root / kEngineManifestFile) && is_there(root / kEngineJournalFile)) {
+  if (!base::is_there(root / kEngineManifestFile) && base::is_there(root / kEngineJournalFile)) {
     return Error{ErrorCode::kInvalid,
                  root.string() +
                      " is an engine directory that is not finished; the 'sluice build' that began "

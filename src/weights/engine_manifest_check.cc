@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "base/check.h"
+#include "weights/corrupt.h"
 #include "weights/quote.h"
 
 namespace sluice::weights {
 namespace {
 
 constexpr int64_t kMatrixAlignment = 64;  // of matrices inside a page
-
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
 
 // Inside the directory, at most one folder down, and none of the files that the format itself has.
 bool is_beside_name(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "weights/corrupt.h"
 #include "weights/gguf_header.h"
 #include "weights/gguf_split.h"
 #include "weights/quote.h"
@@ -13,12 +14,6 @@ namespace sluice::weights {
 namespace {
 
 constexpr const char* kAlignmentKey = "general.alignment";
-
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
-
-Error corrupt(const TensorEntry& entry, const std::string& why) {
-  return corrupt("tensor " + quote(entry.name) + " " + why);
-}
 
 Result<int64_t> read_alignment(const GgufMetadata& metadata) {
   const GgufValue* value = metadata.find(kAlignmentKey);

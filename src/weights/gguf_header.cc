@@ -6,12 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "weights/corrupt.h"
 #include "weights/quote.h"
 
 namespace sluice::weights {
 namespace {
-
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
 
 // Reads forward; every step is checked against the end.
 class Cursor {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "weights/corrupt.h"
 #include "weights/quote.h"
 #include "weights/safetensors_index.h"
 
@@ -23,8 +24,6 @@ std::string ending(int64_t place, int64_t count) {
                 static_cast<long long>(place + 1), static_cast<long long>(count));
   return text.data();
 }
-
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "weights/corrupt.h"
 #include "weights/quote.h"
 #include "weights/safetensors_header.h"
 
@@ -11,12 +12,6 @@ namespace sluice::weights {
 namespace {
 
 constexpr int64_t kLengthBytes = 8;
-
-Error corrupt(std::string message) { return {ErrorCode::kCorrupt, std::move(message)}; }
-
-Error corrupt(const TensorEntry& entry, const std::string& why) {
-  return corrupt("tensor " + quote(entry.name) + " " + why);
-}
 
 uint64_t little_endian(std::span<const std::byte> bytes) {
   uint64_t value = 0;
