@@ -164,6 +164,13 @@ void use_small_pages() {
     fail({.message = "this system cannot do without 2 MiB pages; leave --small-pages away"});
 }
 
+void add_cache_and_format(CLI::App& app, Options& options) {
+  app.add_option("--kv-cache-memory", options.kv_cache_memory, "bytes; 0: half of what is free");
+  app.add_option("--quant", options.quant, "none, bf16, q8, q4 or mxfp4");
+  app.add_option("--kv-dtype", options.kv_dtype, "auto, f32, f16, bf16 or q8")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -186,9 +193,7 @@ int main(int count, char** arguments) {
   app.add_option("--max-num-tokens", options.max_num_tokens, "rows of one iteration")
       ->check(count_range)
       ->capture_default_str();
-  app.add_option("--kv-cache-memory", options.kv_cache_memory, "bytes; 0: half of what is free");
-  app.add_option("--kv-dtype", options.kv_dtype, "auto, f32, f16, bf16 or q8")
-      ->capture_default_str();
+  add_cache_and_format(app, options);
   std::vector<std::string> isas;
   for (kernels::Isa isa : kernels::available_isas()) isas.push_back(kernels::name(isa));
   app.add_option("--isa", options.isa, "an instruction set of this CPU")
@@ -218,6 +223,7 @@ int main(int count, char** arguments) {
   load.max_seq_len = options.max_seq_len;
   load.kv_cache_memory = options.kv_cache_memory;
   if (!host_memory.empty()) load.host_memory = must(base::parse_bytes(host_memory));
+  load.quant = options.quant;
   load.kv_dtype = options.kv_dtype;
   load.isa = kernels::parse_isa(options.isa);
   load.max_queued_requests = load.max_batch_size;

@@ -57,7 +57,7 @@ void bench_experts(Bench& bench, tensor::DType dtype, int64_t per_expert) {
   kernels::AlignedBytes coded_h(slots * kernels::QuantizedRows::row_bytes(inter));
   const kernels::QuantizedRows rows_x{coded_x.data(), hidden}, rows_h{coded_h.data(), inter};
   const bool blocks = tensor::is_block_format(dtype);
-  const Work work{bytes, 6.0 * static_cast<double>(inter * hidden * slots), blocks};
+  const Work work{bytes, 6.0 * static_cast<double>(inter * hidden * slots), dtype};
   bench.run(std::string(tensor::info(dtype).name) + ", " + std::to_string(per_expert) +
                 " tokens per expert",
             work, [&](int64_t) {

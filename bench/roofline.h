@@ -67,7 +67,7 @@ struct Options {
 struct Work {
   double bytes = 0.0;  // of weights or KV, read once
   double flops = 0.0;
-  bool whole_numbers = false;  // counted against the machine's peak of int8, not of f32
+  tensor::DType format = tensor::DType::kF32;  // of the weights: whose peak it is counted against
 };
 
 class Bench {
@@ -123,7 +123,7 @@ class Bench {
     body(call++);
     for (int round = 0; round < options_.rounds; ++round) {
       reads = std::max(reads, read_rate(round));
-      flops = std::max(flops, work.whole_numbers ? int8_rate() : fma_rate());
+      flops = std::max(flops, peak_rate(work.format));
       const double start = options_.now();
       double seconds = 0.0;
       int64_t calls = 0;
@@ -162,23 +162,33 @@ class Bench {
     return static_cast<double>(kChunks * kChunk * 4) / (options_.now() - start);
   }
 
+  double peak_rate(tensor::DType format) {
+    if (tensor::is_block_format(format)) return int8_rate();
+    return format == tensor::DType::kBF16Dot ? bf16_rate() : fma_rate();
+  }
+
+  double bf16_rate() {
+    if (exec_.ops->bf16_dot_loop == nullptr) return fma_rate();
+    return loop_rate(peaks_.bf16_flops, exec_.ops->bf16_dot_flops, exec_.ops->bf16_dot_loop);
+  }
+
   double fma_rate() {
-    const auto rounds = static_cast<int64_t>(0.005 * peaks_.f32_flops / options_.threads /
-                                             static_cast<double>(exec_.ops->fma_flops));
-    const double start = options_.now();
-    team_.run([&](int) { sink_ = exec_.ops->fma_loop(rounds); });
-    return static_cast<double>(rounds * exec_.ops->fma_flops) * options_.threads /
-           (options_.now() - start);
+    return loop_rate(peaks_.f32_flops, exec_.ops->fma_flops, exec_.ops->fma_loop);
   }
 
   double int8_rate() {
     if (exec_.ops->int8_dot_loop == nullptr) return fma_rate();
-    const auto rounds = static_cast<int64_t>(0.005 * peaks_.int8_ops / options_.threads /
-                                             static_cast<double>(exec_.ops->int8_dot_ops));
+    return loop_rate(peaks_.int8_ops, exec_.ops->int8_dot_ops, exec_.ops->int8_dot_loop);
+  }
+
+  // For about 5 ms, on every thread.
+  template <class Result>
+  double loop_rate(double peak, int64_t ops, Result (*loop)(int64_t)) {
+    const auto rounds =
+        static_cast<int64_t>(0.005 * peak / options_.threads / static_cast<double>(ops));
     const double start = options_.now();
-    team_.run([&](int) { sink_ = static_cast<float>(exec_.ops->int8_dot_loop(rounds)); });
-    return static_cast<double>(rounds * exec_.ops->int8_dot_ops) * options_.threads /
-           (options_.now() - start);
+    team_.run([&](int) { sink_ = static_cast<float>(loop(rounds)); });
+    return static_cast<double>(rounds * ops) * options_.threads / (options_.now() - start);
   }
 
   Options options_;

@@ -29,6 +29,7 @@ struct Options {
   int threads = 0;
   int rounds = 1;
   std::string schedule = "auto";
+  std::string quant = "none";
   std::string kv_dtype = "auto";
   std::string isa = kernels::name(kernels::best_isa());
   bool probe = true;

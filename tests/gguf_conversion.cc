@@ -161,7 +161,8 @@ void quantize(Tensor& tensor, DType to) {
 
 void write_tensor(const std::string& name, Tensor tensor, const models::Quantization& quantization,
                   GgufTestFile& file) {
-  const std::optional<DType> wanted = wanted_of(name, tensor, quantization);
+  std::optional<DType> wanted = wanted_of(name, tensor, quantization);
+  if (wanted == DType::kBF16Dot) wanted = DType::kBF16;  // as it is stored
   if (wanted && tensor.dims.size() > 1 &&
       tensor.dims.back() % tensor::info(*wanted).block_elements == 0) {
     quantize(tensor, *wanted);

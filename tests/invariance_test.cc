@@ -235,7 +235,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"mixtral_long", "none"}, Case{"qwen3_moe_norm", "none"},
                     Case{"llama_rope_dynamic", "none"}, Case{"mixtral_long", "q8"},
                     Case{"qwen3_moe_norm", "q4"}, Case{"llama_long", "mxfp4"},
-                    Case{"mixtral_long", "none", "bf16"}, Case{"qwen3_moe_norm", "none", "q8"}),
+                    Case{"qwen3_moe_norm", "bf16"}, Case{"mixtral_long", "none", "bf16"},
+                    Case{"qwen3_moe_norm", "none", "q8"}),
     [](const auto& of) {
       const std::string quant = of.param.quant;
       const std::string kv = of.param.kv_dtype;

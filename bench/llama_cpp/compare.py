@@ -84,13 +84,15 @@ def warm(path: Path) -> None:
                 pass
 
 
-def measure_pair(patient: quiet.Quiet, job: str, engine_pair: tuple, models: tuple, flags: engines.Flags) -> dict:
+def measure_pair(patient: quiet.Quiet, job: str, engine_pair: tuple, models: tuple, mix: str) -> dict:
+    flags = tune.flags_for(mix, job)
+
     def measure(engine, model, *more):
         warm(model)
         return engine.measure(job, model, *more)
 
     theirs, ours = patient.measure(lambda: measure(engine_pair[0], models[0], flags),
-                                   lambda: measure(engine_pair[1], models[1]))
+                                   lambda: measure(engine_pair[1], models[1], mix))
     record = {"job": job, "llama.cpp": theirs.rates, "sluice": ours.rates, "phases": ours.phases,
               "others_cores": [round(theirs.others_cores, 2), round(ours.others_cores, 2)],
               "seconds": [round(theirs.seconds, 1), round(ours.seconds, 1)], "flags": str(flags)}
@@ -138,7 +140,7 @@ def measure_file(options: argparse.Namespace, name: str, mix: str, engine_pair: 
     patient = quiet.Quiet(options.quiet, options.patience)
     for i in range(max(pairs.values())):
         for job in (job for job, wanted in pairs.items() if i < wanted):
-            records.append(measure_pair(patient, job, engine_pair, models, tune.flags_for(mix, job)))
+            records.append(measure_pair(patient, job, engine_pair, models, mix))
             keep(title, geometry, mix)
     if not options.keep:
         remove(models)

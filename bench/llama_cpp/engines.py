@@ -104,19 +104,20 @@ class LlamaCpp:
 class Sluice:
     name = "sluice"
     PHASES = {"prefill": "pp", "decode": "tg", "whole": "job"}
+    FLAGS = {"bf16": ["--quant", "bf16"]}  # by mix: llama.cpp rounds the rows that meet bf16 as well
 
     def __init__(self, program: Path, threads: int, logs: Path, extra: list):
         self.program, self.threads, self.logs, self.extra = program, threads, logs, extra
 
-    def command(self, job: str, model: Path) -> list:
+    def command(self, job: str, model: Path, mix: str) -> list:
         batch, columns = JOBS[job]
         phases = {"pp512": "prefill", "b64": "decode,whole"}.get(job, "decode")
         return [self.program, model, "--threads", self.threads, "--batch", batch, "--phases", phases, "--prompt",
                 LONG_PROMPT if job == "pp512" else PROMPT, "--generate", GENERATE, "--rounds",
-                3 if job == "pp512" else 1, "--json", *self.extra]
+                3 if job == "pp512" else 1, "--json", *self.FLAGS.get(mix, []), *self.extra]
 
-    def measure(self, job: str, model: Path) -> Answer:
-        out, seconds, others = run(self.command(job, model), self.logs / f"sluice.{job}.log")
+    def measure(self, job: str, model: Path, mix: str) -> Answer:
+        out, seconds, others = run(self.command(job, model, mix), self.logs / f"sluice.{job}.log")
         lines = {}
         for line in json_lines(out):
             size = LONG_PROMPT if line["phase"] == "prefill" else line["batch"]

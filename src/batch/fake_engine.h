@@ -112,7 +112,7 @@ class FakeEngine : public engine::Engine {
   const text::Tokenizer* tokenizer() const override { return nullptr; }
   const text::ChatTemplate* chat_template() const override { return nullptr; }
   const std::string& fingerprint() const override { return fingerprint_; }
-  bool block_weights() const override { return false; }
+  tensor::DType expert_format() const override { return tensor::DType::kF32; }
   const engine::EngineStats& stats() const override { return stats_; }
 
   int64_t steps = 0, fail_at_step = 0, most_queued = 0;

@@ -82,12 +82,18 @@ Result<Journal> Journal::open(const std::string& output_path, const Place& place
     }
   } while (!still_named(journal.file_));
   SLUICE_TRY(journal.read());
+  journal.locked_ = true;
   const int64_t pid = place.process_id != 0 ? place.process_id : ::getpid();
   SLUICE_TRY(journal.append({{"sluice_batch_journal", kVersion}, {"pid", pid}}));
   // What an earlier run wrote may not have reached the disk either, and answers will rely on it.
   SLUICE_TRY(journal.file_.sync());
   SLUICE_TRY(sync_directory_of(path, place.faults));
   return journal;
+}
+
+Journal::~Journal() {
+  // Whoever opened the file meanwhile sees that the name is gone, and makes another.
+  if (locked_ && file_.is_open() && !identity_) (void)remove_file(file_.path(), file_.faults());
 }
 
 Status Journal::read() {

@@ -33,6 +33,10 @@ class Journal {
   // another process holds it, named by its pid. kCorrupt: not a journal.
   static Result<Journal> open(const std::string& output_path, const Place& place);
   static Result<Journal> open(const std::string& output_path) { return open(output_path, {}); }
+  Journal(Journal&&) = default;
+  Journal& operator=(Journal&&) = delete;
+  // A journal with which nothing was begun, since the batch was refused, goes with its lock.
+  ~Journal();
 
   // What the output was begun with, if it was.
   const std::optional<BatchIdentity>& identity() const { return identity_; }
@@ -61,6 +65,7 @@ class Journal {
   Status append(const Json& record);
 
   File file_;
+  bool locked_ = false;
   std::optional<BatchIdentity> identity_;
   int64_t synced_bytes_ = 0, begun_local_s_ = 0;
 };

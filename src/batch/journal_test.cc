@@ -28,6 +28,27 @@ TEST(Journal, AnOldOneMeansAnF32Cache) {
   std::filesystem::remove(output.string() + ".journal");
 }
 
+TEST(Journal, WithNothingBegunGoesWithItsLock) {
+  const std::filesystem::path output =
+      std::filesystem::temp_directory_path() / ("sluice_unbegun_" + std::to_string(::getpid()));
+  const std::filesystem::path path = output.string() + ".journal";
+  {
+    const auto journal = Journal::open(output.string());
+    ASSERT_TRUE(journal.ok()) << journal.error().message;
+    EXPECT_TRUE(std::filesystem::exists(path));
+    // Whoever is refused the lock leaves the file alone.
+    EXPECT_FALSE(Journal::open(output.string()).ok());
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  {
+    auto journal = Journal::open(output.string());
+    ASSERT_TRUE(journal->begin({"i", 5, "m", Json::object()}, 3).ok());
+  }
+  EXPECT_TRUE(std::filesystem::exists(path));
+  std::filesystem::remove(path);
+}
+
 class DamagedJournal : public testing::Test {
  protected:
   ~DamagedJournal() override { std::filesystem::remove(path_ + ".journal"); }

@@ -20,6 +20,7 @@
 #include "cli/terminal.h"
 #include "engine/host_memory.h"
 #include "pipeline/trace.h"
+#include "schedule/host_costs.h"
 
 namespace sluice::cli {
 namespace {
@@ -211,7 +212,8 @@ int batch_command(BatchFlags flags) {
   if (planned) {
     if (const Status held = holds(*planned, (*engine)->plan()); !held) return fail(held.error());
   }
-  if (machine) report.limits = limits_of(*machine, (*engine)->block_weights() ? "int8" : "f32");
+  if (machine)
+    report.limits = limits_of(*machine, schedule::arithmetic_of((*engine)->expert_format()));
 
   BatchRun run(flags, **job, **engine);
   if (const Status ready = run.prepare(std::move(scorer)); !ready)

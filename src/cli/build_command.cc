@@ -103,6 +103,7 @@ void add_build(CLI::App& program, Action& action) {
       ->add_option("--quant", flags->quant,
                    "quantize matrices: none, bf16, q8, q4, mxfp4; routers and norms stay exact")
       ->type_name("NAME")
+      ->check(one_of({"none", "bf16", "q8", "q4", "mxfp4"}))
       ->capture_default_str();
   command->add_option("--threads", flags->threads, "(default: the cores this process may use)")
       ->check(quiet(CLI::Range(1, 1024)))

@@ -10,6 +10,7 @@
 #include "cli/machine.h"
 #include "cli/quiet_check.h"
 #include "cli/terminal.h"
+#include "schedule/builder.h"
 
 namespace sluice::cli {
 
@@ -74,12 +75,14 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
            "with a device: host, or device, to which keys and values then move; auto: where the "
            "schedule has it")
       ->type_name("NAME")
+      ->check(one_of({"auto", "host", "device"}))
       ->capture_default_str();
   group
       .add("--experts-on", o.experts_on,
            "with a device: device, to which experts move; host; auto, each where it is sooner "
            "done, with few tokens on the host (default: auto with cgopipe, else device)")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->check(one_of({"auto", "host", "device"}));
   group
       .add("--resident-kv", o.resident_kv,
            "with attention on a device: the share of the KV cache that stays there (default: 0)")
@@ -92,6 +95,7 @@ void add_embedding_flag(const Group& group, EngineFlags& flags) {
            "with experts on disk: disk, of the token embedding only the rows that an iteration "
            "needs are in memory; host, all of it; auto: disk, if that takes less memory")
       ->type_name("NAME")
+      ->check(one_of({"auto", "host", "disk"}))
       ->capture_default_str();
 }
 
@@ -107,6 +111,7 @@ void add_expert_flags(const Group& group, EngineFlags& flags) {
            "and experts that it may choose are read while the disk has nothing else to do; off; "
            "auto: on")
       ->type_name("NAME")
+      ->check(one_of({"auto", "on", "off"}))
       ->capture_default_str();
 }
 
@@ -133,6 +138,7 @@ void add_kv_flags(const Group& group, EngineFlags& flags) {
           "cache limits the batch or the context; auto, as the weights are stored: f32, bf16, else "
           "f16")
       ->type_name("NAME")
+      ->check(one_of({"auto", "f32", "f16", "bf16", "q8"}))
       ->capture_default_str();
   group
       .add("--kv-reserve-fraction", o.kv_reserve_fraction,
@@ -164,6 +170,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   engine::EngineOptions& o = flags.options;
   const Group group{command};
+  std::vector<std::string> schedules{"auto"};
+  for (const schedule::Builder* builder : schedule::builders())
+    schedules.emplace_back(builder->name());
   add_batch_flags(group, o);
   add_memory_flags(group, flags);
   add_embedding_flag(group, flags);
@@ -174,10 +183,12 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
                 "compute every prompt whole, even what others begin with")
       ->group(Group::kName);
   group
-      .add("--quant", o.quant,
-           "quantize matrices while loading: none, bf16, q8, q4, mxfp4; routers and norms stay "
-           "exact")
+      .add(
+          "--quant", o.quant,
+          "quantize matrices while loading: none, bf16, q8, q4, mxfp4; the rows that they meet are "
+          "rounded too, to bf16 or to 8 bits; routers and norms stay exact")
       ->type_name("NAME")
+      ->check(one_of({"none", "bf16", "q8", "q4", "mxfp4"}))
       ->capture_default_str();
   group
       .add("--schedule", o.schedule,
@@ -189,6 +200,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
            "too, keys and values moving ahead; serial; auto: cgopipe, unless --attention-on says "
            "device")
       ->type_name("NAME")
+      ->check(one_of(schedules))
       ->capture_default_str();
   group
       .add("--threads", o.threads, "of the compute lane (default: the cores this process may use)")

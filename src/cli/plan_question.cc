@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/check.h"
 #include "base/units.h"
 #include "cli/machine.h"
 #include "cli/plan_model.h"
@@ -71,24 +72,18 @@ Result<hardware::Hardware> read_hardware(const PlanFlags& flags) {
   return hardware;
 }
 
-Result<planner::Objective> objective_of(const std::string& text) {
+// The flags' checks let nothing else through.
+planner::Objective objective_of(const std::string& text) {
   for (const auto objective :
        {planner::Objective::kThroughput, planner::Objective::kLatency, planner::Objective::kEnergy})
     if (text == planner::name(objective)) return objective;
-  return wrong("--objective is '" + text + "'; throughput, latency or energy is expected");
+  base::check_failed("a known objective", "the flag was checked", __FILE__, __LINE__);
 }
 
 // Those that may be chosen, the finest first.
-Result<std::vector<std::string>> quants_of(const PlanFlags& flags) {
-  if (flags.quant != "auto") {
-    if (planner::fineness(flags.quant) < 0)
-      return wrong("--quant is '" + flags.quant +
-                   "'; auto, none, bf16, q8, q4 or mxfp4 is expected");
-    return std::vector<std::string>{flags.quant};
-  }
+std::vector<std::string> quants_of(const PlanFlags& flags) {
+  if (flags.quant != "auto") return {flags.quant};
   const int floor = planner::fineness(flags.quant_floor);
-  if (floor < 0)
-    return wrong("--quant-floor is '" + flags.quant_floor + "'; q8, q4 or mxfp4 is expected");
   std::vector<std::string> quants;
   for (const char* quant : {"none", "q8", "q4", "mxfp4"})
     if (planner::fineness(quant) >= floor) quants.emplace_back(quant);
@@ -131,8 +126,7 @@ Result<std::vector<plan::Place>> places_of(const PlanFlags& flags,
   for (const auto place : {plan::Place::kHost, plan::Place::kDevice, plan::Place::kAuto}) {
     if (flags.experts_on == plan::name(place)) places.push_back(place);
   }
-  if (!places.empty()) return places;
-  return wrong("--experts-on is '" + flags.experts_on + "'; host, device or auto is expected");
+  return places;
 }
 
 void add_machine_flags(CLI::App& command, PlanFlags& flags) {
@@ -156,19 +150,27 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
     return command.add_option(name, value, what)->group("Policy")->capture_default_str();
   };
   const auto size = quiet(CLI::Range(int64_t{1}, int64_t{65536}));
-  add("--objective", flags.objective, "throughput, latency (per output token) or energy");
+  std::vector<std::string> schedules{"auto"};
+  for (const auto& kind : planner::schedule_kinds()) schedules.emplace_back(kind.name);
+  add("--objective", flags.objective, "throughput, latency (per output token) or energy")
+      ->check(one_of({"throughput", "latency", "energy"}));
   add("--deadline-ms", flags.deadline_ms,
       "of one output token: with latency, the best throughput that keeps it");
-  add("--quant", flags.quant, "none, bf16, q8, q4, mxfp4, or auto: the best of them");
-  add("--quant-floor", flags.quant_floor, "what auto never goes below: q8, q4, mxfp4");
-  add("--kv-dtype", flags.kv_dtype, "auto, f32, f16, bf16, q8");
+  add("--quant", flags.quant, "none, bf16, q8, q4, mxfp4, or auto: the best of them")
+      ->check(one_of({"auto", "none", "bf16", "q8", "q4", "mxfp4"}));
+  add("--quant-floor", flags.quant_floor, "what auto never goes below: q8, q4, mxfp4")
+      ->check(one_of({"q8", "q4", "mxfp4"}));
+  add("--kv-dtype", flags.kv_dtype, "auto, f32, f16, bf16, q8")
+      ->check(one_of({"auto", "f32", "f16", "bf16", "q8"}));
   add("--router", flags.router,
       "how tokens choose experts: measured (as runs of the model here counted), uniform, zipf:S, "
       "or auto: measured if there is such a count, else uniform");
   add("--schedule", flags.schedule,
-      "auto, resident, layer_stream, cgopipe, kv_prefetch; with a device also serial");
+      "auto, resident, layer_stream, cgopipe, kv_prefetch; with a device also serial")
+      ->check(one_of(schedules));
   add("--experts-on", flags.experts_on,
-      "with a device: host, device, or auto, where each expert is sooner (default: searched)");
+      "with a device: host, device, or auto, where each expert is sooner (default: searched)")
+      ->check(one_of({"auto", "host", "device"}));
   add("--max-batch-size", flags.batch, "sequences in flight (default: searched)")->check(size);
   add("--micro-batch-size", flags.micro_batch, "of one micro-batch (default: searched)")
       ->check(size);
@@ -208,23 +210,11 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
                  question.model_name + " takes " + std::to_string(question.model.max_positions) +
                  "; give shorter lengths");
   }
-  SLUICE_ASSIGN(question.objective, objective_of(flags.objective));
+  question.objective = objective_of(flags.objective);
   question.deadline_seconds = flags.deadline_ms / 1000;
-  SLUICE_ASSIGN(question.quants, quants_of(flags));
-  if (flags.kv_dtype != "auto") {
-    const auto dtype = kernels::parse_kv_dtype(flags.kv_dtype);
-    if (!dtype)
-      return wrong("--kv-dtype is '" + flags.kv_dtype +
-                   "'; auto, f32, f16, bf16 or q8 is expected");
-    question.kv_dtypes = {*dtype};
-  }
+  question.quants = quants_of(flags);
+  if (const auto dtype = kernels::parse_kv_dtype(flags.kv_dtype)) question.kv_dtypes = {*dtype};
   SLUICE_ASSIGN(question.skew, skew_of(flags.router, flags.model, here));
-  if (flags.schedule != "auto" && planner::find_schedule(flags.schedule) == nullptr) {
-    std::string known;
-    for (const auto& kind : planner::schedule_kinds())
-      known += (known.empty() ? "" : ", ") + std::string(kind.name);
-    return wrong("--schedule is '" + flags.schedule + "'; there are " + known);
-  }
   question.schedule = flags.schedule;
   SLUICE_ASSIGN(question.experts_on, places_of(flags, question.hardware));
   question.batch = flags.batch;

@@ -140,8 +140,7 @@ class Engine {
   virtual const text::ChatTemplate* chat_template() const = 0;  // null: the directory has none
   virtual const std::string& fingerprint() const = 0;           // of the weights and config
   virtual const EngineStats& stats() const = 0;
-  // Some weights are of block formats: most products run in whole numbers.
-  virtual bool block_weights() const = 0;
+  virtual tensor::DType expert_format() const = 0;  // of most of their weights, in memory
 };
 
 }  // namespace sluice::engine

@@ -1,7 +1,6 @@
 #include "engine/running.h"
 
 #include "engine/request_check.h"
-#include "schedule/host_costs.h"
 
 namespace sluice::engine {
 namespace {
@@ -24,6 +23,7 @@ scheduler::SchedulerLimits scheduler_limits(const plan::Plan& plan, const Engine
 Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& options,
                  const schedule::Builder& builder)
     : model_(std::move(model)),
+      formats_(schedule::formats_of(model_->weights, model_->plan.kv_dtype)),
       options_(options),
       environment_(environment_of(options)),
       builder_(builder),
@@ -56,8 +56,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
   outcomes_.reserve(static_cast<size_t>(model_->plan.policy.micro_batch));
   // Beside an emulated device the host is that machine's too (add_device_lanes()).
   if (options.machine != nullptr && model_->device == nullptr) {
-    const auto formats = schedule::formats_of(model_->weights, model_->plan.kv_dtype);
-    if (auto known = schedule::host_costs(*options.machine, formats)) costs_ = std::move(*known);
+    if (auto known = schedule::host_costs(*options.machine, formats_)) costs_ = std::move(*known);
   }
   costs_.weights = models::weight_bytes_of(model_->weights, model_->plan.kv_dtype);
   for (const models::LayerConfig& layer : model_->files.config.layers) {

@@ -19,6 +19,7 @@
 #include "memory/kv_blocks.h"
 #include "pipeline/executor.h"
 #include "schedule/builder.h"
+#include "schedule/host_costs.h"
 #include "scheduler/scheduler.h"
 
 namespace sluice::engine {
@@ -51,7 +52,7 @@ class Running : public Engine {
   const text::Tokenizer* tokenizer() const override;
   const text::ChatTemplate* chat_template() const override;
   const std::string& fingerprint() const override { return model_->fingerprint; }
-  bool block_weights() const override { return model_->block_weights; }
+  tensor::DType expert_format() const override { return formats_.expert; }
   const EngineStats& stats() const override { return stats_; }
 
   const memory::KvBlocks& kv_blocks() const { return blocks_; }
@@ -98,6 +99,7 @@ class Running : public Engine {
 
   // In the order in which they depend on each other.
   std::unique_ptr<LoadedModel> model_;
+  const schedule::Formats formats_;
   EngineOptions options_;
   const Environment& environment_;
   const schedule::Builder& builder_;

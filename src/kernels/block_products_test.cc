@@ -10,22 +10,6 @@
 namespace sluice::kernels {
 namespace {
 
-// Rows of activations with what real ones have: outliers, zeros, denormals; NaN and infinities if
-// asked for.
-std::vector<float> activations(int64_t rows, int64_t cols, Random& random, bool finite = true) {
-  std::vector<float> x = random.normals(rows * cols);
-  for (float& value : x) {
-    const int64_t kind = random.below(200);
-    if (kind == 0) value *= 100.0f;
-    if (kind == 1) value = 0.0f;
-    if (kind == 2) value *= 1e-40f;
-    if (kind == 3 && !finite) value = std::numeric_limits<float>::quiet_NaN();
-    if (kind == 4 && !finite) value = -std::numeric_limits<float>::infinity();
-  }
-  for (int64_t k = 0; k < std::min<int64_t>(cols, kSpan); ++k) x[static_cast<size_t>(k)] *= 1e-35f;
-  return x;
-}
-
 // The activations of an op, quantized by it.
 class Quantized {
  public:
@@ -40,16 +24,6 @@ class Quantized {
   AlignedBytes bytes_;
   QuantizedRows rows_;
 };
-
-// The same bits, but any NaN for a NaN: its sign and payload depend on the order of operands.
-testing::AssertionResult same_numbers(const std::vector<float>& a, const std::vector<float>& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
-    if (std::memcmp(&a[i], &b[i], 4) != 0)
-      return testing::AssertionFailure() << "at " << i << ": " << a[i] << " and " << b[i];
-  }
-  return testing::AssertionSuccess();
-}
 
 TEST(QuantizeRows, EveryIsaGivesTheReferencesCodes) {
   Random random(1);

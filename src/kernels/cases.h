@@ -1,9 +1,11 @@
 // The shapes that drive the kernels' tests and their benchmark, and the data for both.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <random>
@@ -81,15 +83,33 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// A random matrix, row-major as a checkpoint has it, and packed.
+// Rows of activations with what real ones have: outliers, zeros, denormals; NaN and infinities if
+// asked for.
+inline std::vector<float> activations(int64_t rows, int64_t cols, Random& random,
+                                      bool finite = true) {
+  std::vector<float> x = random.normals(rows * cols);
+  for (float& value : x) {
+    const int64_t kind = random.below(200);
+    if (kind == 0) value *= 100.0f;
+    if (kind == 1) value = 0.0f;
+    if (kind == 2) value *= 1e-40f;
+    if (kind == 3 && !finite) value = std::numeric_limits<float>::quiet_NaN();
+    if (kind == 4 && !finite) value = -std::numeric_limits<float>::infinity();
+  }
+  for (int64_t k = 0; k < std::min<int64_t>(cols, kSpan); ++k) x[static_cast<size_t>(k)] *= 1e-35f;
+  return x;
+}
+
+// A random matrix, row-major as a checkpoint has it, and packed. Its values are about `scale` /
+// sqrt(cols).
 class RandomMatrix {
  public:
-  RandomMatrix(tensor::DType dtype, int64_t rows, int64_t cols, Random& random)
+  RandomMatrix(tensor::DType dtype, int64_t rows, int64_t cols, Random& random, float scale = 1.0f)
       : source_(tensor::storage_bytes(dtype, rows * cols)),
         packed_(packed_bytes(dtype, rows, cols)),
         view_{dtype, {rows, cols}, source_.data()} {
     for (int64_t i = 0; i < rows * cols; ++i) {
-      const float value = random.normal(1.0f / std::sqrt(static_cast<float>(cols)));
+      const float value = random.normal(scale / std::sqrt(static_cast<float>(cols)));
       const uint16_t half =
           dtype == tensor::DType::kF16 ? tensor::f32_to_f16(value) : tensor::f32_to_bf16(value);
       if (dtype == tensor::DType::kF32) {
@@ -142,6 +162,7 @@ class RandomBlocks {
       case tensor::DType::kF32:
       case tensor::DType::kF16:
       case tensor::DType::kBF16:
+      case tensor::DType::kBF16Dot:
         return;
       case tensor::DType::kQ8_0:
         return put_half(0, unit / 64);

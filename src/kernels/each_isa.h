@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -43,6 +44,17 @@ template <class T>
     if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) {
       return ::testing::AssertionFailure() << "at " << i << ": " << a[i] << " and " << b[i];
     }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+// The same bits, but any NaN for a NaN: its sign and payload depend on the order of operands.
+inline ::testing::AssertionResult same_numbers(const std::vector<float>& a,
+                                               const std::vector<float>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::memcmp(&a[i], &b[i], 4) != 0)
+      return ::testing::AssertionFailure() << "at " << i << ": " << a[i] << " and " << b[i];
   }
   return ::testing::AssertionSuccess();
 }

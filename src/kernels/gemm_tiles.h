@@ -51,7 +51,7 @@ void for_each_tile(const OpTable& ops, tensor::DType dtype, int64_t cols, int64_
   constexpr int64_t kLd = kMaxTilePanels * kPanelRows;
   const int64_t step =
       panel_bytes(dtype, cols) /
-      std::max<int64_t>(packed_cols(dtype, cols) / (dtype == tensor::DType::kBF16 ? 2 : 1), 1);
+      std::max<int64_t>(packed_cols(dtype, cols) / (tensor::is_bf16(dtype) ? 2 : 1), 1);
   const int64_t most = max_tile_tokens(ops, dtype, min_log2);
   const int64_t token_tiles = (tokens + most - 1) / most;
   const auto largest = static_cast<int>((tokens + token_tiles - 1) / token_tiles);

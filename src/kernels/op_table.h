@@ -32,8 +32,10 @@ struct OpTable {
   Isa isa;
   const BlockTable* blocks;
   int max_tile_tokens;
-  // [f32, f16, bf16 as in tensor::DType][log2 of panels][tokens]; null where there is none.
-  GemmTile gemm[3][kTilePanelSizes][kMaxTileTokens + 1];
+  // [tensor::DType][log2 of panels][tokens]; null where there is none. Of bf16_dot the rows are
+  // rounded to bf16, and of each pair of k the odd one is added first; what is below the smallest
+  // normal float counts as 0, before and after each multiply-add: the dot product of AVX-512 BF16.
+  GemmTile gemm[tensor::kFloatDTypes][kTilePanelSizes][kMaxTileTokens + 1];
   // The same over panels of a KV cache, by KvDType: a group is one k in each, codes of q8 are
   // multiplied as they are.
   GemmTile kv_gemm[kKvDTypes][kTilePanelSizes][kMaxTileTokens + 1];

@@ -26,7 +26,8 @@ void quantize_rows(const Exec& exec, const float* x, int64_t ld_x, int64_t rows,
 
 // Products with block formats read 8-bit codes of x, which the caller made with quantize_rows();
 // x itself is then not read. Their sums are whole numbers within a group of K and f32 over groups
-// in order (block_table.h). Products with float formats read x in f32.
+// in order (block_table.h). Products with float formats read x in f32; those with bf16_dot round it
+// to bf16 and take the pairs of K in order, of each the odd one first (op_table.h).
 //
 // y[t] = W x[t] (+ bias) (+ y[t] if accumulate); x [tokens, W.cols], y [tokens, W.rows], bias
 // [W.rows] or null. Accumulation adds the finished product to y, after the bias.

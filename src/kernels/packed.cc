@@ -11,7 +11,7 @@ namespace {
 
 using tensor::DType;
 
-int64_t group(DType dtype) { return dtype == DType::kBF16 ? 2 : 1; }
+int64_t group(DType dtype) { return tensor::is_bf16(dtype) ? 2 : 1; }
 
 // The offset in values of (row, col) inside its panel.
 int64_t place(DType dtype, int64_t lane, int64_t col) {

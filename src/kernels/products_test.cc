@@ -10,7 +10,7 @@ namespace sluice::kernels {
 namespace {
 
 using tensor::DType;
-constexpr DType kDTypes[] = {DType::kF32, DType::kF16, DType::kBF16};
+constexpr DType kDTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kBF16Dot};
 
 TEST(Packed, EveryRowComesBack) {
   Random random(1);
@@ -67,6 +67,29 @@ TEST(Linear, EveryIsaGivesTheReferencesBits) {
   }
 }
 
+// NaN, infinities, outliers, zeros and denormals; and weights so small that products and sums are
+// below the smallest normal float, which bf16_dot alone takes for 0.
+TEST(Linear, EveryIsaGivesTheReferencesNumbersOfOddValues) {
+  Random random(6);
+  for (DType dtype : kDTypes) {
+    for (float scale : {1.0f, 1e-37f, 1e-39f}) {
+      const RandomMatrix w(dtype, 33, 301, random, scale);
+      for (bool finite : {true, false}) {
+        SCOPED_TRACE(std::string(tensor::info(dtype).name) + (finite ? ", finite" : ""));
+        const std::vector<float> x = activations(7, 301, random, finite);
+        std::vector<float> expected(static_cast<size_t>(7 * 33));
+        reference::linear(w.matrix, x.data(), 301, 7, expected.data(), 33);
+        each_isa([&](const Exec& exec) {
+          std::vector<float> y(expected.size());
+          linear(exec, w.matrix, x.data(), 301, 7, y.data(), 33);
+          ASSERT_TRUE(same_numbers(y, expected));
+        });
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
 TEST(Linear, RowsInChunksAreTheSameAsTheWhole) {
   Random random(3);
   const RandomMatrix w(DType::kBF16, 203, 33, random);
@@ -93,7 +116,9 @@ TEST(Linear, TheReferenceIsTheProduct) {
   Random random(4);
   for (DType dtype : kDTypes) {
     const RandomMatrix w(dtype, 37, 300, random);
-    const std::vector<float> x = random.normals(300);
+    std::vector<float> x = random.normals(300);
+    if (dtype == DType::kBF16Dot)
+      for (float& value : x) value = tensor::bf16_to_f32(tensor::f32_to_bf16(value));
     std::vector<float> y(37), row(300);
     reference::linear(w.matrix, x.data(), 300, 1, y.data(), 37);
     for (size_t r = 0; r < 37; ++r) {

@@ -17,15 +17,18 @@ using kernels::kPanelRows;
 class RowConverter {
  public:
   RowConverter(const StoredRows& stored, tensor::DType to)
-      : from_(stored.dtype), to_(to), cols_(stored.cols) {
-    if (from_ == to_) return;
+      : from_(stored.dtype),
+        to_(to),
+        cols_(stored.cols),
+        same_(from_ == to || (tensor::is_bf16(from_) && tensor::is_bf16(to))) {
+    if (same_) return;
     floats_.resize(static_cast<size_t>(cols_));
     converted_.resize(static_cast<size_t>(kPanelRows * tensor::storage_bytes(to_, cols_)));
   }
 
   // The row's bytes in the wanted dtype, for row `lane` of a panel; null if it cannot hold a value.
   const std::byte* convert(const std::byte* row, int64_t lane) {
-    if (from_ == to_) return row;
+    if (same_) return row;
     std::byte* to = converted_.data() + lane * tensor::storage_bytes(to_, cols_);
     tensor::dequantize(from_, row, cols_, floats_.data());
     return tensor::quantize(to_, floats_.data(), cols_, to) ? to : nullptr;
@@ -34,6 +37,7 @@ class RowConverter {
  private:
   tensor::DType from_, to_;
   int64_t cols_;
+  bool same_;  // bytes
   std::vector<float> floats_;
   std::vector<std::byte> converted_;
 };

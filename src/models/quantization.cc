@@ -10,7 +10,7 @@ using tensor::DType;
 
 Result<Quantization> parse_quantization(std::string_view name) {
   if (name == "none") return Quantization{};
-  if (name == "bf16") return Quantization{DType::kBF16, {}, DType::kBF16};
+  if (name == "bf16") return Quantization{DType::kBF16Dot, {}, DType::kBF16Dot};
   if (name == "q8") return Quantization{DType::kQ8_0, {}, DType::kQ8_0};
   if (name == "q4") return Quantization{DType::kQ4_K, DType::kQ4_1, DType::kQ8_0};
   if (name == "mxfp4") return Quantization{DType::kMXFP4, {}, DType::kQ8_0};

@@ -27,7 +27,7 @@ TEST(Quantization, NamesAreReadAndOthersRefused) {
   EXPECT_EQ(*parse_quantization("none"), Quantization{});
   EXPECT_EQ(parse_quantization("q8")->ffn, DType::kQ8_0);
   EXPECT_EQ(parse_quantization("mxfp4")->ffn, DType::kMXFP4);
-  EXPECT_EQ(parse_quantization("bf16")->others, DType::kBF16);
+  EXPECT_EQ(parse_quantization("bf16")->others, DType::kBF16Dot);
   const auto refused = parse_quantization("q5");
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("'q5'"), std::string::npos);
@@ -58,7 +58,7 @@ TEST(LoadMatrix, ConvertsRowsInTheirOwnOrder) {
   tensor.rotary_heads = 2;
   const tensor::TensorView view{
       DType::kF32, {rows, cols}, reinterpret_cast<const std::byte*>(stored.data())};
-  for (DType dtype : {DType::kF32, DType::kBF16, DType::kQ8_0}) {
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kBF16Dot, DType::kQ8_0}) {
     std::vector<std::byte> data(static_cast<size_t>(kernels::packed_bytes(dtype, rows, cols) + 64));
     const auto matrix = load_matrix(view, tensor, dtype, data.data(), &team);
     ASSERT_TRUE(matrix) << matrix.error().message;

@@ -202,8 +202,8 @@ hardware::KernelRate rate_of(const ExpertRateOptions& options, const Experts& ex
 
 ExpertRateOptions usual_expert_rates() {
   using tensor::DType;
-  return {.formats = {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K,
-                      DType::kMXFP4},
+  return {.formats = {DType::kF32, DType::kBF16, DType::kBF16Dot, DType::kQ8_0, DType::kQ4_0,
+                      DType::kQ4_K, DType::kMXFP4},
           .tokens = {1, 2, 4, 8, 16, 32, 64, 128, 256}};
 }
 

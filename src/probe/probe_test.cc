@@ -59,7 +59,7 @@ TEST(Probe, ACompleteOneHasRatesByThreadsAndCurvesOfKernels) {
     EXPECT_GT(rate.copy_bytes_per_second, 1e7);
   }
   EXPECT_EQ(host.copy_bytes_per_second, host.thread_rates[1].copy_bytes_per_second);
-  ASSERT_EQ(host.compute->kernel_rates.size(), 6u * 9u);
+  ASSERT_EQ(host.compute->kernel_rates.size(), 7u * 9u);
   ASSERT_EQ(host.compute->attend_rates.size(), 4u * 7u);
   for (const hardware::AttendRate& rate : host.compute->attend_rates) {
     EXPECT_GT(rate.flops_per_second, 1e7) << rate.format;

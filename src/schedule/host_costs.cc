@@ -28,8 +28,7 @@ Result<Curve> curve_of(const hardware::Hardware& hardware, const hardware::Level
     }
   }
   if (!curve.empty()) return curve;
-  const bool block = tensor::is_block_format(format);
-  SLUICE_ASSIGN(const double peak, arithmetic(hardware, host, block ? "int8" : "f32"));
+  SLUICE_ASSIGN(const double peak, arithmetic(hardware, host, arithmetic_of(format)));
   const double weight_bytes = static_cast<double>(info.block_bytes) / info.block_elements;
   for (int tokens = 1; tokens <= kMostCurveTokens; tokens *= 2) {
     const double by_memory = 2 * tokens * host.read_bytes_per_second / weight_bytes;
@@ -61,6 +60,11 @@ Formats formats_of(const models::ModelWeights& weights, kernels::KvDType kv) {
   formats.dense = dense.most(formats.dense);
   formats.expert = expert.most(formats.dense);
   return formats;
+}
+
+const char* arithmetic_of(DType format) {
+  if (tensor::is_block_format(format)) return "int8";
+  return format == DType::kBF16Dot ? "bf16" : "f32";
 }
 
 Error missing(const hardware::Hardware& hardware, const std::string& what) {

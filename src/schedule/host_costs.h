@@ -23,6 +23,9 @@ struct Formats {
 // What most weights of a model in memory are.
 Formats formats_of(const models::ModelWeights& weights, kernels::KvDType kv);
 
+// The arithmetic of a format's products, as hardware.json names it: "int8", "bf16", "f32".
+const char* arithmetic_of(tensor::DType format);
+
 // kInvalid: the hardware states no such part, which a plan needs.
 Error missing(const hardware::Hardware& hardware, const std::string& what);
 

@@ -57,7 +57,7 @@ void dequantize(DType dtype, const std::byte* from, int64_t elements, float* to)
     std::memcpy(to, from, static_cast<size_t>(elements) * sizeof(float));
   } else if (dtype == DType::kF16) {
     widen_halves<f16_to_f32>(from, elements, to);
-  } else if (dtype == DType::kBF16) {
+  } else if (is_bf16(dtype)) {
     widen_halves<bf16_to_f32>(from, elements, to);
   } else {
     const BlockFormat& of = format(dtype);

@@ -44,6 +44,7 @@ constexpr std::array<BlockTraits, kDTypes> kBlockTraits = {{
     {},
     {},
     {},
+    {},
     {.group = 32, .code_bits = 8, .offset = 128},    // Q8_0
     {.group = 32, .code_bits = 4, .offset = 8},      // Q4_0
     {.group = 32, .code_bits = 4, .has_min = true},  // Q4_1

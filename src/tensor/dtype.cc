@@ -14,6 +14,7 @@ constexpr std::array<DTypeInfo, kDTypes> kInfos = {{
     {"f32", 1, 4},
     {"f16", 1, 2},
     {"bf16", 1, 2},
+    {"bf16_dot", 1, 2},
     {"q8_0", 32, 34},
     {"q4_0", 32, 18},
     {"q4_1", 32, 20},

@@ -13,6 +13,7 @@ enum class DType : uint8_t {
   kF32,
   kF16,
   kBF16,
+  kBF16Dot,  // stored as bf16; products round the rows they meet to bf16 as well
   kQ8_0,
   kQ4_0,
   kQ4_1,
@@ -27,8 +28,8 @@ enum class DType : uint8_t {
   kIQ4_XS,
   kMXFP4,
 };
-constexpr int kDTypes = 16;
-constexpr int kFloatDTypes = 3;  // the first ones
+constexpr int kDTypes = 17;
+constexpr int kFloatDTypes = 4;  // the first ones
 
 struct DTypeInfo {
   const char* name;  // "f32", "q4_k": as flags, manifests and reports write it
@@ -42,6 +43,8 @@ const DTypeInfo& info(DType dtype);
 std::span<const DType> all_dtypes();
 
 constexpr bool is_block_format(DType dtype) { return static_cast<int>(dtype) >= kFloatDTypes; }
+
+constexpr bool is_bf16(DType dtype) { return dtype == DType::kBF16 || dtype == DType::kBF16Dot; }
 
 // "f32", "q4_k", ..., in any case, or nothing.
 std::optional<DType> parse_dtype(std::string_view name);

@@ -39,15 +39,15 @@ bool quantize(DType to, const float* from, int64_t elements, std::byte* to_bytes
   SLUICE_CHECK(can_quantize(to), "a format that is written");
   const DTypeInfo& size = info(to);
   SLUICE_CHECK(elements % size.block_elements == 0, "whole blocks");
-  const bool wide = to == DType::kF32 || to == DType::kBF16;
+  const bool wide = to == DType::kF32 || is_bf16(to);
   // Half of bf16's last place below f32's end, bf16 would round to infinity.
-  const float most = to == DType::kBF16 ? 0x1.fep127f : std::numeric_limits<float>::max();
+  const float most = is_bf16(to) ? 0x1.fep127f : std::numeric_limits<float>::max();
   if (!all_within(from, elements, wide ? most : kMaxQuantized)) return false;
   if (to == DType::kF32) {
     std::memcpy(to_bytes, from, static_cast<size_t>(elements) * sizeof(float));
   } else if (to == DType::kF16) {
     narrow<f32_to_f16>(from, elements, to_bytes);
-  } else if (to == DType::kBF16) {
+  } else if (is_bf16(to)) {
     narrow<f32_to_bf16>(from, elements, to_bytes);
   } else {
     const BlockFormat& format = *format_of(to);

@@ -62,9 +62,10 @@ struct Bound {
 };
 
 constexpr Bound kBounds[] = {
-    {DType::kF32, 0},       {DType::kF16, 3e-4},      {DType::kBF16, 2e-3},
-    {DType::kQ8_0, 0.0055}, {DType::kQ4_0, 0.0815},   {DType::kQ4_1, 0.0705},
-    {DType::kQ4_K, 0.0710}, {DType::kIQ4_NL, 0.0740}, {DType::kMXFP4, 0.1130},
+    {DType::kF32, 0},        {DType::kF16, 3e-4},    {DType::kBF16, 2e-3},
+    {DType::kBF16Dot, 2e-3}, {DType::kQ8_0, 0.0055}, {DType::kQ4_0, 0.0815},
+    {DType::kQ4_1, 0.0705},  {DType::kQ4_K, 0.0710}, {DType::kIQ4_NL, 0.0740},
+    {DType::kMXFP4, 0.1130},
 };
 
 constexpr int kBlock = 256;  // whole blocks of every format
@@ -163,7 +164,7 @@ TEST_P(Quantizers, SeeOneBlockAtATime) {
 
 TEST_P(Quantizers, RefuseWhatTheyCannotHold) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const bool wide = GetParam().format == DType::kF32 || GetParam().format == DType::kBF16;
+  const bool wide = GetParam().format == DType::kF32 || is_bf16(GetParam().format);
   std::vector<std::byte> blocks(kBlock * sizeof(float));
   const auto takes = [&](float value) {
     std::vector<float> values(kBlock, 1.0f);

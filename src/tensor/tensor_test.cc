@@ -44,7 +44,7 @@ TEST(Float, Bf16RoundsToNearestEven) {
 }
 
 TEST(DType, NamesAndSizes) {
-  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
+  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kBF16Dot})
     EXPECT_EQ(parse_dtype(info(dtype).name), dtype);
   EXPECT_EQ(parse_dtype("BF16"), DType::kBF16);
   EXPECT_FALSE(parse_dtype("q9"));

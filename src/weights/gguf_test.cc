@@ -85,6 +85,7 @@ TEST(Gguf, KnowsTheSizeOfEveryTypeOfTheFormat) {
     EXPECT_EQ(parsed->tensors[0].bytes, c.bytes * 3) << c.number;
   }
   for (const tensor::DType dtype : tensor::all_dtypes()) {
+    if (dtype == tensor::DType::kBF16Dot) continue;  // a way to multiply, not to store
     bool stored = false;
     for (const auto& c : cases) {
       const StoredDType& type = *find_gguf_dtype(c.number);

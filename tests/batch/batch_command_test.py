@@ -139,7 +139,10 @@ class BatchCommand(unittest.TestCase):
 
     def test_a_wrong_command_line_says_where_help_is(self):
         for words, told in ((["bach"], "there is no command 'bach'; there are batch, "), ([], "see 'sluice --help'"),
-                            (["run", MODEL, "--max_tokens", "5", "hi"], "see 'sluice run --help'")):
+                            (["run", MODEL, "--max_tokens", "5", "hi"], "see 'sluice run --help'"),
+                            (["run", MODEL, "--quant", "q5", "hi"], "'q5' is given; none, bf16, q8, q4 or mxfp4 is"),
+                            (["run", MODEL, "--schedule", "magic", "hi"], "layer_stream"),
+                            (["plan", MODEL, "--objective", "speed"], "throughput, latency or energy is expected")):
             done = subprocess.run([SLUICE, *words], capture_output=True, text=True)
             self.assertEqual(done.returncode, 2, words)
             self.assertIn(told, done.stderr)
@@ -149,11 +152,13 @@ class BatchCommand(unittest.TestCase):
         for extra, words in ((["--trace", "/nonexistent/trace.json"], "/nonexistent/trace.json"),
                              (["--expected", "/nonexistent.jsonl"], "/nonexistent.jsonl"),
                              (["--kv-block-tokens", "24"], "multiple of 16"),
-                             (["--schedule", "magic"], "magic")):
+                             (["--host-memory", "1M"], "--host-memory")):
             code, _, err = self.batch.run(None, extra)
             self.assertEqual(code, 1, err)
             self.assertIn(words, err)
             self.assertTrue(err.startswith("sluice: "), err)
+            left = {p.name for p in self.batch.directory.iterdir()} - {"sluice"}  # its cache
+            self.assertEqual(left, {self.batch.input.name})
 
 
 if __name__ == "__main__":

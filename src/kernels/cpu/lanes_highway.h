@@ -75,6 +75,24 @@ HWY_INLINE F16 load_bf16_odd(const std::byte* from) {
   SLUICE_PARTS(hn::BitCast(
       D(), hn::And(hn::LoadU(DBits(), pairs + i * kLanes), hn::Set(DBits(), 0xffff0000u))));
 }
+// The nearest bf16, halves to even; what is below the smallest normal float becomes 0.
+HWY_INLINE F16 round_to_bf16(const F16& a) {
+  const auto top = hn::Set(DBits(), 0xffff0000u);
+  F16 r;
+  SLUICE_UNROLL for (int i = 0; i < kParts; ++i) {
+    const auto bits = hn::BitCast(DBits(), a.v[i]);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(DBits(), 1));
+    const auto near = hn::Add(bits, hn::Add(odd, hn::Set(DBits(), 0x7fffu)));
+    const auto quiet = hn::Or(bits, hn::Set(DBits(), 0x400000u));
+    const auto size = hn::BitCast(DInt(), hn::And(bits, hn::Set(DBits(), 0x7fffffffu)));
+    const auto none = hn::RebindMask(DBits(), hn::Gt(size, hn::Set(DInt(), 0x7f800000)));
+    const auto tiny = hn::RebindMask(DBits(), hn::Lt(size, hn::Set(DInt(), 0x00800000)));
+    const auto rounded = hn::And(hn::IfThenElse(none, quiet, near), top);
+    const auto sign = hn::And(bits, hn::Set(DBits(), 0x80000000u));
+    r.v[i] = hn::BitCast(D(), hn::IfThenElse(tiny, sign, rounded));
+  }
+  return r;
+}
 using DShort = hn::Rebind<uint16_t, D>;
 HWY_INLINE F16 load_bf16(const std::byte* from) {
   const auto* bits = reinterpret_cast<const uint16_t*>(from);

@@ -59,6 +59,15 @@ inline F16 load_bf16_odd(const std::byte* from) {
   const auto* pairs = reinterpret_cast<const uint32_t*>(from);
   SLUICE_LANES(__builtin_bit_cast(float, pairs[i] & 0xffff0000u));
 }
+// The nearest bf16, halves to even; what is below the smallest normal float becomes 0.
+inline float nearest_bf16(float value) {
+  const auto bits = __builtin_bit_cast(uint32_t, value);
+  const uint32_t size = bits & 0x7fffffffu;
+  if (size < 0x00800000u) return __builtin_bit_cast(float, bits & 0x80000000u);
+  const uint32_t near = size > 0x7f800000u ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1);
+  return __builtin_bit_cast(float, near & 0xffff0000u);
+}
+inline F16 round_to_bf16(const F16& a) { SLUICE_LANES(nearest_bf16(a.v[i])); }
 inline F16 load_bf16(const std::byte* from) {
   const auto* bits = reinterpret_cast<const uint16_t*>(from);
   SLUICE_LANES(__builtin_bit_cast(float, static_cast<uint32_t>(bits[i]) << 16));

@@ -18,6 +18,14 @@ constexpr void fill_dtype(GemmTile (&sizes)[kTilePanelSizes][kMaxTileTokens + 1]
   fill<Weights, 4, kTiles[2]>(sizes[2]);
 }
 
+template <int P, int kLast, int T = 1>
+constexpr void fill_dots(GemmTile (&row)[kMaxTileTokens + 1]) {
+  if constexpr (T <= kLast) {
+    row[T] = &dot_tile<P, T>;
+    fill_dots<P, kLast, T + 1>(row);
+  }
+}
+
 constexpr OpTable make_table() {
   OpTable table{};
   table.isa = kIsa;
@@ -26,6 +34,9 @@ constexpr OpTable make_table() {
   fill_dtype<F32Weights>(table.gemm[0]);
   fill_dtype<F16Weights>(table.gemm[1]);
   fill_dtype<Bf16PairWeights>(table.gemm[2]);
+  fill_dots<1, kTiles[0]>(table.gemm[3][0]);
+  fill_dots<2, kTiles[1]>(table.gemm[3][1]);
+  fill_dots<4, kTiles[2]>(table.gemm[3][2]);
   fill_dtype<F32Weights>(table.kv_gemm[0]);
   fill_dtype<F16Weights>(table.kv_gemm[1]);
   fill_dtype<Bf16Weights>(table.kv_gemm[2]);

@@ -1,8 +1,11 @@
+#include <bit>
 #include <cmath>
 #include <vector>
 
+#include "kernels/denormals.h"
 #include "kernels/reference/block_products.h"
 #include "kernels/reference/reference.h"
+#include "tensor/float.h"
 
 namespace sluice::kernels::reference {
 namespace {
@@ -11,6 +14,25 @@ namespace {
 float dot(const std::vector<float>& w, const float* x) {
   float sum = 0.0f;
   for (size_t k = 0; k < w.size(); ++k) sum = std::fma(w[k], x[k], sum);
+  return sum;
+}
+
+// x in bf16, as float; 0 for what is below the smallest normal float.
+float rounded(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  if ((bits & 0x7f800000u) == 0) return std::bit_cast<float>(bits & 0x80000000u);
+  return tensor::bf16_to_f32(tensor::f32_to_bf16(x));
+}
+
+// Pairs of k, the odd one first; an odd number of columns has a zero behind it.
+float dot_of_pairs(const std::vector<float>& w, const float* x) {
+  const FlushDenormals flush;
+  float sum = 0.0f;
+  for (size_t k = 0; k < w.size(); k += 2) {
+    const bool pair = k + 1 < w.size();
+    sum = std::fma(pair ? w[k + 1] : 0.0f, pair ? rounded(x[k + 1]) : 0.0f, sum);
+    sum = std::fma(w[k], rounded(x[k]), sum);
+  }
   return sum;
 }
 
@@ -27,7 +49,8 @@ Token token_for(const PackedMatrix& w, const float* x) {
 // An output row of a matrix of any dtype.
 class Row {
  public:
-  Row(const PackedMatrix& w, int64_t r) : is_block_(tensor::is_block_format(w.dtype)) {
+  Row(const PackedMatrix& w, int64_t r)
+      : is_block_(tensor::is_block_format(w.dtype)), pairs_(w.dtype == tensor::DType::kBF16Dot) {
     if (is_block_) {
       block_ = block_row(w, r);
     } else {
@@ -36,11 +59,12 @@ class Row {
     }
   }
   float times(const Token& token) const {
-    return is_block_ ? dot(block_, token.coded) : dot(floats_, token.x);
+    if (is_block_) return dot(block_, token.coded);
+    return pairs_ ? dot_of_pairs(floats_, token.x) : dot(floats_, token.x);
   }
 
  private:
-  bool is_block_;
+  bool is_block_, pairs_;
   BlockRow block_;
   std::vector<float> floats_;
 };

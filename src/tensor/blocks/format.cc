@@ -7,6 +7,7 @@ const BlockFormat* format_of(DType dtype) {
     case DType::kF32:
     case DType::kF16:
     case DType::kBF16:
+    case DType::kBF16Dot:
       return nullptr;
     case DType::kQ8_0:
       return &kQ8_0Format;

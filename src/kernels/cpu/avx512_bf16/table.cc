@@ -27,6 +27,7 @@ constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
+#include "kernels/cpu/avx512_bf16/dot_tile.h"
 #include "kernels/cpu/avx512_bf16/dots.h"
 #include "kernels/cpu/peaks.h"
 

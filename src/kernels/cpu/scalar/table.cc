@@ -1,3 +1,4 @@
+#include "kernels/denormals.h"
 #include "kernels/op_table.h"
 
 #define SLUICE_INLINE inline __attribute__((always_inline))
@@ -19,6 +20,7 @@ constexpr int kTiles[kTilePanelSizes] = {4, 4, 0};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/rounded_rows.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
