@@ -16,6 +16,7 @@
 #include "engine/host_memory.h"
 #include "probe/probe.h"
 #include "run_phases.h"
+#include "schedule/host_costs.h"
 
 namespace {
 
@@ -36,16 +37,23 @@ class Machine {
 };
 
 // Seconds that the stated work takes at these rates: max(bytes / b, flops / p), stage by stage
-// (HRM eq. 14). Stages multiply in f32 whatever the weights are stored in.
-double allowed_seconds(const Phase& phase, const probe::CpuRates& rates) {
+// (HRM eq. 14).
+double allowed_seconds(const Phase& phase, double reads, double flops) {
   double seconds = 0;
   for (const engine::StageStats& stage : phase.stages)
-    seconds += std::max(stage.cost.bytes() / rates.read_bytes_per_second,
-                        stage.cost.flops / rates.f32_flops);
+    seconds += std::max(stage.cost.bytes() / reads, stage.cost.flops / flops);
   return seconds;
 }
 
-Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
+// What products with this format are made of; f32's where this CPU has no such instruction.
+double peak_of(const probe::CpuRates& rates, tensor::DType format) {
+  const std::string arithmetic = schedule::arithmetic_of(format);
+  if (arithmetic == "int8" && rates.int8_ops > 0) return rates.int8_ops;
+  if (arithmetic == "bf16" && rates.bf16_flops > 0) return rates.bf16_flops;
+  return rates.f32_flops;
+}
+
+Json phase_json(const Phase& phase, const probe::CpuRates& rates, tensor::DType format) {
   Json stages = Json::object();
   models::Cost work;
   for (size_t i = 0; i < phase.stages.size(); ++i) {
@@ -72,7 +80,10 @@ Json phase_json(const Phase& phase, const probe::CpuRates& rates) {
                     {"experts", phase.disk.all_pages}};
   }
   if (rates.f32_flops > 0) {
-    json["roofline_share"] = allowed_seconds(phase, rates) / phase.seconds;
+    const double peak = peak_of(rates, format);
+    json["roofline_share"] =
+        allowed_seconds(phase, rates.read_bytes_per_second, peak) / phase.seconds;
+    json["measured_peak_flops"] = peak;  // of this model's products
     json["measured_read_bytes_per_second"] = rates.read_bytes_per_second;
     json["measured_f32_flops"] = rates.f32_flops;
     json["measured_bf16_flops"] = rates.bf16_flops;
@@ -95,9 +106,10 @@ void print_heading(const Options& options, kernels::KvDType kv) {
               probe::cpu_model().c_str(), options.isa.c_str(), options.threads,
               options.schedule.c_str(), kernels::name(kv), static_cast<long long>(options.prompt),
               static_cast<long long>(options.generate));
-  std::printf("tok/s, reads and FMA are measured; GB/s and GFLOP/s are the stages' estimates\n");
+  std::printf(
+      "tok/s, reads and the peak are measured; GB/s and GFLOP/s are the stages' estimates\n");
   std::printf("%5s %-8s %10s %10s %11s %10s %12s %10s\n", "batch", "phase", "tok/s", "GB/s",
-              "GFLOP/s", "reads GB/s", "FMA GFLOP/s", "roofline");
+              "GFLOP/s", "reads GB/s", "peak GFLOP/s", "roofline");
 }
 
 void print_row(int64_t batch, const char* name, const Json& json) {
@@ -106,9 +118,10 @@ void print_row(int64_t batch, const char* name, const Json& json) {
               json["estimated_bytes_per_second"].get<double>() / 1e9,
               json["estimated_flops_per_second"].get<double>() / 1e9);
   if (json.contains("roofline_share")) {
-    std::printf(
-        " %10.1f %12.1f %9.0f%%", json["measured_read_bytes_per_second"].get<double>() / 1e9,
-        json["measured_f32_flops"].get<double>() / 1e9, 100 * json["roofline_share"].get<double>());
+    std::printf(" %10.1f %12.1f %9.0f%%",
+                json["measured_read_bytes_per_second"].get<double>() / 1e9,
+                json["measured_peak_flops"].get<double>() / 1e9,
+                100 * json["roofline_share"].get<double>());
   }
   if (json.contains("disk")) {
     const Json& disk = json["disk"];
@@ -143,7 +156,7 @@ void run(const Options& options, engine::Engine& engine) {
         rates.bf16_flops = std::max(rates.bf16_flops, after.bf16_flops);
         rates.int8_ops = std::max(rates.int8_ops, after.int8_ops);
       }
-      Json json = phase_json(phase, rates);
+      Json json = phase_json(phase, rates, engine.expert_format());
       json["batch"] = batch;
       json["phase"] = name;
       json["threads"] = options.threads;
