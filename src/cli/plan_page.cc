@@ -84,15 +84,21 @@ std::string head(const Question& q, const Answer& a) {
                 seconds(a.seconds_per_token).c_str(), figures(a));
   if (a.estimate.joules_per_token > 0)
     text += print("%.2f J/token, estimated\n", a.estimate.joules_per_token);
-  text += print("\n  schedule %s, batch %s = %s x %s, quant %s, KV %s\n", p.schedule.c_str(),
-                format_count(p.batch).c_str(), format_count(p.micro_batch).c_str(),
-                format_count(a.candidate.micro_batches()).c_str(), a.candidate.quant.c_str(),
+  std::string parts;
+  if (const int64_t count = a.candidate.micro_batches(); count > 1)
+    parts = print(" in %s micro-batches of %s", format_count(count).c_str(),
+                  format_count(p.micro_batch).c_str());
+  text += print("\n  schedule %s, batch %s%s, quant %s, KV %s\n", p.schedule.c_str(),
+                format_count(p.batch).c_str(), parts.c_str(), a.candidate.quant.c_str(),
                 kernels::name(a.candidate.kv_dtype));
   if (a.machine.has_device()) {
-    text += print("  attention on the %s (A_g = %d), experts %s (F_g = %.2f), r_w %.3f, r_c %.2f\n",
+    text += print("  attention on the %s (A_g = %d), experts %s (F_g = %.2f)\n",
                   plan::name(p.attention_on), p.attention_on == plan::Place::kDevice,
-                  planner::words(p.experts_on), device_share(a.estimate.pass), p.resident_weights,
-                  p.resident_kv);
+                  planner::words(p.experts_on), device_share(a.estimate.pass));
+    text += print(
+        "  on the device stay %.1f %% of the experts (r_w = %.3f), %.1f %% of the cache (r_c = "
+        "%.2f)\n",
+        100 * p.resident_weights, p.resident_weights, 100 * p.resident_kv, p.resident_kv);
     text += other_places(q, a);
   }
   if (!a.runs) text += "  costed alone: " + a.why_not + "\n";
