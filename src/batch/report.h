@@ -24,6 +24,7 @@ struct MachineLimits {
   bool measured = false;  // else stated
   double read_bytes_per_second = 0;
   double flops_per_second = 0;
+  double disk_bytes_per_second = 0;  // 0: not known
 };
 
 struct ReportInput {

@@ -165,6 +165,20 @@ TEST(Report, NamesMemoryNodesWhereThereAreSeveral) {
   EXPECT_EQ(report_json(input)["plan"]["memory_nodes"], 2);
 }
 
+// Of pages that a checkpoint's reads must make, it says what a built directory would gain.
+TEST(Report, SaysWhatABuiltDirectoryWouldGain) {
+  ReportInput input = report();
+  input.stats.disk = {.pages = 50, .bytes = int64_t{6} << 30, .all_pages = 40};
+  EXPECT_EQ(report_text(input, 100).find("sluice build"), std::string::npos);
+  input.stats.disk.made = true;
+  input.stats.lanes[static_cast<size_t>(schedule::Lane::kDisk)].busy_seconds = 40;
+  EXPECT_NE(report_text(input, 100).find("'sluice build' has them ready\n"), std::string::npos);
+  input.limits.emplace().disk_bytes_per_second = 2147483648.0;
+  EXPECT_NE(report_text(input, 100).find("read in 3.0 s instead of 40 s (estimated)"),
+            std::string::npos)
+      << report_text(input, 100);
+}
+
 // What was read in vain stands apart from the disk's work.
 TEST(Report, TellsWhatGuessesWereWorth) {
   ReportInput input = report();

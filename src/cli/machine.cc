@@ -88,6 +88,8 @@ std::optional<batch::MachineLimits> limits_of(const hardware::Hardware& hardware
   limits.measured = hardware.source == hardware::Source::kMeasured;
   limits.read_bytes_per_second = host->read_bytes_per_second;
   limits.flops_per_second = peak->second;
+  if (const hardware::Level* disk = hardware.find(hardware::LevelKind::kDisk))
+    limits.disk_bytes_per_second = disk->read_bytes_per_second;
   return limits;
 }
 
