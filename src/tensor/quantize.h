@@ -14,7 +14,8 @@ namespace sluice::tensor {
 // The largest magnitude that every format can hold, f16's.
 constexpr float kMaxQuantized = 65504.0f;
 
-// Whether quantize() writes `dtype`: f32, f16, bf16, q8_0, q4_0, q4_1, q4_k, iq4_nl and mxfp4.
+// Whether quantize() writes `dtype`: f32, f16, bf16, bf16_dot, q8_0, q4_0, q4_1, q4_k, iq4_nl and
+// mxfp4.
 bool can_quantize(DType dtype);
 
 // `elements` values, whole blocks, as `to`, one that quantize() writes; `to_bytes` is storage_bytes

@@ -141,7 +141,7 @@ class BatchCommand(unittest.TestCase):
         for words, told in ((["bach"], "there is no command 'bach'; there are batch, "), ([], "see 'sluice --help'"),
                             (["run", MODEL, "--max_tokens", "5", "hi"], "see 'sluice run --help'"),
                             (["run", MODEL, "--quant", "q5", "hi"], "'q5' is given; none, bf16, q8, q4 or mxfp4 is"),
-                            (["run", MODEL, "--schedule", "magic", "hi"], "layer_stream"),
+                            (["run", MODEL, "--schedule", "magic", "hi"], "'magic' is given; auto, "),
                             (["plan", MODEL, "--objective", "speed"], "throughput, latency or energy is expected")):
             done = subprocess.run([SLUICE, *words], capture_output=True, text=True)
             self.assertEqual(done.returncode, 2, words)

@@ -108,7 +108,10 @@ class BuildCommand(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(said, done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertEqual(sluice("build", MODEL, self.directory / "x", "--quant", "q3").returncode, 2)
+        unknown = sluice("build", MODEL, self.directory / "x", "--quant", "q3")
+        self.assertEqual(unknown.returncode, 2, unknown.stderr)
+        self.assertIn("'q3'", unknown.stderr)
+        self.assertEqual(unknown.stderr.count("\n"), 1, unknown.stderr)
         self.assertEqual(sorted(p.name for p in self.directory.iterdir()), ["out"])
 
     def test_a_disk_that_becomes_full_is_told_and_with_room_the_build_goes_on(self):
