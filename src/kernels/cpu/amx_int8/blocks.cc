@@ -8,6 +8,10 @@
 #define SLUICE_LAMBDA_INLINE __attribute__((always_inline))
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
+namespace sluice::kernels::avx512_bf16 {
+extern const BlockTable kBlockTable;
+}
+
 namespace sluice::kernels::amx_int8 {
 namespace {
 
@@ -39,6 +43,10 @@ constexpr int kRegisterFloats = 16;
 #include "kernels/cpu/block_stored.h"
 
 #include "kernels/cpu/block_panels.h"
+
+#include "kernels/cpu/amx_int8/vector_panels.h"
+
+#include "kernels/cpu/block_choice.h"
 
 #include "kernels/cpu/fill_block_table.h"
 

@@ -38,6 +38,10 @@ constexpr int kRegisterFloats = 16;
 
 #include "kernels/cpu/block_panels.h"
 
+#include "kernels/cpu/vector_panels.h"
+
+#include "kernels/cpu/block_choice.h"
+
 #include "kernels/cpu/fill_block_table.h"
 
 }  // namespace
