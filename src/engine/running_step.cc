@@ -175,6 +175,7 @@ void Running::refresh_stats() {
   stats_.computed_tokens = counters.computed_tokens;
   stats_.generated_tokens = counters.generated_tokens;
   stats_.preemptions = counters.preemptions;
+  stats_.moved = counters.moved;
   stats_.iterations = counters.iterations;
   stats_.failed_iterations = counters.failed_iterations;
   stats_.sequence_slots = counters.sequence_slots;

@@ -76,6 +76,7 @@ struct EngineStats {
   int64_t computed_tokens = 0;       // rows run, recomputation after a preemption included
   int64_t generated_tokens = 0;
   int64_t preemptions = 0;
+  int64_t moved = 0;                          // sequences, to another micro-batch
   int64_t iterations = 0;                     // of micro-batches
   int64_t failed_iterations = 0;              // that a fault ended; computed again
   int64_t sequence_slots = 0;                 // sum over iterations of the micro-batch's slots

@@ -123,9 +123,8 @@ void Scheduler::consider_awaiting(Sequence& s, int32_t other_record, int64_t& fo
 void Scheduler::place_window() {
   loads_.clear();
   for (const Group& group : groups_) {
-    MicroBatchLoad load{0, std::ssize(group.members), group.slots - std::ssize(group.members)};
-    for (int32_t member : group.members) load.tokens += sequence(member).length();
-    loads_.push_back(load);
+    const int64_t members = std::ssize(group.members);
+    loads_.push_back({group.tokens, members, group.slots - members});
   }
   window_lengths_.clear();
   for (int32_t record : window_) window_lengths_.push_back(sequence(record).length());
@@ -134,11 +133,7 @@ void Scheduler::place_window() {
   balance(window_lengths_, loads_, {}, window_order_, window_assigned_);
   for (size_t i = 0; i < window_.size(); ++i) {
     SLUICE_CHECK(window_assigned_[i] != kWaits, "an admitted sequence has a slot");
-    Sequence& s = sequence(window_[i]);
-    s.group = window_assigned_[i];
-    auto& members = groups_[static_cast<size_t>(s.group)].members;
-    const auto younger = [&](int32_t other) { return sequence(other).arrival > s.arrival; };
-    members.insert(std::ranges::find_if(members, younger), window_[i]);
+    join(window_[i], window_assigned_[i]);
   }
 }
 

@@ -42,6 +42,7 @@ void run_without_allocating(const SchedulerLimits& limits, int64_t block_count) 
   EXPECT_EQ(scheduler.counters().finished, 60);
   EXPECT_GT(scheduler.counters().cached_prompt_tokens, 0);
   EXPECT_GT(blocks.counters().evicted, 0);
+  EXPECT_GT(scheduler.counters().moved, 0);
   EXPECT_EQ(scheduler.counters().preemptions > 0, limits.admission == Admission::kOptimistic);
 }
 

@@ -137,6 +137,7 @@ TEST(FakeModel, TokensAreThoseOfEachRequestAlone) {
     sum.held_back += counters.held_back;
     sum.cancelled += counters.cancelled;
     sum.failed_iterations += counters.failed_iterations;
+    sum.moved += counters.moved;
   }
   // The cases are such that all of it happened.
   EXPECT_GT(sum.preemptions, 100);
@@ -144,6 +145,7 @@ TEST(FakeModel, TokensAreThoseOfEachRequestAlone) {
   EXPECT_GT(sum.held_back, 100);
   EXPECT_GT(sum.cancelled, 100);
   EXPECT_GT(sum.failed_iterations, 1000);
+  EXPECT_GT(sum.moved, 1000);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ void Scheduler::place_decodes(Group& group, MicroBatch& out) {
   for (size_t i = 0; i < group.members.size(); ++i) {
     const int32_t record = group.members[i];
     Sequence& s = sequence(record);
-    if (s.uncomputed() != 1) continue;
+    if (s.placed || s.uncomputed() != 1) continue;  // placed: still out with another micro-batch
     // Where blocks have run out, it keeps what it holds and waits for older ones to end.
     if (!hold_blocks(s, blocks_.blocks_for(s.length()))) continue;
     place(group, record, s.length(), out);

@@ -54,6 +54,7 @@ Scheduler::Scheduler(const SchedulerLimits& limits, memory::KvBlocks& blocks)
   window_order_.reserve(n);
   window_assigned_.reserve(n);
   loads_.reserve(groups_.size());
+  exchangeable_.reserve(static_cast<size_t>(limits.micro_batch_size));
   path_.reserve(table_blocks);
 }
 
@@ -128,7 +129,9 @@ bool Scheduler::form(MicroBatch& out) {
   for (int64_t k = 0; k < count; ++k) {
     const int64_t g = (turn_ + k) % count;
     Group& group = groups_[static_cast<size_t>(g)];
-    if (group.out || !form_group(group, out)) continue;
+    if (group.out) continue;
+    rebalance(g);
+    if (!form_group(group, out)) continue;
     out.index = static_cast<int>(g);
     out.iteration = iterations_formed_++;
     group.out = true;
@@ -199,6 +202,7 @@ void Scheduler::settle(int32_t record, const Outcome* outcome, bool ended) {
     ended = outcome->ended;
     if (!s.cancelled) {
       s.tokens.push_back(outcome->token);
+      ++groups_[static_cast<size_t>(s.group)].tokens;
       ++counters_.generated_tokens;
       SLUICE_CHECK(ended || s.generated() < s.max_new_tokens,
                    "a sequence ends at max_new_tokens at the latest");
@@ -259,9 +263,9 @@ void Scheduler::leave(int32_t record) {
   s.table.clear();
   free_tables_.push_back(std::move(s.table));
   s.table = {};
-  std::erase(groups_[static_cast<size_t>(s.group)].members, record);
-  s.group = -1;
+  drop(record);
   s.computed = s.published_blocks = s.reserved = 0;
+  s.computed_when_moved = -1;
   --running_;
 }
 

@@ -4,8 +4,9 @@
 // (complete).
 //
 // What always holds:
-// - A sequence belongs to one micro-batch from its admission until it ends or is set back, and a
-//   micro-batch has at most one iteration between form() and complete().
+// - A running sequence belongs to one micro-batch, which it may exchange for another as contexts
+//   grow apart. A micro-batch has at most one iteration between form() and complete(), and a
+//   sequence is in at most one of these.
 // - A sequence's rows are computed in order of position, each once per residency, but for those of
 //   an iteration that failed, which are computed again; what complete() has not seen is not in the
 //   prefix cache.
@@ -74,6 +75,7 @@ struct SchedulerCounters {
   int64_t finished = 0;
   int64_t cancelled = 0;
   int64_t preemptions = 0;
+  int64_t moved = 0;              // sequences, from one micro-batch to another
   int64_t held_back = 0;          // requests that waited for a prefix to be computed
   int64_t iterations = 0;         // of micro-batches, completed
   int64_t failed_iterations = 0;  // taken back
@@ -88,6 +90,8 @@ class Scheduler {
  public:
   // Iterations formed until a request held back for a prefix is admitted all the same.
   static constexpr int64_t kMaxHeldIterations = 64;
+  // Two micro-batches are balanced whose contexts differ by at most this part of the mean.
+  static constexpr int64_t kBalancedParts = 4;
 
   // `blocks` is shared with no other scheduler and outlives this one. Limits that contradict each
   // other are a planner's bug and abort.
@@ -130,6 +134,7 @@ class Scheduler {
  private:
   struct Group {                   // one micro-batch, between and during its iterations
     std::vector<int32_t> members;  // records, oldest first
+    int64_t tokens = 0;            // of these, together
     int64_t slots = 0;
     bool out = false;  // between form() and complete()
     int64_t iteration = 0;
@@ -146,6 +151,18 @@ class Scheduler {
   int64_t tokens_to_reserve(const Sequence& sequence) const;
   int64_t shareable_tokens(const Sequence& sequence) const;
   void place_window();
+
+  // rebalance.cc
+  struct Exchange {
+    int32_t leaves = -1, comes = -1;  // records; none
+  };
+  void rebalance(int64_t group);
+  Exchange best_exchange(const Group& heavy, const Group& light);
+  bool may_move(const Sequence& sequence) const;
+  void move_in(int32_t record, int64_t group);
+  void join(int32_t record, int64_t group);
+  void drop(int32_t record);
+  int64_t load(int64_t group) const { return groups_[static_cast<size_t>(group)].tokens; }
 
   // formation.cc
   bool form_group(Group& group, MicroBatch& out);
@@ -189,6 +206,7 @@ class Scheduler {
   std::vector<int64_t> window_lengths_;
   std::vector<int32_t> window_order_, window_assigned_;
   std::vector<MicroBatchLoad> loads_;
+  std::vector<int32_t> exchangeable_;
   std::vector<memory::BlockId> path_;
 };
 

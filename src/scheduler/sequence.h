@@ -29,6 +29,7 @@ struct Sequence {
   int64_t computed = 0;                // positions whose keys and values are in the cache
   int64_t published_blocks = 0;        // leading blocks of the table that are in the tree
   int64_t reserved = 0;                // blocks counted for it at admission
+  int64_t computed_when_moved = -1;    // from another micro-batch; -1: never
   std::vector<memory::BlockId> table;  // blocks held; moved here from the free tables
 
   int64_t prompt_logits_done = 0;  // prompt positions whose logits were delivered

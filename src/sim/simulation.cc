@@ -189,6 +189,7 @@ void Simulation::add_stats(const engine::Running& engine) {
   world_.counts[Happening::kRowRead] += stats.disk.rows;
   world_.counts[Happening::kPageRetry] += stats.disk.retries;
   world_.counts[Happening::kPreemption] += stats.preemptions;
+  world_.counts[Happening::kMoved] += stats.moved;
   world_.counts[Happening::kSharedPrefix] += stats.cached_prompt_tokens > 0 ? 1 : 0;
 }
 

@@ -30,6 +30,7 @@ constexpr std::array<const char*, kHappenings> kNames = {
     "resumes",
     "runs ended by a fault",
     "preemptions",
+    "changes of micro-batch",
     "prompts with a shared prefix",
     "answers",
     "error lines",

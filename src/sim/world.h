@@ -41,12 +41,13 @@ enum class Happening : uint8_t {
   kResume,
   kFailedRun,  // that ended with a sentence
   kPreemption,
+  kMoved,  // a sequence, to another micro-batch
   kSharedPrefix,
   kAnswer,
   kErrorLine,
   kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 29;
+inline constexpr int kHappenings = 30;
 const char* name(Happening happening);
 
 struct Counts {
