@@ -6,8 +6,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
-# The loops that count are unrolled and vectorized by their own words: with -O3 they are no faster, and the
-# compiler is slower.
+# With -O3 the compiler takes longer, and what is not LOOPS is no faster.
 string(REPLACE "-O3" "-O2" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
 
 find_program(SLUICE_CCACHE ccache)
@@ -86,19 +85,22 @@ function(sluice_platform_file name)
   endif()
 endfunction()
 
-# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs ALONE b.cc [SEPARATE] [UNCOVERED] [JSON])
+# sluice_library(folder SOURCES a.cc DEPS base TESTS a_test.cc LINK libs ALONE b.cc [SEPARATE] [UNCOVERED] [JSON] [LOOPS])
 # One static library per folder under src/, and one test program for the tests beside its sources.
 # Fuzz targets see which branches of it they reach unless it is UNCOVERED. Trees with sanitizers, built whole
 # and seldom, compile eight files at once, which halves their time; not those that are ALONE, nor any of a
 # folder that is SEPARATE, because their private names are the same on purpose. JSON: most of its files read
-# or write it.
+# or write it. LOOPS: of numbers, which -O3 makes faster.
 function(sluice_library folder)
-  cmake_parse_arguments(A "SEPARATE;UNCOVERED;JSON" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS;ALONE" ${ARGN})
+  cmake_parse_arguments(A "SEPARATE;UNCOVERED;JSON;LOOPS" "" "SOURCES;DEPS;LINK;TESTS;TEST_DEPS;TEST_LABELS;ALONE" ${ARGN})
   if(A_SOURCES)
     add_library(sluice_${folder} STATIC ${A_SOURCES})
     if(SLUICE_SANITIZE AND NOT A_SEPARATE)
       set_target_properties(sluice_${folder} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
       set_source_files_properties(${A_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+    if(A_LOOPS)
+      target_compile_options(sluice_${folder} PRIVATE $<$<CONFIG:Release>:-O3>)
     endif()
     if(SLUICE_FUZZ AND NOT A_UNCOVERED)
       target_compile_options(sluice_${folder} PRIVATE -fsanitize=fuzzer-no-link)
