@@ -57,8 +57,7 @@ def parse() -> argparse.Namespace:
         parser.error(f"--router {options.router}: uniform, or zipf:ALPHA with ALPHA above 0, at most 4")
     if os.geteuid() != 0:
         parser.error("a control group and dropping the page cache need root")
-    if not fio.is_there():
-        parser.error("fio is missing; install the package fio")
+    fio.require(parser)
     return options
 
 
@@ -174,8 +173,8 @@ def print_row(row: str, found: dict) -> None:
     right = f"{bound}{theirs['tok/s']:.2f}" if theirs else "-"
     ratio = f"{'at least ' if bound else ''}{ours['tok/s'] / theirs['tok/s']:.2f}" if ours and theirs else "-"
     disk = f"{ours['disk GB/s']:.2f} GB/s, {100 * ours['disk busy']:.0f} %" if ours else "-"
-    fio = "; ".join("{:.2f} {:.2f}".format(*run["fio GB/s"]) if run else "-" for run in (ours, theirs))
-    print(f"{row:8} {left:>8} {right:>10} {ratio:>14}   {disk:>18}   {fio}", flush=True)
+    rates = "; ".join("{:.2f} {:.2f}".format(*run["fio GB/s"]) if run else "-" for run in (ours, theirs))
+    print(f"{row:8} {left:>8} {right:>10} {ratio:>14}   {disk:>18}   {rates}", flush=True)
 
 
 def main() -> None:
@@ -183,9 +182,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # engines and their groups end with this
     if options.only != Sluice.name:
         llama_build.install()
-    folder = llama_build.cache() / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    gguf = model_files.gguf(folder, options.geometry, options.layers, options.format, options.router)
+    gguf = model_files.gguf(options.geometry, options.layers, options.format, options.router)
     directory = model_files.engine_directory(gguf, options.bin)
     engines = [engine for engine in (Sluice(options, directory), LlamaCpp(options, gguf))
                if options.only in (None, engine.name)]

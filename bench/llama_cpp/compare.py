@@ -13,7 +13,7 @@ from pathlib import Path
 import engines
 import geometry as shapes
 import llama_build
-import make_gguf
+import model_files
 import quiet
 import table
 import tune
@@ -104,16 +104,10 @@ def measure_pair(patient: quiet.Quiet, job: str, engine_pair: tuple, models: tup
 
 def make_models(options: argparse.Namespace, geometry: shapes.Geometry, mix: str) -> tuple:
     """What llama.cpp reads and what sluice reads."""
-    folder = llama_build.cache() / "models"
-    folder.mkdir(exist_ok=True)
-    model = folder / f"{geometry.name}.{geometry.layers}.{mix}.gguf"
-    if not model.exists():
-        part = model.with_suffix(".part")
-        make_gguf.write(part, geometry, mix)
-        part.rename(model)
+    model = model_files.gguf(geometry.name, geometry.layers, mix)
     if not options.safetensors:
         return model, model
-    directory = folder / f"{geometry.name}.{geometry.layers}"
+    directory = model_files.folder() / f"{geometry.name}.{geometry.layers}"
     if not directory.exists():
         program = options.sluice.resolve().parents[1] / "bin" / "make_model"
         subprocess.run([program, directory, "--geometry", geometry.name, "--layers", str(geometry.layers)],

@@ -1,5 +1,6 @@
 """What fio reads of a file, past the page cache, as sluice's disk lane does (io::ReaderOptions, src/io/reader.h)."""
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 READ_BYTES, DEPTH = 1 << 20, 16
 
 
-def is_there() -> bool:
-    return shutil.which("fio") is not None
+def require(parser: argparse.ArgumentParser) -> None:
+    """Ends the program, with what to do, where there is none."""
+    if not shutil.which("fio"):
+        parser.error("fio is missing; install the package fio")
 
 
 def gb_per_second(file: Path, pattern: str = "read", seconds: int = 4) -> float:

@@ -4,14 +4,22 @@ import subprocess
 from pathlib import Path
 
 import geometry as shapes
+import llama_build
 import make_gguf
 import router
 
 
-def gguf(folder: Path, geometry: str, layers: int, mix: str, skew: str = "uniform") -> Path:
+def folder() -> Path:
+    """Where they lie."""
+    models = llama_build.cache() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    return models
+
+
+def gguf(geometry: str, layers: int, mix: str, skew: str = "uniform") -> Path:
     """So many layers of a published model's geometry, of a format, whose router is uniform or zipf:ALPHA."""
     suffix = "" if skew == "uniform" else "." + skew.replace(":", "")
-    file = folder / f"{geometry}.{layers}.{mix}{suffix}.gguf"
+    file = folder() / f"{geometry}.{layers}.{mix}{suffix}.gguf"
     if not file.exists():
         print(f"writing {file.name}", flush=True)
         part = file.with_suffix(".part")

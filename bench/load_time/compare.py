@@ -21,7 +21,6 @@ sys.path.insert(0, str(HERE.parent / "llama_cpp"))
 
 import fio  # noqa: E402
 import geometry as shapes  # noqa: E402
-import llama_build  # noqa: E402
 import model_files  # noqa: E402
 
 LINE = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/completions",
@@ -49,8 +48,7 @@ def parse() -> argparse.Namespace:
             parser.error(f"--kinds {kind}: gguf, built")
     if os.geteuid() != 0:
         parser.error("dropping the page cache needs root")
-    if not fio.is_there():
-        parser.error("fio is missing; install the package fio")
+    fio.require(parser)
     return options
 
 
@@ -105,12 +103,10 @@ def measure(model: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = parse()
-    folder = llama_build.cache() / "models"
-    folder.mkdir(parents=True, exist_ok=True)
     print(f"{'model':40} {'size':>9} {'load':>8} {'rate':>11}   GB/s: touched before; fio before and after; load time over "
           "bytes at fio's rate")
     for mix in options.formats:
-        file = model_files.gguf(folder, options.geometry, options.layers, mix)
+        file = model_files.gguf(options.geometry, options.layers, mix)
         if "gguf" in options.kinds:
             measure(file, options)
         if "built" in options.kinds:

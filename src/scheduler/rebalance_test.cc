@@ -17,19 +17,27 @@ void add_twenties(Harness& h, SequenceId first, SequenceId last,
   }
 }
 
+// Two micro-batches of two: the first, whose sequences 1 and 3 have ended, is about to be refilled
+// by 5 and 6, of such lengths; the second, of 2 and 4, 40 tokens, is out.
+struct Refilled : Harness {
+  Refilled(int64_t fifth, int64_t sixth) : Harness(limits(4, 2, 200), 100, 4) {
+    add_twenties(*this, 1, 4, {1, 3});
+    EXPECT_TRUE(add(5, tokens(fifth, 1000), 50).ok());
+    EXPECT_TRUE(add(6, tokens(sixth, 2000), 50).ok());
+    const MicroBatch first = form();
+    second = form();
+    complete(first);
+  }
+  MicroBatch second;
+};
+
 TEST(Rebalance, ExchangesOneOfTheHeavierForOneThatIsOut) {
-  Harness h(limits(4, 2, 200), 100, 4);
-  add_twenties(h, 1, 4, {1, 3});
-  ASSERT_TRUE(h.add(5, tokens(60, 1000), 50).ok());
-  ASSERT_TRUE(h.add(6, tokens(40, 2000), 50).ok());
-  const MicroBatch first = h.form();   // 1 and 3
-  const MicroBatch second = h.form();  // 2 and 4
-  h.complete(first);
-  // The two that refill it bring 100 tokens beside 40: 5 goes to the other, for 4, which is out.
+  Refilled h(60, 40);
+  // The two bring 100 tokens beside 40: 5 goes to the other, for 4, which is out.
   const MicroBatch third = h.form();
   EXPECT_EQ(rows(third), (Rows{{6, 0, 40, true}}));
   EXPECT_EQ(h.scheduler.counters().moved, 2);
-  h.complete(second);
+  h.complete(h.second);
   const MicroBatch fourth = h.form();
   EXPECT_EQ(rows(fourth), (Rows{{2, 20, 1, true}, {5, 0, 60, true}}));
   h.complete(third);
@@ -38,13 +46,7 @@ TEST(Rebalance, ExchangesOneOfTheHeavierForOneThatIsOut) {
 }
 
 TEST(Rebalance, LeavesASmallDifference) {
-  Harness h(limits(4, 2, 200), 100, 4);
-  add_twenties(h, 1, 4, {1, 3});
-  ASSERT_TRUE(h.add(5, tokens(27, 1000), 50).ok());
-  ASSERT_TRUE(h.add(6, tokens(23, 2000), 50).ok());
-  const MicroBatch first = h.form();
-  h.form();
-  h.complete(first);
+  Refilled h(27, 23);
   EXPECT_EQ(rows(h.form()), (Rows{{5, 0, 27, true}, {6, 0, 23, true}})) << "50 beside 40 tokens";
   EXPECT_EQ(h.scheduler.counters().moved, 0);
 }
@@ -80,18 +82,12 @@ TEST(Rebalance, LeavesAnEmptyMicroBatchEmpty) {
 }
 
 TEST(Rebalance, CancelsWhatIsOutWithTheMicroBatchItLeft) {
-  Harness h(limits(4, 2, 200), 100, 4);
-  add_twenties(h, 1, 4, {1, 3});
-  ASSERT_TRUE(h.add(5, tokens(60, 1000), 50).ok());
-  ASSERT_TRUE(h.add(6, tokens(40, 2000), 50).ok());
-  const MicroBatch first = h.form();
-  const MicroBatch second = h.form();
-  h.complete(first);
+  Refilled h(60, 40);
   const MicroBatch third = h.form();
   ASSERT_EQ(h.scheduler.counters().moved, 2);
   EXPECT_TRUE(h.scheduler.cancel(4));
   EXPECT_EQ(h.scheduler.running(), 4) << "until its iteration ends";
-  h.complete(second);
+  h.complete(h.second);
   EXPECT_EQ(h.scheduler.running(), 3);
   h.complete(third);
   while (!h.scheduler.idle()) h.step();
