@@ -8,8 +8,8 @@
 namespace sluice::kernels {
 namespace {
 
-// The loops over panels ask for memory this far ahead of their loads (cpu/prefetch.h): so much at
-// the beginning of a panel, or of a block's values, is asked for here. The blocks of a cache lie
+// The loops over panels ask for memory some way ahead of their loads (cpu/prefetch.h): the
+// beginning of a panel, or of a block's values, is asked for here. The blocks of a cache lie
 // anywhere, and no processor guesses the next one.
 constexpr int64_t kAskedBytes = 4096;
 

@@ -46,8 +46,8 @@ struct StoredTokens {
   }
 };
 
-// A panel, and the one that comes next. Codes are sent for kPrefetchBytes ahead of their loads,
-// scales, of which there are few, by the panel before.
+// A panel, and the one that comes next. Codes are sent for ahead of their loads, scales, of which
+// there are few, by the panel before.
 template <int kDType>
 struct StoredPanel {
   static constexpr tensor::BlockTraits kTraits = tensor::kBlockTraits[kDType];
@@ -61,7 +61,7 @@ struct StoredPanel {
 
   SLUICE_INLINE const std::byte* span(int64_t at) const { return panel + at * kSpanBytes; }
   SLUICE_INLINE void send_codes_ahead(int64_t span) const {
-    const int64_t ahead = span * kSpanBytes + kPrefetchBytes;
+    const int64_t ahead = span * kSpanBytes + ahead_in_weights(1);
     const std::byte* const from = ahead < codes ? panel + ahead : next + (ahead - codes);
     SLUICE_UNROLL for (int64_t at = 0; at < kSpanBytes; at += 64) send_for(from + at);
   }

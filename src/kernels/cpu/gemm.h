@@ -2,8 +2,10 @@
 // order. A weight is widened once per tile and used for T tokens; an activation is broadcast once
 // and used for P panels.
 
+// A KV cache's f32 and f16 as well, and as far ahead: few checkpoints are in these.
 struct F32Weights {
   static constexpr int kGroup = 1;  // values of K in one group
+  static constexpr int64_t ahead(int) { return kAheadInCache; }
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return load(reinterpret_cast<const float*>(from));
@@ -12,6 +14,7 @@ struct F32Weights {
 
 struct F16Weights {
   static constexpr int kGroup = 1;
+  static constexpr int64_t ahead(int) { return kAheadInCache; }
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return load_half(from);
@@ -20,6 +23,7 @@ struct F16Weights {
 
 struct Bf16PairWeights {
   static constexpr int kGroup = 2;
+  static constexpr int64_t ahead(int panels) { return ahead_in_weights(panels); }
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return kHalf == 0 ? load_bf16_even(from) : load_bf16_odd(from);
@@ -29,6 +33,7 @@ struct Bf16PairWeights {
 // As a KV cache has them: sixteen values of one k together.
 struct Bf16Weights {
   static constexpr int kGroup = 1;
+  static constexpr int64_t ahead(int) { return kAheadInCache; }
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return load_bf16(from);
@@ -37,6 +42,7 @@ struct Bf16Weights {
 
 struct S8Weights {
   static constexpr int kGroup = 1;
+  static constexpr int64_t ahead(int) { return kAheadInCache; }
   template <int kHalf>
   static F16 widen(const std::byte* from) {
     return load_s8(from);
@@ -73,7 +79,7 @@ void gemm_tile(const std::byte* const* panels_in, int64_t step, const float* con
   const int64_t whole = cols / Weights::kGroup * Weights::kGroup;
   int64_t offset = 0;
   for (int64_t k = 0; k < whole; k += Weights::kGroup, offset += step) {
-    SLUICE_UNROLL for (int p = 0; p < P; ++p) { send_for(panels[p] + offset + kPrefetchBytes); }
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) { send_for(panels[p] + offset + Weights::ahead(P)); }
     tile_step<Weights, 0, P, T>(panels, offset, rows, k, acc);
     if constexpr (Weights::kGroup == 2) {
       tile_step<Weights, 1, P, T>(panels, offset, rows, k + 1, acc);

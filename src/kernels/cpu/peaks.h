@@ -5,7 +5,7 @@ float read_all(const float* data, int64_t count) {
   SLUICE_UNROLL for (int i = 0; i < 16; ++i) sum[i] = zero();
   for (int64_t at = 0; at < count; at += 256) {
     SLUICE_UNROLL for (int i = 0; i < 16; ++i) {
-      send_for(data + at + i * 16 + kPrefetchBytes / 4);
+      send_for(data + at + i * 16 + ahead_in_weights(1) / 4);
     }
     SLUICE_UNROLL for (int i = 0; i < 16; ++i) sum[i] = add(sum[i], load(data + at + i * 16));
   }

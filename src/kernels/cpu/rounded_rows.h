@@ -33,7 +33,9 @@ void dot_tile(const std::byte* const* panels_in, int64_t step, const float* cons
     const int64_t count = cols - first < kRoundedCols ? cols - first : kRoundedCols;
     for (int t = 0; t < T; ++t) round_row(rows_in[t] + first, count, rounded[t]);
     for (int64_t k = 0; k < count; k += 2, offset += step) {
-      SLUICE_UNROLL for (int p = 0; p < P; ++p) { send_for(panels[p] + offset + kPrefetchBytes); }
+      SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+        send_for(panels[p] + offset + ahead_in_weights(P));
+      }
       tile_step<Bf16PairWeights, 1, P, T>(panels, offset, rows, k + 1, acc);
       tile_step<Bf16PairWeights, 0, P, T>(panels, offset, rows, k, acc);
     }

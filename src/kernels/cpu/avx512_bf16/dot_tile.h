@@ -38,7 +38,7 @@ void dot_tile(const std::byte* const* panels_in, int64_t step, const float* cons
     for (int64_t pair = 0; pair < (count + 1) / 2; ++pair, offset += step) {
       __m512bh w[P];
       SLUICE_UNROLL for (int p = 0; p < P; ++p) {
-        send_for(panels[p] + offset + kPrefetchBytes);
+        send_for(panels[p] + offset + ahead_in_weights(P));
         w[p] = __builtin_bit_cast(__m512bh, _mm512_loadu_si512(panels[p] + offset));
       }
       SLUICE_UNROLL for (int t = 0; t < T; ++t) {
