@@ -59,6 +59,8 @@ Json predicted_json(const Question& question, const Answer& answer) {
             {"pass_seconds", answer.estimate.pass.seconds},
             {"pass_lane_seconds", lanes_json(answer)},
             {"figures", answer.machine.measured ? "measured machine" : "stated machine"}};
+  if (answer.candidate.policy.experts_on == plan::Place::kAuto)
+    json["host_experts"] = answer.estimate.pass.host_experts;
   if (answer.replayed) {
     json["replay"] = Json{{"stretch", answer.replayed->stretch},
                           {"tasks", answer.replayed->tasks},

@@ -5,8 +5,9 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "planner/expert_split.h"
 #include "planner/host_traffic.h"
+#include "planner/overlap.h"
+#include "schedule/expert_place.h"
 
 namespace sluice::planner {
 
@@ -59,7 +60,6 @@ class PassSum {
     for (const LayerKind& kind : subject_.layers.kinds) {
       attention(kind, prompts_alone);
       stage(StageKind::kRoute, kind.layer, kind.count);
-      if (kind.routing >= 0) experts(kind);
       if (kind.routing < 0 || ffn(kind).shared_inter > 0)
         stage(StageKind::kShared, kind.layer, kind.count);
       exchange(kind);
@@ -70,8 +70,7 @@ class PassSum {
            static_cast<double>(load_.logit_rows) * subject_.model.vocab * kFloat, batches_);
     }
     stage(StageKind::kSample, -1, 1, Lane::kHostCompute);
-    finish();
-    return std::move(pass_);
+    return with_experts();
   }
 
  private:
@@ -132,20 +131,16 @@ class PassSum {
   void stage_copy(double bytes, double times) {
     const double crossings = staging_crossings(kind_.staging);
     if (crossings <= 0 || bytes <= 0) return;
-    staging_ += add("staging", Lane::kHostCompute, {.activation_bytes = crossings * bytes}, times);
+    parts_.staging +=
+        add("staging", Lane::kHostCompute, {.activation_bytes = crossings * bytes}, times);
   }
-  double computing() const {
-    return pass_.lanes[static_cast<size_t>(Lane::kDeviceCompute)] +
-           pass_.lanes[static_cast<size_t>(Lane::kHostCompute)];
-  }
-
   void attention(const LayerKind& kind, bool prompts_alone) {
-    const double before = computing();
+    const double before = computing_seconds(pass_);
     stage(StageKind::kQkv, kind.layer, kind.count);
     stage(StageKind::kAttend, kind.layer, kind.count,
           attend_on_device_ ? Lane::kDeviceCompute : Lane::kHostCompute);
     stage(StageKind::kOProj, kind.layer, kind.count);
-    attention_ += computing() - before;
+    parts_.attention += computing_seconds(pass_) - before;
     if (!kind_.device) return;
     const models::AttentionConfig& a = attention_of(kind.layer);
     const double times = batches_ * kind.count;
@@ -186,44 +181,74 @@ class PassSum {
     add(StageKind::kExpertGroup, lane, cost, batches_ * kind.count, tokens / hit);
   }
 
-  // Bytes of `part` of the experts between these shares, in order of use, that a pass brings over a
-  // lane: each once for all micro-batches, unless nothing overlaps.
-  void bring(const LayerKind& kind, Lane lane, double from, double to, double part = 1) {
-    if (to <= from || part <= 0) return;
+  // Bytes of the experts between these shares, in order of use, that a pass brings over a lane:
+  // each once for all micro-batches, unless nothing overlaps.
+  void bring(const LayerKind& kind, Lane lane, double from, double to) {
+    if (to <= from) return;
     const bool each = kind_.overlap == Overlap::kNone;
     const double rows = each ? rows_.total() : rows_.total() * batches_;
     const double page =
         models::stage_cost(subject_.model, group_of(kind), {.active_experts = 1}, weights_)
             .weight_bytes;
-    const double bytes = part * routing_of(kind).distinct(rows, from, to) * page;
+    const double bytes = routing_of(kind).distinct(rows, from, to) * page;
     const double times = (each ? batches_ : 1) * kind.count;
     if (bytes <= 0) return;
     const double seconds = add("weights", lane, {.weight_bytes = bytes}, times);
     if (lane != Lane::kHostToDevice) return;
-    weights_up_ += seconds;
+    parts_.weights_up += seconds;
     stage_copy(bytes, times);
   }
 
-  void experts(const LayerKind& kind) {
+  // Of such a layer's experts, the share that is on the device whenever they are asked for. Systems
+  // that are not ours keep the same ones for good.
+  double resident_share(const LayerKind& kind) const {
+    const double slots = candidate_.policy.resident_weights;
+    if (!kind_.by_expert) return slots;
+    return schedule::staying_share(subject_.weights.fit.pages, routing_of(kind).experts(), slots);
+  }
+
+  // The last `on_host` of the experts, in order of use, are computed by the host for the device.
+  void experts(const LayerKind& kind, double on_host) {
     stage(StageKind::kDispatch, kind.layer, kind.count);
     const Routing& routing = routing_of(kind);
     const double hits = routing.distinct(rows_.total()), tokens = routing.tokens(rows_.total());
     double in_memory = candidate_.host_weights;
     if (kind_.device) {
-      const double near = resident_share(subject_, candidate_, kind);
+      const double near = resident_share(kind), others = 1 - on_host;
       in_memory = std::max(in_memory, near);
-      const ExpertSplit split = expert_split(subject_, candidate_, kind, load_);
-      const double host_hits = split.host_hits * routing.distinct(rows_.total(), split.ahead, 1);
-      const double host_tokens = split.host_tokens * routing.tokens(rows_.total(), split.ahead, 1);
+      const double host_hits = routing.distinct(rows_.total(), others, 1);
+      const double host_tokens = routing.tokens(rows_.total(), others, 1);
       group(kind, Lane::kDeviceCompute, hits - host_hits, tokens - host_tokens);
       experts_on_host(kind, host_hits, host_tokens);
-      bring(kind, Lane::kHostToDevice, near, split.ahead);
-      bring(kind, Lane::kHostToDevice, std::max(near, split.ahead), 1, 1 - split.host_hits);
+      bring(kind, Lane::kHostToDevice, near, others);
     } else {
       group(kind, Lane::kHostCompute, hits, tokens);
     }
     bring(kind, Lane::kDisk, in_memory, 1);
     stage(StageKind::kCombine, kind.layer, kind.count);
+  }
+
+  // The pass, of which only experts are missing yet, with this share of them on the host.
+  PassSum with_share(double on_host) const {
+    PassSum sum = *this;
+    sum.pass_.host_experts = on_host;
+    for (const LayerKind& kind : subject_.layers.kinds)
+      if (kind.routing >= 0) sum.experts(kind, on_host);
+    lay_beside(kind_.overlap, batches_, sum.parts_, sum.pass_);
+    return sum;
+  }
+
+  Pass with_experts() const {
+    const plan::Place place = candidate_.policy.experts_on;
+    if (!kind_.device || place != plan::Place::kAuto)
+      return with_share(kind_.device && place == plan::Place::kHost ? 1 : 0).pass_;
+    Pass best = with_share(0).pass_;
+    for (int share = 1; share <= kHostShares; ++share) {
+      // Ties go to the device.
+      Pass pass = with_share(static_cast<double>(share) / kHostShares).pass_;
+      if (pass.seconds < best.seconds) best = std::move(pass);
+    }
+    return best;
   }
 
   // For a device: all rows and their experts come to the host, each expert's rows go back.
@@ -247,33 +272,6 @@ class PassSum {
     pass_.lanes[static_cast<size_t>(Lane::kDeviceCompute)] += seconds * batches_ * kind.count;
   }
 
-  // Busy seconds of the lanes, as the schedule lays them beside each other.
-  void finish() {
-    const auto at = [&](Lane lane) { return pass_.lanes[static_cast<size_t>(lane)]; };
-    const auto busiest = std::max_element(pass_.lanes.begin(), pass_.lanes.end());
-    pass_.bound = static_cast<Lane>(busiest - pass_.lanes.begin());
-    double sum = 0;
-    for (const double seconds : pass_.lanes) sum += seconds;
-    switch (kind_.overlap) {
-      case Overlap::kAll:
-        pass_.seconds = *busiest;
-        pass_.floor_seconds = std::max(at(Lane::kHostCompute), at(Lane::kDisk));
-        return;
-      case Overlap::kNone:
-        pass_.seconds = sum;
-        return;
-      case Overlap::kSteps: {
-        const double up = at(Lane::kHostToDevice) - weights_up_, down = at(Lane::kDeviceToHost);
-        const double rest = computing() - staging_ - attention_;
-        const double first =
-            std::max({weights_up_ + up / batches_, down / batches_, attention_ / batches_});
-        const double others = (1 - 1 / batches_) * std::max({up, down, attention_});
-        pass_.seconds = std::max(staging_ + first + others + rest, *busiest);
-        return;
-      }
-    }
-  }
-
   const Subject& subject_;
   const Candidate& candidate_;
   const ScheduleKind& kind_;
@@ -283,9 +281,7 @@ class PassSum {
   bool attend_on_device_ = false;
   models::WeightBytes weights_;
   models::Load load_;
-  // Seconds of the pass: of weights to the device, of copies to pinned memory, of attention's
-  // stages.
-  double weights_up_ = 0, staging_ = 0, attention_ = 0;
+  PassParts parts_;
   Pass pass_;
 };
 

@@ -48,12 +48,20 @@ struct Pass {
   LaneSeconds lanes{};
   // Of them, what host and disk take: no less, whatever else is taken from the device.
   double floor_seconds = 0;
+  // Of each layer's experts, in order of use, the last share: the host computes them for the
+  // device.
+  double host_experts = 0;
   schedule::Lane bound = schedule::Lane::kHostCompute;  // the busiest
   std::vector<WorkTime> work;                           // only if asked for
 };
 
 // One iteration of each of the candidate's micro-batches, all with these rows. `prompts_alone`: a
-// pass of a schedule that computes prompts first, with attention on the device.
+// pass of a schedule that computes prompts first, with attention on the device. Of experts that are
+// computed where each is sooner (plan::Place::kAuto) the host has the share, of `kHostShares`
+// that lie between none and all, with which the pass takes least. Which shares there are depends on
+// nothing, so that more of a resource makes no pass longer; a schedule, which chooses expert by
+// expert behind the router, comes close to the best of them (schedule/expert_place.h).
+constexpr int kHostShares = 16;
 Pass pass_of(const Subject& subject, const Candidate& candidate, const Rows& rows,
              bool prompts_alone = false, bool with_work = false);
 

@@ -102,20 +102,15 @@ double seconds(const Question& question) {
 }
 
 TEST(PlannerProperties, MoreOfAResourceIsNeverSlower) {
-  for_each_richer(Draws(6), {plan::Place::kDevice, plan::Place::kHost},
-                  [](const Question& question, double before) {
-                    EXPECT_LE(seconds(question), before * (1 + 1e-6))
-                        << question.model_name << " on " << to_json(question.hardware).dump();
-                  });
+  for_each_richer(Draws(6), {}, [](const Question& question, double before) {
+    EXPECT_LE(seconds(question), before * (1 + 1e-6))
+        << question.model_name << " on " << to_json(question.hardware).dump();
+  });
 }
 
-// A schedule that places experts by cost places whole ones, one layer at a time, so that the best
-// of what it does is not quite the best there is.
-TEST(PlannerProperties, ExpertsPlacedByCostAreNoWorseThanInOnePlaceAndLittleSlowerWithMore) {
-  for_each_richer(Draws(6), {}, [](Question question, double before) {
+TEST(PlannerProperties, ExpertsWhereEachIsSoonerAreNeverLaterThanInOnePlace) {
+  for_each_richer(Draws(6), {}, [](Question question, double) {
     const double any = seconds(question);
-    EXPECT_LE(any, before * 1.05) << question.model_name << " on "
-                                  << to_json(question.hardware).dump();
     question.experts_on = {plan::Place::kDevice, plan::Place::kHost};
     EXPECT_LE(any, seconds(question) * (1 + 1e-6));
   });

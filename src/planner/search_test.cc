@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "planner/expert_split.h"
 #include "planner/planner.h"
 #include "planner/test_subject.h"
 
@@ -120,13 +119,8 @@ TEST(Search, IsNeverWorseThanWhatItBeginsWith) {
     EXPECT_EQ(choice.candidate.policy.schedule, "resident");
 }
 
-models::Load load_of(int64_t rows) {
-  return {
-      .tokens = rows, .visible_keys = 100 * rows, .context_tokens = 100 * rows, .logit_rows = rows};
-}
-
 // What the device does not compute the host does, whatever is assumed of the routing.
-TEST(ExpertSplit, EveryTokenIsComputedOnce) {
+TEST(HostExperts, EveryTokenIsComputedOnce) {
   TestSubject f;
   for (const double exponent : {0.0, 0.7, 1.5}) {
     f.layers = layers_of(f.model, {.zipf_exponent = exponent});
@@ -148,7 +142,7 @@ TEST(ExpertSplit, EveryTokenIsComputedOnce) {
 }
 
 // The roofline's expectation of what the schedule decides anew each time is what comes of it.
-TEST(ExpertSplit, IsWhatAReplayComesTo) {
+TEST(HostExperts, AreWhatAReplayComesTo) {
   const Workload workload{"w", {{77, 64, 128}}};
   for (const double exponent : {0.0, 0.8}) {
     for (const double link : {4e9, 2e10}) {
@@ -179,33 +173,18 @@ TEST(ExpertSplit, IsWhatAReplayComesTo) {
 }
 
 // The less used experts, and the more of them the slower the link.
-TEST(ExpertSplit, GivesTheHostMoreOfASlowerLinksPages) {
+TEST(HostExperts, AreMoreBehindASlowerLink) {
   TestSubject f;
   f.layers = layers_of(f.model, {.zipf_exponent = 0.5});
   const Candidate candidate = cgopipe(64, 4, Place::kAuto);
-  double ahead = 1;
+  double share = 0;
   for (const double link : {1e12, 3e10, 1e10, 3e9, 1e9, 2e7}) {
     f.set_link(link);
-    const ExpertSplit split =
-        expert_split(f.subject(), candidate, f.layers.kinds.front(), load_of(64));
-    EXPECT_LE(split.ahead, ahead) << link;
-    ahead = split.ahead;
+    const Pass pass = pass_of(f.subject(), candidate, {.decode = 64, .decode_context = 100});
+    EXPECT_GE(pass.host_experts, share) << link;
+    share = pass.host_experts;
   }
-  EXPECT_EQ(ahead, 0);
-}
-
-// Of rows so few that no expert is surely needed, none moves before it is asked for.
-TEST(ExpertSplit, FewRowsMoveNothingAhead) {
-  TestSubject f;
-  const Candidate candidate = cgopipe(4, 4, Place::kAuto);
-  const auto split = [&] {
-    return expert_split(f.subject(), candidate, f.layers.kinds.front(), load_of(4));
-  };
-  EXPECT_EQ(split().ahead, 0);
-  EXPECT_GT(split().host_hits, 0);
-  f.set_link(1e13);
-  f.machine.rates(Lane::kHostCompute).bytes_per_second = 1e9;
-  EXPECT_EQ(split(), (ExpertSplit{.ahead = 0}));
+  EXPECT_EQ(share, 1);
 }
 
 // One sequence to a micro-batch takes more activations than there is room for; more take fewer.

@@ -38,7 +38,8 @@ bool likely(const Context& context, int layer, int expert) {
   const Residency& residency = context.residency;
   const double share = residency.share.empty() ? static_cast<double>(ffn.top_k) / ffn.experts
                                                : residency.share[residency.page(layer, expert)];
-  const double missed = std::pow(1.0 - share, static_cast<double>(context.batch.rows));
+  const auto rows = static_cast<double>(context.batch.rows * context.plan->micro_batches());
+  const double missed = std::pow(1.0 - share, rows);
   return 1.0 - missed >= kLeastProbability;
 }
 

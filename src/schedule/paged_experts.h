@@ -41,7 +41,8 @@ constexpr int64_t ahead_rank(int layer, int position) { return kv_rank(layer) + 
 // Behind all of these, what a router may ask for. It is not claimed, so it holds nothing up.
 constexpr int64_t guess_rank(int layer) { return kv_rank(models::kMaxLayers) + layer; }
 
-// Whether at least one row of the batch will choose this expert, with 90 % probability.
+// Whether at least one row of the round will choose this expert, with 90 % probability, if all
+// micro-batches are alike: a page that moves serves them all.
 bool likely(const Context& context, int layer, int expert);
 
 class PagedExperts : public Builder {

@@ -31,6 +31,7 @@ class PagedSchedules : public ::testing::Test {
     config_.hidden = 16;
     config_.vocab = 64;
     plan_.logit_rows = 8;
+    plan_.policy.batch = plan_.policy.micro_batch = 64;
     context_.model = &config_;
     context_.plan = &plan_;
     context_.micro_batch = 1;
@@ -84,6 +85,16 @@ class PagedSchedules : public ::testing::Test {
   const LayerStream stream_;
   const ExpertFetch fetch_;
 };
+
+// An expert that a fourth of the rows choose: four rows may well do without it, sixteen hardly.
+TEST_F(PagedSchedules, CallLikelyWhatTheRoundAsksFor) {
+  context_.residency.share = {};
+  set_rows(4);
+  plan_.policy.batch = plan_.policy.micro_batch = 4;
+  EXPECT_FALSE(likely(context_, 0, 0));
+  plan_.policy.batch = 16;
+  EXPECT_TRUE(likely(context_, 0, 0));
+}
 
 TEST_F(PagedSchedules, AreValidPureAndWithinTheirBounds) {
   for (const Builder* builder :
