@@ -82,7 +82,6 @@ Result<planner::Question> question_of(const AutoPlanRequest& request,
   question.skew.measured = measured_routing(model.files.config, model.fingerprint);
   question.schedule = options.schedule;
   question.runnable_only = true;
-  question.replays = false;
   question.batch = options.max_batch_size;
   question.micro_batch = options.micro_batch_size;
   question.max_num_tokens = options.max_num_tokens;

@@ -7,6 +7,7 @@
 
 #include "base/rounding.h"
 #include "base/units.h"
+#include "planner/conclude.h"
 
 namespace sluice::planner {
 namespace {
@@ -79,55 +80,6 @@ SearchOptions search_options(const Question& question, const std::string& quant,
   return options;
 }
 
-// Whether the engine, as it stands, does what the candidate says; else why not.
-std::string cannot_run(const Answer& answer) {
-  const Candidate& c = answer.candidate;
-  if (!schedule::find(c.policy.schedule).ok())
-    return "the schedule " + c.policy.schedule + " is costed and not built";
-  const ScheduleKind& kind = *find_schedule(c.policy.schedule);
-  if (answer.model.family == "shape") return "the architecture is costed and not built";
-  if (kind.device && c.host_weights < 1)
-    return "a device whose experts come from disk is costed and not built";
-  if (answer.machine.devices > 1) return "several devices are costed and not built";
-  return "";
-}
-
-// Runs the finalists through the real schedule and takes the best of them.
-void conclude(const Question& question, const Search& found, Answer& answer) {
-  const Subject subject = answer.subject();
-  double best = 0;
-  bool any = false;
-  for (const Choice& choice : found.finalists) {
-    Answer tried = answer;
-    tried.candidate = choice.candidate;
-    tried.estimate = choice.estimate;
-    tried.why_not = cannot_run(tried);
-    auto plan = plan_of(subject, choice.candidate, question.workload);
-    tried.runs = tried.why_not.empty() && plan.ok();
-    if (!plan.ok() && tried.why_not.empty()) tried.why_not = plan.error().message;
-    if (question.runnable_only && !tried.runs) {
-      if (!any) answer.why_not = tried.why_not;
-      continue;
-    }
-    if (plan.ok()) tried.plan = *plan;
-    Prediction prediction{choice.estimate, std::nullopt};
-    if (tried.runs && question.replays)
-      prediction = predict(subject, tried.plan, choice.estimate, question.workload);
-    const Estimate& predicted = prediction.estimate;
-    tried.replayed = std::move(prediction.replayed);
-    tried.seconds = predicted.seconds;
-    tried.seconds_per_token = predicted.seconds_per_token;
-    tried.tokens_per_second = predicted.tokens_per_second;
-    const double value = rank(predicted, question.objective, question.deadline_seconds);
-    if (any && value >= best) continue;
-    any = true;
-    best = value;
-    answer = std::move(tried);
-  }
-  answer.costed = found.costed;
-  if (!any) answer.candidate.policy.batch = 0;
-}
-
 // The best answer with one quantization.
 Result<Answer> answer_with(const Question& question, const std::string& quant) {
   Answer answer;
@@ -153,7 +105,7 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
   for (int tries = 4;; --tries) {
     const Search found = search(answer.subject(), question.workload, options);
     if (found.finalists.empty()) return no_policy(question, found);
-    conclude(question, found, answer);
+    conclude(question, options, found, answer);
     // What the search holds to be in time may be late in its replay: again, for less.
     if (tries == 1 || answer.seconds_per_token <= question.deadline_seconds ||
         answer.estimate.seconds_per_token > options.deadline_seconds)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/rounding.h"
 #include "hardware/presets.h"
 #include "models/shape.h"
 #include "planner/answer_json.h"
@@ -31,6 +32,20 @@ TEST(Planner, SmallDevicesComputeExpertsAndLeaveAttentionToTheHost) {
     ASSERT_TRUE(found->replayed);
     EXPECT_GE(found->replayed->stretch, 1);
     EXPECT_LT(found->replayed->stretch, 1.5);
+  }
+}
+
+// How a pass fills and drains only replays know.
+TEST(Planner, LooksCloserAtCountsOfMicroBatches) {
+  Question question =
+      asked("mixtral-8x7b", {.device = "l4", .host_memory_bytes = int64_t{192} << 30});
+  question.workload = {"w", {{32, 3, 72}}};
+  const Answer found = answer(question).value();
+  ASSERT_TRUE(found.replayed);
+  question.batch = 72;
+  for (const int64_t count : {3, 7, 12, 18}) {
+    question.micro_batch = base::div_up(question.batch, count);
+    EXPECT_GT(found.tokens_per_second, 0.985 * answer(question).value().tokens_per_second) << count;
   }
 }
 

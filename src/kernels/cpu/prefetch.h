@@ -3,7 +3,7 @@
 // (on Zen 4 it is 12 GB/s of the 16 to 18 that one core can read).
 //
 // How far ahead is measured, on Zen 4 with AVX2 and AVX-512, in turn within one process. Weights:
-// one panel, or two, gain 2 to 10 % from 4 to 6 KiB, and with 1 KiB they read 20 to 45 % slower;
+// one panel, or two, gain 2 to 10 % from 4 to 6 KiB, and with 1 KiB they read 4 to 47 % slower;
 // four at once read 4 to 19 % faster with 1 KiB than with 4. The panels of a KV cache are short and
 // lie head after head: with 8 KiB attention of one token reads 0 to 60 % faster than with 4.
 
