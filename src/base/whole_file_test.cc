@@ -4,11 +4,13 @@
 
 #include <filesystem>
 
+#include "base/test_path.h"
+
 namespace sluice::base {
 namespace {
 
 TEST(WholeFile, IsReadAsItWasWritten) {
-  const std::string path = testing::TempDir() + "whole_file_test.txt";
+  const std::string path = test_path("whole_file.txt");
   const std::string text("a line\nand \0 a zero", 18);
   ASSERT_TRUE(write_whole_file(path, text).ok());
   EXPECT_EQ(*read_whole_file(path, 100), text);

@@ -8,6 +8,8 @@
 #include "batch/output.h"
 #include "batch/test_files.h"
 
+#include "base/test_path.h"
+
 namespace sluice::batch {
 namespace {
 
@@ -19,7 +21,7 @@ class FileFaultsTest : public testing::Test {
     std::filesystem::remove(path_);
     std::filesystem::remove(path_ + ".journal");
   }
-  const std::string path_ = testing::TempDir() + "sluice_file_faults";
+  const std::string path_ = base::test_path("file_faults");
 };
 
 TEST_F(FileFaultsTest, AWriteIsTornWhereTheDiskIsFull) {

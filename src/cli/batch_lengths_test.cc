@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+
+#include "base/test_path.h"
 
 namespace sluice::cli {
 namespace {
@@ -11,9 +14,11 @@ namespace {
 class BatchLengthsTest : public ::testing::Test {
  protected:
   batch::File file(const std::string& text) {
-    const std::string path = ::testing::TempDir() + "/batch_lengths_test.jsonl";
+    const std::string path = base::test_path("batch_lengths.jsonl");
     std::ofstream(path, std::ios::binary) << text;
-    return batch::File::open(path, O_RDONLY).value();
+    batch::File opened = batch::File::open(path, O_RDONLY).value();
+    std::filesystem::remove(path);
+    return opened;
   }
 };
 

@@ -5,13 +5,14 @@
 #include <array>
 #include <filesystem>
 
+#include "base/test_path.h"
 #include "base/whole_file.h"
 
 namespace sluice::engine {
 namespace {
 
 TEST(ExpertUseFile, KeepsWhatARunHasLearned) {
-  const std::string path = testing::TempDir() + "expert_use_test.json";
+  const std::string path = base::test_path("expert_use.json");
   memory::ExpertUse use(2, 3, 1), next(2, 3, 1), other(2, 4, 1);
   const std::array<int32_t, 3> counts = {7, 2, 1};
   use.add(1, counts, 10);
@@ -25,7 +26,7 @@ TEST(ExpertUseFile, KeepsWhatARunHasLearned) {
 }
 
 TEST(ExpertUseFile, RefusesWhatIsNone) {
-  const std::string path = testing::TempDir() + "expert_use_none.json";
+  const std::string path = base::test_path("expert_use_none.json");
   memory::ExpertUse use(1, 1, 1);
   for (const char* text :
        {"", "[]", "{}", R"({"expert_use_version": 2, "counts": [], "tokens": []})",

@@ -6,6 +6,8 @@
 
 #include "hardware/hardware.h"
 
+#include "base/test_path.h"
+
 namespace sluice::hardware {
 namespace {
 
@@ -153,7 +155,7 @@ TEST(HardwareJson, SaysWhereEachFigureCameFrom) {
 }
 
 TEST(HardwareFile, IsWrittenWholeAndReadBack) {
-  const std::string path = ::testing::TempDir() + "/hardware_test.json";
+  const std::string path = base::test_path("hardware_test.json");
   ASSERT_TRUE(write_file(workstation(), path).ok());
   const auto read = read_file(path);
   ASSERT_TRUE(read.ok()) << read.error().message;

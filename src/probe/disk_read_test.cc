@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "base/test_path.h"
 #include "probe/scratch_file.h"
 
 namespace sluice::probe {
@@ -16,10 +17,7 @@ class DiskRead : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(directory_); }
   void TearDown() override { std::filesystem::remove_all(directory_); }
-  // Tests of one program may run side by side.
-  const std::filesystem::path directory_ =
-      std::filesystem::path(::testing::TempDir()) /
-      ("disk_read_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+  const std::filesystem::path directory_ = base::test_path("disk_read");
 };
 
 TEST_F(DiskRead, MeasuresEverySizeAndDepthAndLeavesNothing) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/sanitized.h"
+#include "base/test_path.h"
 
 namespace sluice::probe {
 namespace {
@@ -32,7 +33,7 @@ TEST(Probe, MeasuresEveryIsaOfThisCpu) {
 }
 
 TEST(Probe, ACompleteOneHasRatesByThreadsAndCurvesOfKernels) {
-  const std::string path = ::testing::TempDir() + "/probe_complete_test.json";
+  const std::string path = base::test_path("probe_complete.json");
   std::remove(path.c_str());
   ProbeOptions options = quick(kernels::best_isa(), 2);
   ASSERT_TRUE(load_or_probe(path, options).ok());
@@ -80,7 +81,7 @@ TEST(Probe, ACompleteOneHasRatesByThreadsAndCurvesOfKernels) {
 }
 
 TEST(Probe, IsKeptUntilSomethingChanges) {
-  const std::string path = ::testing::TempDir() + "/probe_test.json";
+  const std::string path = base::test_path("probe.json");
   std::remove(path.c_str());
   const ProbeOptions options = quick(kernels::best_isa(), 1);
   const auto first = load_or_probe(path, options);

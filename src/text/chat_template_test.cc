@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_path.h"
 #include "text/testdata.h"
 
 namespace sluice::text {
@@ -159,7 +160,7 @@ TEST(ChatTemplate, ReadsConfigs) {
 }
 
 TEST(ChatTemplate, ReadsModelDirectories) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / "sluice_chat_template";
+  const std::filesystem::path path = base::test_path("chat_template");
   std::filesystem::create_directories(path / "additional_chat_templates");
   std::ofstream(path / "chat_template.jinja") << "{{ eos_token }}default";
   std::ofstream(path / "additional_chat_templates" / "tool_use.jinja") << "tools";
