@@ -1,6 +1,5 @@
 #include "planner/conclude.h"
 
-#include <algorithm>
 #include <set>
 
 #include "base/rounding.h"
@@ -9,8 +8,8 @@
 namespace sluice::planner {
 namespace {
 
-// What is worth a closer look: no more than this share slower than the best, and batches that are
-// the workload but for this share.
+// What is worth a closer look: at most so many times the best one's value, and all of a workload of
+// at most so many times the batch.
 constexpr double kClose = 1.1;
 constexpr double kNearlyAll = 1.3;
 // Less of a gain is rounding: what the search chose stays.

@@ -60,6 +60,7 @@ class PassSum {
     for (const LayerKind& kind : subject_.layers.kinds) {
       attention(kind, prompts_alone);
       stage(StageKind::kRoute, kind.layer, kind.count);
+      if (kind.routing >= 0) experts(kind);
       if (kind.routing < 0 || ffn(kind).shared_inter > 0)
         stage(StageKind::kShared, kind.layer, kind.count);
       exchange(kind);
@@ -70,7 +71,7 @@ class PassSum {
            static_cast<double>(load_.logit_rows) * subject_.model.vocab * kFloat, batches_);
     }
     stage(StageKind::kSample, -1, 1, Lane::kHostCompute);
-    return with_experts();
+    return with_places();
   }
 
  private:
@@ -134,6 +135,7 @@ class PassSum {
     parts_.staging +=
         add("staging", Lane::kHostCompute, {.activation_bytes = crossings * bytes}, times);
   }
+
   void attention(const LayerKind& kind, bool prompts_alone) {
     const double before = computing_seconds(pass_);
     stage(StageKind::kQkv, kind.layer, kind.count);
@@ -207,45 +209,46 @@ class PassSum {
     return schedule::staying_share(subject_.weights.fit.pages, routing_of(kind).experts(), slots);
   }
 
-  // The last `on_host` of the experts, in order of use, are computed by the host for the device.
-  void experts(const LayerKind& kind, double on_host) {
+  // What is the same wherever a device's experts are computed; without a device, all of it.
+  void experts(const LayerKind& kind) {
     stage(StageKind::kDispatch, kind.layer, kind.count);
-    const Routing& routing = routing_of(kind);
-    const double hits = routing.distinct(rows_.total()), tokens = routing.tokens(rows_.total());
-    double in_memory = candidate_.host_weights;
-    if (kind_.device) {
-      const double near = resident_share(kind), others = 1 - on_host;
-      in_memory = std::max(in_memory, near);
-      const double host_hits = routing.distinct(rows_.total(), others, 1);
-      const double host_tokens = routing.tokens(rows_.total(), others, 1);
-      group(kind, Lane::kDeviceCompute, hits - host_hits, tokens - host_tokens);
-      experts_on_host(kind, host_hits, host_tokens);
-      bring(kind, Lane::kHostToDevice, near, others);
-    } else {
-      group(kind, Lane::kHostCompute, hits, tokens);
-    }
-    bring(kind, Lane::kDisk, in_memory, 1);
+    const double hits = routing_of(kind).distinct(rows_.total());
+    if (!kind_.device)
+      group(kind, Lane::kHostCompute, hits, routing_of(kind).tokens(rows_.total()));
+    const double near = kind_.device ? resident_share(kind) : 0;
+    bring(kind, Lane::kDisk, std::max(candidate_.host_weights, near), 1);
     stage(StageKind::kCombine, kind.layer, kind.count);
   }
 
-  // The pass, of which only experts are missing yet, with this share of them on the host.
-  PassSum with_share(double on_host) const {
+  // The last `on_host` of the experts, in order of use, are computed by the host for the device.
+  void place_experts(const LayerKind& kind, double on_host) {
+    const Routing& routing = routing_of(kind);
+    const double rows = rows_.total(), others = 1 - on_host;
+    group(kind, Lane::kDeviceCompute, routing.distinct(rows, 0, others),
+          routing.tokens(rows, 0, others));
+    experts_on_host(kind, routing.distinct(rows, others, 1), routing.tokens(rows, others, 1));
+    bring(kind, Lane::kHostToDevice, resident_share(kind), others);
+  }
+
+  // The pass, of which only the places of a device's experts are open yet, with this share on the
+  // host.
+  Pass with_share(double on_host) const {
     PassSum sum = *this;
     sum.pass_.host_experts = on_host;
     for (const LayerKind& kind : subject_.layers.kinds)
-      if (kind.routing >= 0) sum.experts(kind, on_host);
+      if (kind_.device && kind.routing >= 0) sum.place_experts(kind, on_host);
     lay_beside(kind_.overlap, batches_, sum.parts_, sum.pass_);
-    return sum;
+    return std::move(sum.pass_);
   }
 
-  Pass with_experts() const {
+  Pass with_places() const {
     const plan::Place place = candidate_.policy.experts_on;
     if (!kind_.device || place != plan::Place::kAuto)
-      return with_share(kind_.device && place == plan::Place::kHost ? 1 : 0).pass_;
-    Pass best = with_share(0).pass_;
+      return with_share(kind_.device && place == plan::Place::kHost ? 1 : 0);
+    Pass best = with_share(0);
     for (int share = 1; share <= kHostShares; ++share) {
       // Ties go to the device.
-      Pass pass = with_share(static_cast<double>(share) / kHostShares).pass_;
+      Pass pass = with_share(static_cast<double>(share) / kHostShares);
       if (pass.seconds < best.seconds) best = std::move(pass);
     }
     return best;

@@ -55,13 +55,14 @@ struct Pass {
   std::vector<WorkTime> work;                           // only if asked for
 };
 
-// One iteration of each of the candidate's micro-batches, all with these rows. `prompts_alone`: a
-// pass of a schedule that computes prompts first, with attention on the device. Of experts that are
-// computed where each is sooner (plan::Place::kAuto) the host has the share, of `kHostShares`
-// that lie between none and all, with which the pass takes least. Which shares there are depends on
-// nothing, so that more of a resource makes no pass longer; a schedule, which chooses expert by
+// Of experts that are computed where each is sooner (plan::Place::kAuto) the host has the share, of
+// these many steps from none to all, with which a pass takes least. Which shares there are depends
+// on nothing, so that more of a resource makes no pass longer; a schedule, which chooses expert by
 // expert behind the router, comes close to the best of them (schedule/expert_place.h).
 constexpr int kHostShares = 16;
+
+// One iteration of each of the candidate's micro-batches, all with these rows. `prompts_alone`: a
+// pass of a schedule that computes prompts first, with attention on the device.
 Pass pass_of(const Subject& subject, const Candidate& candidate, const Rows& rows,
              bool prompts_alone = false, bool with_work = false);
 

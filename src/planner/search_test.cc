@@ -187,6 +187,18 @@ TEST(HostExperts, AreMoreBehindASlowerLink) {
   EXPECT_EQ(share, 1);
 }
 
+TEST(HostExperts, OfFewRowsAreSomeButBehindAFastLink) {
+  TestSubject f;
+  const Candidate candidate = cgopipe(4, 4, Place::kAuto);
+  const auto share = [&] {
+    return pass_of(f.subject(), candidate, {.decode = 4, .decode_context = 100}).host_experts;
+  };
+  EXPECT_GT(share(), 0);
+  f.set_link(1e13);
+  f.machine.rates(Lane::kHostCompute).bytes_per_second = 1e9;
+  EXPECT_EQ(share(), 0);
+}
+
 // One sequence to a micro-batch takes more activations than there is room for; more take fewer.
 TEST(Search, ABatchOfAGivenSizeIsTriedInEverySize) {
   TestSubject f;

@@ -75,13 +75,6 @@ double crossing_pages(const Context& context, int layer, size_t pages) {
   return std::max(static_cast<double>(pages) - staying_pages(context, layer), 0.0);
 }
 
-double share_of(const Context& context, int layer, int expert) {
-  const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
-  const Residency& residency = context.residency;
-  return residency.share.empty() ? static_cast<double>(ffn.top_k) / ffn.experts
-                                 : residency.share[residency.page(layer, expert)];
-}
-
 // What each lane has to do in one layer, for one micro-batch; nanoseconds.
 struct Loads {
   double device = 0, host = 0, link = 0;
@@ -118,6 +111,13 @@ int64_t pages_ns(const Context& context, int layer, size_t pages) {
 }
 
 }  // namespace
+
+double share_of(const Context& context, int layer, int expert) {
+  const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
+  const Residency& residency = context.residency;
+  return residency.share.empty() ? static_cast<double>(ffn.top_k) / ffn.experts
+                                 : residency.share[residency.page(layer, expert)];
+}
 
 double staying_share(int64_t pages, int experts, double resident_weights) {
   if (resident_weights >= 1) return 1;

@@ -11,6 +11,9 @@ namespace sluice::schedule {
 
 using ExpertSet = std::bitset<static_cast<size_t>(models::kMaxExperts)>;
 
+// Of the tokens, the share that chooses this expert: as measured, or all experts alike.
+double share_of(const Context& context, int layer, int expert);
+
 // Of a device's pages, the share that stays there from round to round, if slots for this share of
 // them are all it has: half a layer's experts' slots let the others pass through (measured on
 // emulated devices of 16 to 57 slots for 64 pages, 2 and 6 micro-batches: 2 to 8 slots).

@@ -34,12 +34,8 @@ int kept_experts(const PagedLanes& lanes, const Context& context, int layer, int
 }  // namespace
 
 bool likely(const Context& context, int layer, int expert) {
-  const models::FfnConfig& ffn = context.model->layers[static_cast<size_t>(layer)].ffn;
-  const Residency& residency = context.residency;
-  const double share = residency.share.empty() ? static_cast<double>(ffn.top_k) / ffn.experts
-                                               : residency.share[residency.page(layer, expert)];
   const auto rows = static_cast<double>(context.batch.rows * context.plan->micro_batches());
-  const double missed = std::pow(1.0 - share, rows);
+  const double missed = std::pow(1.0 - share_of(context, layer, expert), rows);
   return 1.0 - missed >= kLeastProbability;
 }
 
