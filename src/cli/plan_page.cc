@@ -101,6 +101,8 @@ std::string head(const Question& q, const Answer& a) {
         100 * p.resident_weights, p.resident_weights, 100 * p.resident_kv, p.resident_kv);
     text += other_places(q, a);
   }
+  if (a.candidate.host_kv < 1)
+    text += print("  in host memory stay %.0f %% of the cache\n", 100 * a.candidate.host_kv);
   if (!a.runs) text += "  costed alone: " + a.why_not + "\n";
   return text;
 }
@@ -136,7 +138,7 @@ std::string places(const Answer& a) {
                   f.device_activations);
   }
   text += place("host", a.machine.host_memory, f.host_weights, f.host_kv, f.host_activations);
-  if (f.disk_weights > 0) text += place("disk", a.machine.disk_bytes, f.disk_weights, 0, 0);
+  if (f.disk() > 0) text += place("disk", a.machine.disk_bytes, f.disk_weights, f.disk_kv, 0);
   return text;
 }
 

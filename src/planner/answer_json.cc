@@ -25,6 +25,7 @@ Json policy_json(const Candidate& candidate) {
               {"experts_on", plan::name(policy.experts_on)},
               {"resident_weights", policy.resident_weights},
               {"host_weights", candidate.host_weights},
+              {"host_kv", candidate.host_kv},
               {"embedding_rows", candidate.embedding_rows},
               {"resident_kv", policy.resident_kv},
               {"kv_dtype", kernels::name(candidate.kv_dtype)},
@@ -39,7 +40,8 @@ Json footprint_json(const Footprint& f, int64_t kv_cache_bytes) {
               {"host_weight_bytes", f.host_weights},
               {"host_kv_bytes", f.host_kv},
               {"host_activation_bytes", f.host_activations},
-              {"disk_weight_bytes", f.disk_weights}};
+              {"disk_weight_bytes", f.disk_weights},
+              {"disk_kv_bytes", f.disk_kv}};
 }
 
 Json lanes_json(const Answer& answer) {

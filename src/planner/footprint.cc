@@ -36,19 +36,26 @@ int64_t kv_blocks(const Subject& subject, const Candidate& candidate, const Work
 }
 
 struct KvBytes {
-  int64_t host = 0, device = 0;
+  int64_t disk = 0, host = 0, device = 0;
 };
 
-// What the cache takes of each level, as fit_device() shares it out.
+// What the cache takes of each level, as fit_device() shares it out; between host and disk as that
+// does between device and host.
 KvBytes kv_places(const Subject& subject, const Candidate& candidate, const Workload& workload) {
   plan::Plan plan{.policy = candidate.policy,
                   .max_seq_len = workload.max_seq_len(subject.model.max_positions),
                   .kv_dtype = candidate.kv_dtype,
                   .kv_block_tokens = plan::kKvBlockTokens,
                   .kv_blocks = kv_blocks(subject, candidate, workload)};
-  if (candidate.policy.attention_on == plan::Place::kHost)
+  const bool attends = candidate.policy.attention_on == plan::Place::kHost;
+  if (attends && candidate.host_kv >= 1)
     return {.host = plan.kv_blocks * kv_block_bytes(subject, candidate)};
+  if (attends) {
+    plan.policy.attention_on = plan::Place::kDevice;
+    plan.policy.resident_kv = candidate.host_kv;
+  }
   plan::share_kv(subject.model, plan);
+  if (attends) return {.disk = plan.kv_bytes, .host = plan::device_kv_bytes(subject.model, plan)};
   return {.host = plan.kv_bytes, .device = plan::device_kv_bytes(subject.model, plan)};
 }
 
@@ -122,6 +129,7 @@ Footprint footprint(const Subject& subject, const Candidate& candidate, const Wo
   }
   if (candidate.embedding_rows > 0) f.disk_weights += fit.embedding_bytes;
   f.host_kv = kv.host;
+  f.disk_kv = kv.disk;
   if (!kind.device) return f;
   f.device_kv = kv.device;
   f.device_activations = activations;
@@ -143,6 +151,9 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
   Footprint f = footprint(subject, candidate, workload);
   if (f.host() > machine.host_memory)
     return Shortage{schedule::Level::kHost, f.host() - machine.host_memory};
+  // What the disk has no room for would have to be in memory.
+  if (f.disk_kv > machine.disk_bytes)
+    return Shortage{schedule::Level::kHost, f.disk_kv - machine.disk_bytes};
   if (f.device() > machine.device_memory)
     return Shortage{schedule::Level::kDevice, f.device() - machine.device_memory};
   const int64_t floor = slot_bytes(fit, least);

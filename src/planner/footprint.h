@@ -16,9 +16,10 @@ namespace sluice::planner {
 struct Footprint {
   int64_t device_weights = 0, device_kv = 0, device_activations = 0;
   int64_t host_weights = 0, host_kv = 0, host_activations = 0;
-  int64_t disk_weights = 0;
+  int64_t disk_weights = 0, disk_kv = 0;
   int64_t device() const { return device_weights + device_kv + device_activations; }
   int64_t host() const { return host_weights + host_kv + host_activations; }
+  int64_t disk() const { return disk_weights + disk_kv; }
   bool operator==(const Footprint&) const = default;
 };
 

@@ -143,20 +143,21 @@ class PassSum {
           attend_on_device_ ? Lane::kDeviceCompute : Lane::kHostCompute);
     stage(StageKind::kOProj, kind.layer, kind.count);
     parts_.attention += computing_seconds(pass_) - before;
-    if (!kind_.device) return;
     const models::AttentionConfig& a = attention_of(kind.layer);
     const double times = batches_ * kind.count;
+    const double token = kv_bytes_per_token(a);
+    const double read = prompts_alone ? 0 : static_cast<double>(load_.context_tokens);
     if (!attend_on_device_) {
-      const double q = double{1} * a.q_heads * a.head_dim;
-      const double kv = double{1} * a.kv_heads * a.head_dim;
-      move("qkv", Lane::kDeviceToHost, rows_.total() * (q + 2 * kv) * kFloat, times);
-      move("hidden", Lane::kHostToDevice, rows_.total() * q * kFloat, times);
+      // A disk is taken to write as fast as it reads.
+      move("kv", Lane::kDisk, (1 - candidate_.host_kv) * (read + rows_.total()) * token, times);
+      if (!kind_.device) return;
+      const double head = rows_.total() * a.head_dim * kFloat;
+      move("qkv", Lane::kDeviceToHost, (a.q_heads + 2 * a.kv_heads) * head, times);
+      move("hidden", Lane::kHostToDevice, a.q_heads * head, times);
       return;
     }
     // What of the cache does not stay on the device comes there to be read, and goes back grown.
     const double away = 1 - candidate_.policy.resident_kv;
-    const double token = kv_bytes_per_token(a);
-    const double read = prompts_alone ? 0 : static_cast<double>(load_.context_tokens);
     move("kv", Lane::kHostToDevice, away * read * token, times);
     if (kind_.staging == Staging::kBefore) stage_copy(away * read * token, times);
     move("kv", Lane::kDeviceToHost, away * rows_.total() * token, times);

@@ -18,8 +18,8 @@ struct LevelWords {
   const char* flag;
 };
 LevelWords words(schedule::Level level) {
-  return level == schedule::Level::kDevice ? LevelWords{"the device", "--device-memory"}
-                                           : LevelWords{"host memory", "--host-memory"};
+  if (level == schedule::Level::kDevice) return {"the device", "--device-memory"};
+  return {"host memory", "--host-memory"};
 }
 
 Error no_policy(const Question& question, const Search& found) {
@@ -61,7 +61,8 @@ SearchOptions search_options(const Question& question, const std::string& quant,
                         .batch = question.batch,
                         .micro_batch = question.micro_batch,
                         .max_num_tokens = question.max_num_tokens,
-                        .most_resident_weights = question.most_resident_weights};
+                        .most_resident_weights = question.most_resident_weights,
+                        .kv_on_disk = question.kv_on_disk && !question.runnable_only};
   if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
   if (!question.experts_on.empty()) options.experts_on = question.experts_on;
   if (question.schedule != "auto") options.schedules = {question.schedule};
@@ -237,6 +238,11 @@ std::vector<WhatIf> what_ifs(const Question& question, const Answer& answer) {
   }
   if (answer.candidate.kv_dtype != kernels::KvDType::kQ8)
     ask("--kv-dtype q8", [](Question& q) { q.kv_dtypes = {kernels::KvDType::kQ8}; });
+  if (answer.machine.has_disk() && !question.kv_on_disk)
+    ask("--kv-on-disk, costed alone", [](Question& q) {
+      q.kv_on_disk = true;
+      q.runnable_only = false;
+    });
   ask("prompts twice as long", [](Question& q) {
     for (Lengths& lengths : q.workload.requests) lengths.prompt *= 2;
   });

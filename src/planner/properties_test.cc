@@ -48,6 +48,7 @@ Question drawn(Draws& draws) {
         static_cast<int64_t>(draws.between(1, 5000))}}};
   question.quants = {"q4"};
   if (draws.below(2) > 0) question.skew.zipf_exponent = draws.between(0.2, 1.5);
+  question.kv_on_disk = draws.below(4) == 0;
   question.replays = false;
   return question;
 }

@@ -30,6 +30,7 @@ struct SearchOptions {
   int64_t micro_batch = 0;
   int64_t max_num_tokens = 0;
   double most_resident_weights = 1;  // share of the experts where they are computed
+  bool kv_on_disk = false;           // whether a part of the cache may lie there
   int64_t most_sequences = 16384;
   size_t finalists = 4;
   // One that is costed whatever the grid, if it is among those asked for and has room.

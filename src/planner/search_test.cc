@@ -199,6 +199,83 @@ TEST(HostExperts, OfFewRowsAreSomeButBehindAFastLink) {
   EXPECT_EQ(share(), 0);
 }
 
+// A host whose memory the cache of a large batch would fill, and whose disk has room.
+struct DiskSubject : TestSubject {
+  DiskSubject() {
+    machine.devices = 0;
+    machine.disk_bytes = int64_t{1} << 42;
+    machine.rates(Lane::kDisk) = {.bytes_per_second = 4e9};
+    machine.host_memory = int64_t{24} << 30;
+  }
+};
+
+Candidate layer_stream(double host_kv) {
+  Candidate candidate;
+  candidate.policy = {.schedule = "layer_stream", .batch = 64, .micro_batch = 32};
+  candidate.host_weights = candidate.policy.resident_weights = 0.5;
+  candidate.host_kv = host_kv;
+  candidate.max_num_tokens = 512;
+  return candidate;
+}
+
+TEST(CacheOnDisk, IsReadAndGrowsAtTheDisksRate) {
+  const DiskSubject f;
+  const double token = 2 * 8 * 128 * 2;  // bytes of a layer
+  const auto bytes = [&](double host_kv) {
+    const Candidate candidate = layer_stream(host_kv);
+    const Pass pass =
+        pass_of(f.subject(), candidate, {.decode = 32, .decode_context = 100}, false, true);
+    double sum = 0;
+    for (const WorkTime& work : pass.work)
+      if (work.what == std::string_view("kv")) {
+        EXPECT_EQ(work.lane, Lane::kDisk);
+        EXPECT_NEAR(work.seconds, work.cost.bytes() / 4e9, 1e-6 * work.seconds);
+        sum += work.cost.bytes();
+      }
+    return sum;
+  };
+  EXPECT_EQ(bytes(1), 0);
+  EXPECT_NEAR(bytes(0), 2 * 32 * 32.0 * (100 + 1) * token, 1);
+  EXPECT_NEAR(bytes(0.75), bytes(0) / 4, 1);
+}
+
+TEST(CacheOnDisk, LeavesItsShareAndAWindowInMemory) {
+  const DiskSubject f;
+  const Footprint all = footprint(f.subject(), layer_stream(1), kWorkload);
+  EXPECT_EQ(all.disk_kv, 0);
+  for (const double share : {0.25, 0.5, 0.75}) {
+    const Footprint some = footprint(f.subject(), layer_stream(share), kWorkload);
+    const auto whole = static_cast<double>(all.host_kv);
+    EXPECT_NEAR(static_cast<double>(some.disk_kv), (1 - share) * whole, 0.01 * whole);
+    EXPECT_GT(some.host_kv + some.disk_kv, all.host_kv);
+    EXPECT_LT(some.host_kv, all.host_kv);
+  }
+}
+
+TEST(CacheOnDisk, IsChosenWhereMemoryBindsTheBatch) {
+  DiskSubject f;
+  const auto best = [&](bool kv_on_disk) {
+    const Search found = search(f.subject(), kWorkload, {.kv_on_disk = kv_on_disk});
+    SLUICE_CHECK(!found.finalists.empty(), "a small batch has room");
+    return found.finalists.front();
+  };
+  f.machine.rates(Lane::kHostCompute).flops_per_second = 1e14;
+  const Choice without = best(false), with = best(true);
+  EXPECT_EQ(without.candidate.host_kv, 1);
+  EXPECT_LT(with.candidate.host_kv, 1);
+  EXPECT_GT(with.candidate.policy.batch, without.candidate.policy.batch);
+  EXPECT_GT(with.estimate.tokens_per_second, 1.2 * without.estimate.tokens_per_second);
+  // Of equals the one that does without.
+  f.machine.rates(Lane::kHostCompute).flops_per_second = 1e11;
+  f.machine.host_memory = int64_t{512} << 30;
+  EXPECT_EQ(best(true).candidate.host_kv, 1);
+  // No room on the disk either.
+  f.machine.rates(Lane::kHostCompute).flops_per_second = 1e14;
+  f.machine.host_memory = int64_t{24} << 30;
+  f.machine.disk_bytes = 1;
+  EXPECT_EQ(best(true).candidate.host_kv, 1);
+}
+
 // One sequence to a micro-batch takes more activations than there is room for; more take fewer.
 TEST(Search, ABatchOfAGivenSizeIsTriedInEverySize) {
   TestSubject f;

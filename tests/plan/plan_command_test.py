@@ -111,6 +111,23 @@ class PlanCommand(unittest.TestCase):
         missing = self.refused("plan", "deepseek-v3", "--device", "t4", "--host-memory", "64G")
         self.assertIn("smallest change", missing)
 
+    def test_a_cache_on_disk_is_costed_alone(self):
+        flags = ["plan", "qwen3-235b-a22b", "--host", "xeon-24c", "--host-memory", "32G", "--disk", "nvme-gen4", "--quant", "q4",
+                 "--prompt-tokens", 800, "--generate-tokens", 100, "--requests", 4000]
+        told = run(*flags, "--kv-on-disk", "-o", self.plan)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        plan = json.loads(self.plan.read_text())
+        self.assertLess(plan["policy"]["host_kv"], 1)
+        self.assertGreater(plan["reserved"]["disk_kv_bytes"], 0)
+        self.assertFalse(plan["runs"])
+        self.assertRegex(told.stdout, r"in host memory stay [0-9]+ % of the cache")
+        self.assertIn("costed and not built", self.refused("batch", MODEL, "-i", self.input, "-o", DIRECTORY / "out.jsonl",
+                                                              "--no-probe", "--plan", self.plan))
+        without = json.loads(run(*flags, "--json").stdout)
+        self.assertEqual(without["policy"]["host_kv"], 1)
+        self.assertGreater(plan["predicted"]["tokens_per_second"], without["predicted"]["tokens_per_second"])
+        self.assertIn("--kv-on-disk", self.refused(*flags, "--kv-on-disk", "--runnable"))
+
     def test_where_experts_are_computed_is_said_passed_on_and_may_be_asked_for(self):
         machine = self.machine(read=2e9, flops=2e11, link=4e8)
         flags = ["--hardware", machine, "--schedule", "cgopipe", "--device-memory", "12M", "--max-batch-size", 12]
