@@ -126,6 +126,34 @@ TEST_P(BlockProducts, TheLargestCodesTimesTheLargestActivationsAreExact) {
   }
 }
 
+// Row r's scale is 2^(r - 128), by itself: beside others the smallest would not be seen. From 2^105
+// on sums overflow that need not (block_tile.h).
+TEST(BlockProducts, OfEveryScaleOfMxfp4AreExact) {
+  constexpr int64_t kRows = 105 + 128, kCols = 32;
+  Random random(5);
+  const tensor::DType dtype = tensor::DType::kMXFP4;
+  AlignedBytes stored(kRows * 17), packed(packed_bytes(dtype, kRows, kCols));
+  for (int64_t i = 0; i < kRows * 17; ++i)
+    stored.data()[i] = static_cast<std::byte>(i % 17 == 0 ? i / 17 : random.below(256));
+  const PackedMatrix matrix{dtype, Layout::kRows16, kRows, kCols, packed.data()};
+  pack_panels({dtype, {kRows, kCols}, stored.data()}, 0, matrix.panels(), packed.data());
+  for (float unit : {0x1p20f, 1.0f}) {
+    std::vector<float> x = random.normals(kCols * 2);
+    for (float& value : x) value *= unit;
+    std::vector<float> expected(kRows * 2);
+    reference::linear(matrix, x.data(), kCols, 2, expected.data(), kRows);
+    ASSERT_NE(expected[0], 0.0f);
+    each_isa([&](const Exec& exec) {
+      const Quantized quantized(exec, x, kCols, 2, kCols);
+      for (int64_t tokens : {1, 2}) {
+        std::vector<float> y(static_cast<size_t>(kRows * tokens));
+        linear(exec, matrix, nullptr, 0, tokens, y.data(), kRows, {.quantized = quantized.get()});
+        ASSERT_TRUE(same_numbers(y, {expected.begin(), expected.begin() + kRows * tokens}));
+      }
+    });
+  }
+}
+
 TEST_P(BlockProducts, TheReferenceIsTheProduct) {
   Random random(4);
   const int64_t cols = 512;

@@ -36,7 +36,8 @@ struct BlockTiles {
   int tokens;             // of a register tile, at most
   int panels;             // of a register tile, at most
   int64_t few_tokens;     // up to these, vectors take panels from end to end as they are stored,
-  int64_t stored_tokens;  // in tiles of one panel and at most so many; else slab by slab:
+  int64_t stored_tokens;  // in tiles of one panel and at most so many,
+  int64_t pair_tokens;    // two panels at once up to these; else slab by slab:
   int64_t panels_ahead;   // sent for together
   int64_t many_tokens;    // from these on, other numbers of panels are:
   int64_t panels_ahead_many;

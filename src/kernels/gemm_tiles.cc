@@ -10,7 +10,9 @@ GemmPlan plan_gemm(int64_t panels, int64_t tokens, int threads) {
   const int64_t wanted = (kItemsPerThread * threads + plan.token_items - 1) / plan.token_items;
   const int64_t share = (panels + wanted - 1) / wanted;
   const int64_t whole_tiles = (share + kMaxTilePanels - 1) / kMaxTilePanels * kMaxTilePanels;
-  plan.panels_per_item = std::clamp<int64_t>(whole_tiles, kMaxTilePanels, kMaxItemPanels);
+  // Of a router there are fewer panels than a tile for each thread.
+  const int64_t of_thread = (panels + threads - 1) / threads;
+  plan.panels_per_item = std::min({whole_tiles, of_thread, kMaxItemPanels});
   plan.panel_items = (panels + plan.panels_per_item - 1) / plan.panels_per_item;
   return plan;
 }
@@ -30,7 +32,9 @@ std::string block_tiling(const OpTable& ops, tensor::DType dtype, int64_t tokens
            std::to_string(panels);
   };
   if (!matrix && tokens <= tiles.few_tokens)
-    return "panels end to end as stored, " + in_tiles(tiles.stored_tokens, 1);
+    return "panels end to end as stored, " +
+           std::string(tokens <= tiles.pair_tokens ? "two at once, " : "") +
+           in_tiles(tiles.stored_tokens, 1);
   const int64_t ahead = tokens >= tiles.many_tokens ? tiles.panels_ahead_many : tiles.panels_ahead;
   return "slab by slab, " + std::to_string(ahead) + " ahead, " + std::to_string(tiles.slab_cols) +
          " of K, " + (matrix ? "matrix unit" : in_tiles(tiles.tokens, tiles.panels));

@@ -51,6 +51,10 @@ TEST(Isas, TablesHaveEveryTile) {
 TEST(Isas, SayHowTheyTileBlockFormats) {
   EXPECT_EQ(block_tiling(op_table(Isa::kScalar), tensor::DType::kQ8_0, 3),
             "panels end to end as stored, tiles of 1 x 1");
+  if (std::ranges::find(available_isas(), Isa::kAvx2) != available_isas().end()) {
+    EXPECT_EQ(block_tiling(op_table(Isa::kAvx2), tensor::DType::kQ8_0, 2),
+              "panels end to end as stored, two at once, tiles of 2 x 1");
+  }
   for (Isa isa : available_isas()) {
     const OpTable& ops = op_table(isa);
     for (int dtype = tensor::kFloatDTypes; dtype < tensor::kDTypes; ++dtype) {
@@ -58,6 +62,7 @@ TEST(Isas, SayHowTheyTileBlockFormats) {
       EXPECT_GE(tiles.tokens, 1);
       EXPECT_GE(tiles.stored_tokens, 1);
       EXPECT_LE(tiles.stored_tokens, tiles.few_tokens);
+      EXPECT_LE(tiles.pair_tokens, tiles.stored_tokens);
       EXPECT_LE(tiles.panels_ahead, tiles.list_panels);
       EXPECT_LE(tiles.list_panels, kMaxBlockPanels);
       EXPECT_EQ(tiles.list_panels % 2, 0);  // gate and up in pairs

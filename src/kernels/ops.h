@@ -39,11 +39,17 @@ struct LinearOptions {
 void linear(const Exec& exec, const PackedMatrix& w, const float* x, int64_t ld_x, int64_t tokens,
             float* y, int64_t ld_y, const LinearOptions& options = {});
 
-// y[t, r] for r in [first_row, last_row) of W only, written at y[t, r - first_row]: the head in
-// chunks. first_row must be a multiple of 16.
-void linear_rows(const Exec& exec, const PackedMatrix& w, int64_t first_row, int64_t last_row,
-                 const float* x, int64_t ld_x, int64_t tokens, float* y, int64_t ld_y,
-                 const QuantizedRows* quantized = nullptr);
+// One of several products of the same x, as above.
+struct Product {
+  const PackedMatrix* w = nullptr;  // all of the same columns
+  float* y = nullptr;
+  int64_t ld_y = 0;
+  const float* bias = nullptr;
+  bool accumulate = false;
+};
+// All of them, in one pool of work: a small product by itself ends with a part of the team idle.
+void linear(const Exec& exec, std::span<const Product> products, const float* x, int64_t ld_x,
+            int64_t tokens, const QuantizedRows* quantized = nullptr);
 
 // One expert's share of a layer: the tokens routed to it occupy slots [first_slot, first_slot +
 // tokens) of the layer's sorted order.

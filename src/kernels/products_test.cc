@@ -90,26 +90,34 @@ TEST(Linear, EveryIsaGivesTheReferencesNumbersOfOddValues) {
   }
 }
 
-TEST(Linear, RowsInChunksAreTheSameAsTheWhole) {
+TEST(Linear, SeveralProductsInOnePoolAreEachAsByItself) {
   Random random(3);
-  const RandomMatrix w(DType::kBF16, 203, 33, random);
-  const int64_t tokens = 9;
-  const std::vector<float> x = random.normals(tokens * 33);
-  std::vector<float> whole(static_cast<size_t>(tokens * 203));
-  reference::linear(w.matrix, x.data(), 33, tokens, whole.data(), 203);
-  each_isa([&](const Exec& exec) {
-    for (int64_t chunk : {16, 48, 160, 208}) {
-      for (int64_t first = 0; first < 203; first += chunk) {
-        const int64_t last = std::min<int64_t>(203, first + chunk);
-        std::vector<float> part(static_cast<size_t>(tokens * (last - first)));
-        linear_rows(exec, w.matrix, first, last, x.data(), 33, tokens, part.data(), last - first);
-        for (int64_t t = 0; t < tokens; ++t)
-          for (int64_t r = first; r < last; ++r)
-            ASSERT_EQ(part[static_cast<size_t>(t * (last - first) + r - first)],
-                      whole[static_cast<size_t>(t * 203 + r)]);
-      }
+  // More panels than an item holds beside fewer than a thread gets, one of which adds to what is
+  // there.
+  const RandomMatrix wide(DType::kBF16, 1203, 33, random), narrow(DType::kF32, 5, 33, random),
+      middle(DType::kF16, 203, 33, random);
+  const std::vector<float> bias = random.normals(1203);
+  const RandomMatrix* const matrices[] = {&wide, &narrow, &middle};
+  for (int64_t tokens : {0, 1, 9, 145}) {
+    const std::vector<float> x = random.normals(tokens * 33);
+    std::vector<float> expected[3], y[3];
+    for (size_t p = 0; p < 3; ++p) {
+      const PackedMatrix& w = matrices[p]->matrix;
+      const LinearOptions options{.bias = p == 0 ? bias.data() : nullptr, .accumulate = p == 2};
+      expected[p].assign(static_cast<size_t>(tokens * w.rows), 0.5f);
+      reference::linear(w, x.data(), 33, tokens, expected[p].data(), w.rows, options);
     }
-  });
+    each_isa([&](const Exec& exec) {
+      std::vector<Product> products;
+      for (size_t p = 0; p < 3; ++p) {
+        y[p].assign(expected[p].size(), 0.5f);
+        const PackedMatrix& w = matrices[p]->matrix;
+        products.push_back({&w, y[p].data(), w.rows, p == 0 ? bias.data() : nullptr, p == 2});
+      }
+      linear(exec, products, x.data(), 33, tokens);
+      for (size_t p = 0; p < 3; ++p) ASSERT_TRUE(same_numbers(y[p], expected[p])) << p;
+    });
+  }
 }
 
 TEST(Linear, TheReferenceIsTheProduct) {

@@ -1,6 +1,7 @@
 #include "models/forward.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <initializer_list>
 
@@ -90,12 +91,10 @@ void qkv(const Run& run) {
   kernels::rms_norm(run.exec, act.x, hidden, w.attention_norm, run.config.norm_eps, run.rows,
                     hidden, act.normed, hidden);
   const Coded coded(run, {&w.q, &w.k, &w.v}, act.normed, run.rows, act.coded_input);
-  kernels::linear(run.exec, w.q, act.normed, hidden, run.rows, act.q, q_width,
-                  {.bias = w.q_bias, .quantized = coded.get()});
-  kernels::linear(run.exec, w.k, act.normed, hidden, run.rows, act.k, kv_width,
-                  {.bias = w.k_bias, .quantized = coded.get()});
-  kernels::linear(run.exec, w.v, act.normed, hidden, run.rows, act.v, kv_width,
-                  {.bias = w.v_bias, .quantized = coded.get()});
+  const std::array products = {kernels::Product{&w.q, act.q, q_width, w.q_bias},
+                               kernels::Product{&w.k, act.k, kv_width, w.k_bias},
+                               kernels::Product{&w.v, act.v, kv_width, w.v_bias}};
+  kernels::linear(run.exec, products, act.normed, hidden, run.rows, coded.get());
   normalize_heads(run, act.q, w.q_norm, a.q_heads);
   normalize_heads(run, act.k, w.k_norm, a.kv_heads);
   if (a.clip_qkv) {
@@ -205,10 +204,9 @@ void shared(const Run& run) {
   const int64_t hidden = run.config.hidden;
   Activations& act = run.act;
   const Coded input(run, {&w.dense.gate, &w.dense.up}, act.normed, run.rows, act.coded_input);
-  kernels::linear(run.exec, w.dense.gate, act.normed, hidden, run.rows, act.gate, f.inter,
-                  {.bias = w.gate_bias, .quantized = input.get()});
-  kernels::linear(run.exec, w.dense.up, act.normed, hidden, run.rows, act.up, f.inter,
-                  {.bias = w.up_bias, .quantized = input.get()});
+  const std::array products = {kernels::Product{&w.dense.gate, act.gate, f.inter, w.gate_bias},
+                               kernels::Product{&w.dense.up, act.up, f.inter, w.up_bias}};
+  kernels::linear(run.exec, products, act.normed, hidden, run.rows, input.get());
   kernels::silu_mul(run.exec, act.gate, f.inter, act.up, f.inter, run.rows, f.inter, act.gate,
                     f.inter);
   const Coded between(run, {&w.dense.down}, act.gate, run.rows, act.coded_input);

@@ -20,6 +20,7 @@ constexpr BlockTiles tiles_of() {
           kTilePanels,
           kFewTokens<K>,
           kStoredTile<K>,
+          panel_pair_tokens(Format<kDType>::kLooksUp),
           SomeTokens::kPanelsAhead,
           kManyTokens,
           ManyTokens::kPanelsAhead,

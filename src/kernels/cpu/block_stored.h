@@ -1,6 +1,6 @@
 // Products of few tokens straight from panels as they are stored: codes that are used a few times
-// are not worth being taken apart into the cache first. One panel after the other, from end to end:
-// memory is fastest where it is read in one run.
+// are not worth being taken apart into the cache first. Panels go by from end to end, one after the
+// other or, up to an ISA's panel_pair_tokens(), two at once.
 
 // Tokens of a tile.
 template <class K>
@@ -46,8 +46,8 @@ struct StoredTokens {
   }
 };
 
-// A panel, and the one that comes next. Codes are sent for ahead of their loads, scales, of which
-// there are few, by the panel before.
+// A panel, and the one that comes after it, or after those beside it. Codes are sent for ahead of
+// their loads, scales, of which there are few, by the panel before.
 template <int kDType>
 struct StoredPanel {
   static constexpr tensor::BlockTraits kTraits = tensor::kBlockTraits[kDType];
@@ -60,8 +60,9 @@ struct StoredPanel {
   int64_t codes;  // bytes
 
   SLUICE_INLINE const std::byte* span(int64_t at) const { return panel + at * kSpanBytes; }
+  template <int kPanels>
   SLUICE_INLINE void send_codes_ahead(int64_t span) const {
-    const int64_t ahead = span * kSpanBytes + ahead_in_weights(1);
+    const int64_t ahead = span * kSpanBytes + ahead_in_block_weights(kPanels);
     const std::byte* const from = ahead < codes ? panel + ahead : next + (ahead - codes);
     SLUICE_UNROLL for (int64_t at = 0; at < kSpanBytes; at += 64) send_for(from + at);
   }
@@ -71,35 +72,61 @@ struct StoredPanel {
   }
 };
 
-// out[t] = the panel times T tokens; sends for what comes next if so.
-template <int kDType, int T>
-void stored_panel(const StoredPanel<kDType>& stored, int64_t cols, const std::byte* const* rows,
-                  float* out, int64_t ld_out, bool sends) {
+// out[t] = P panels times T tokens; sends for what comes next if so.
+template <int kDType, int T, int P>
+void stored_panels(const StoredPanel<kDType> (&stored)[P], int64_t cols,
+                   const std::byte* const* rows, float* out, int64_t ld_out, bool sends) {
   using K = KindOf<kDType>;
   constexpr int64_t kUnitSpans = StoredPanel<kDType>::kUnitSpans;
-  F16 acc[T][1];
-  SLUICE_UNROLL for (int t = 0; t < T; ++t) acc[t][0] = zero();
+  F16 acc[P][T][1];
+  SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+    SLUICE_UNROLL for (int t = 0; t < T; ++t) acc[p][t][0] = zero();
+  }
   for (int64_t unit = 0; unit * kUnitSpans < cols / kSpan; ++unit) {
-    const Scales<kDType> scales(stored.panel + stored.codes, unit);
-    if (sends) stored.send_scales_ahead(unit);
+    Scales<kDType> scales[P];
+    SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+      scales[p] = Scales<kDType>(stored[p].panel + stored[p].codes, unit);
+      if (sends) stored[p].send_scales_ahead(unit);
+    }
     for (int64_t i = 0; i < kUnitSpans; ++i) {
       const int64_t span = unit * kUnitSpans + i;
-      if (sends) stored.send_codes_ahead(span);
-      const StoredSpan<kDType> weights[1] = {{stored.span(span), scales, i * K::kHalves}};
-      add_span<K, T, 1>(weights, StoredTokens{rows, cols, span}, acc);
+      SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+        if (sends) stored[p].template send_codes_ahead<P>(span);
+        const StoredSpan<kDType> weights[1] = {{stored[p].span(span), scales[p], i * K::kHalves}};
+        add_span<K, T, 1>(weights, StoredTokens{rows, cols, span}, acc[p]);
+      }
     }
   }
-  SLUICE_UNROLL for (int t = 0; t < T; ++t) store(acc[t][0], out + t * ld_out);
+  SLUICE_UNROLL for (int p = 0; p < P; ++p) {
+    SLUICE_UNROLL for (int t = 0; t < T; ++t)
+        store(acc[p][t][0], out + t * ld_out + p * kPanelRows);
+  }
 }
 
-// The same of any number up to T.
-template <int kDType, int T = kStoredTile<KindOf<kDType>>>
-SLUICE_INLINE void some_tokens(int64_t tokens, const StoredPanel<kDType>& stored, int64_t cols,
+// The panels of a list, each with what comes after it.
+template <int kDType>
+struct StoredList {
+  const PanelList& list;
+  int64_t cols;
+
+  SLUICE_INLINE const std::byte* at(int64_t panel) const {
+    if (panel < list.count) return list.at[panel];
+    const int64_t next = panel - list.count;
+    return next < list.next_count ? list.next[next] : list.at[list.count - 1];
+  }
+  SLUICE_INLINE StoredPanel<kDType> panel(int64_t panel, int at_once) const {
+    return {list.at[panel], at(panel + at_once), code_bytes(StoredPanel<kDType>::kTraits, cols)};
+  }
+};
+
+// P panels times any number of tokens up to T.
+template <int kDType, int T, int P>
+SLUICE_INLINE void some_tokens(int64_t tokens, const StoredPanel<kDType> (&stored)[P], int64_t cols,
                                const std::byte* const* rows, float* out, int64_t ld_out,
                                bool sends) {
   if constexpr (T > 0) {
-    if (tokens == T) return stored_panel<kDType, T>(stored, cols, rows, out, ld_out, sends);
-    some_tokens<kDType, T - 1>(tokens, stored, cols, rows, out, ld_out, sends);
+    if (tokens == T) return stored_panels<kDType, T, P>(stored, cols, rows, out, ld_out, sends);
+    some_tokens<kDType, T - 1, P>(tokens, stored, cols, rows, out, ld_out, sends);
   }
 }
 
@@ -107,14 +134,22 @@ SLUICE_INLINE void some_tokens(int64_t tokens, const StoredPanel<kDType>& stored
 template <int kDType>
 void by_stored_panels(const PanelList& panels, int64_t cols, const std::byte* const* rows,
                       int64_t tokens, float* out, int64_t ld_out) {
-  const int64_t first = tokens <= kStoredTile<KindOf<kDType>> ? tokens : (tokens + 1) / 2;
-  for (int64_t p = 0; p < panels.count; ++p, out += kPanelRows) {
-    const std::byte* const after = panels.next_count > 0 ? panels.next[0] : panels.at[p];
-    const StoredPanel<kDType> stored = {panels.at[p],
-                                        p + 1 < panels.count ? panels.at[p + 1] : after,
-                                        code_bytes(StoredPanel<kDType>::kTraits, cols)};
-    some_tokens<kDType>(first, stored, cols, rows, out, ld_out, true);
-    some_tokens<kDType>(tokens - first, stored, cols, rows + first, out + first * ld_out, ld_out,
-                        false);
+  constexpr int kTile = kStoredTile<KindOf<kDType>>;
+  const StoredList<kDType> list{panels, cols};
+  int64_t p = 0;
+  constexpr int kPairTokens = panel_pair_tokens(Format<kDType>::kLooksUp);
+  if constexpr (kPairTokens > 0) {
+    for (; tokens <= kPairTokens && p + 2 <= panels.count; p += 2) {
+      const StoredPanel<kDType> two[2] = {list.panel(p, 2), list.panel(p + 1, 2)};
+      some_tokens<kDType, kPairTokens>(tokens, two, cols, rows, out + p * kPanelRows, ld_out, true);
+    }
+  }
+  const int64_t first = tokens <= kTile ? tokens : (tokens + 1) / 2;
+  for (; p < panels.count; ++p) {
+    const StoredPanel<kDType> one[1] = {list.panel(p, 1)};
+    float* to = out + p * kPanelRows;
+    some_tokens<kDType, kTile>(first, one, cols, rows, to, ld_out, true);
+    some_tokens<kDType, kTile>(tokens - first, one, cols, rows + first, to + first * ld_out, ld_out,
+                               false);
   }
 }

@@ -41,7 +41,7 @@ SLUICE_INLINE void add_span(const Weights (&weights)[P], const Tokens& tokens, F
     F16 biased[T][P];
     dot_span<K, kHalf, T, P>(weights, tokens, biased);
     // (kBias + n) * scale - kBias * scale is n * scale rounded once: scales have at most 19
-    // significant bits, so that 3 * 2^22 of them are exact.
+    // significant bits, so that 3 * 2^22 of them are exact, and finite up to scales of 2^104.
     F16 scale[P], bias[P];
     SLUICE_UNROLL for (int p = 0; p < P; ++p) {
       scale[p] = weights[p].scale(kHalf);

@@ -72,6 +72,12 @@ SLUICE_INLINE void add_two(const Codes& w0, const Codes& w1, const Tokens& token
   }
 }
 
+// In which order the steps of a group go: steps 0 and 4, 1 and 5 and so on of a whole span lie in
+// the nibbles of one chunk (block_layout.h), which so is loaded once.
+constexpr int step_at(int at, int steps) {
+  return steps == kSpanSteps ? at % 2 * (kSpanSteps / 2) + at / 2 : at;
+}
+
 // out[t][0] = the float whose bits are the start and the products of the span's half `kHalf`.
 template <class K, int kHalf, int T, int P, class Weights, class Tokens>
 SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F16 (&out)[T][P]) {
@@ -95,9 +101,10 @@ SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F
     });
   } else {
     CodeRegister halves[T][kCodeRegisters];
-    for_constants<kFirst, kLast>([&]<int kStep>(Constant<kStep> step) SLUICE_LAMBDA_INLINE {
-      constexpr int kRun = (kStep - kFirst) % kPairs;
-      const Codes w = weights[0].codes(step);
+    for_constants<0, K::kSteps>([&]<int kAt>(Constant<kAt>) SLUICE_LAMBDA_INLINE {
+      constexpr int kRun = kAt % kPairs;
+      constexpr int kStep = kFirst + step_at(kAt, K::kSteps);
+      const Codes w = weights[0].codes(Constant<kStep>());
       SLUICE_UNROLL for (int t = 0; t < T; ++t) {
         const CodeRegister x = repeat32(load_s32(tokens.codes(t) + kStep * 4));
         SLUICE_UNROLL for (int i = 0; i < kCodeRegisters; ++i) {
@@ -105,7 +112,7 @@ SLUICE_INLINE void dot_span(const Weights (&weights)[P], const Tokens& tokens, F
           halves[t][i] = kRun == 0 ? product : add16(halves[t][i], product);
           made_here(halves[t][i]);
         }
-        if constexpr (kRun == kPairs - 1 || kStep == kLast - 1) add_halves(sums[t], halves[t]);
+        if constexpr (kRun == kPairs - 1 || kAt == K::kSteps - 1) add_halves(sums[t], halves[t]);
       }
     });
   }

@@ -130,13 +130,14 @@ HWY_INLINE F16 load_high_nibbles(const std::byte* from) {
 // 2^(e - 128) of exponent bytes: a bit further down the mantissa below the normal floats.
 HWY_INLINE F16 load_e8m0_half(const std::byte* from) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(from);
-  const auto one = hn::Set(DInt(), 1);
-  const auto half = hn::Set(DInt(), 0x00200000);
+  // 2^(e - 127), of which 0 is 2^-127 too, is halved: by the exponent's last bit or, below, all.
+  const auto smallest = hn::Set(DInt(), 0x00400000);
+  const auto last_bit = hn::Set(DInt(), 0x00800000);
   F16 r;
   SLUICE_UNROLL for (int i = 0; i < kParts; ++i) {
     const auto e = hn::PromoteTo(DInt(), hn::LoadU(DByte(), bytes + i * kLanes));
-    const auto low = hn::IfThenElse(hn::Eq(e, one), hn::Add(half, half), half);
-    const auto bits = hn::IfThenElse(hn::Gt(e, one), hn::ShiftLeft<23>(hn::Sub(e, one)), low);
+    const auto whole = hn::Max(hn::ShiftLeft<23>(e), smallest);
+    const auto bits = hn::Sub(whole, hn::Min(hn::ShiftRight<1>(whole), last_bit));
     r.v[i] = hn::BitCast(D(), bits);
   }
   return r;

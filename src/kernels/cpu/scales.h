@@ -7,6 +7,7 @@ class Scales {
   static constexpr tensor::BlockTraits kTraits = tensor::kBlockTraits[kDType];
   static constexpr int64_t kGroups = scale_unit_cols(kTraits) / kTraits.group;
 
+  Scales() = default;
   // Of unit `index` of the panel whose scales begin at `scales`.
   SLUICE_INLINE Scales(const std::byte* scales, int64_t index)
       : unit_(scales + index * scale_unit_bytes(kTraits)) {

@@ -68,7 +68,8 @@ void block_panels(const PanelList& panels, int64_t cols, const std::byte* const*
 
 template <int kDType>
 constexpr BlockTiles tiles_of() {
-  return {1, 1, kMaxItemTokens, 1, 1, 1, 1, kMaxBlockPanels, tensor::kBlockTraits[kDType].group, 0};
+  return {1, 1, kMaxItemTokens, 1, 0, 1, 1, 1, kMaxBlockPanels, tensor::kBlockTraits[kDType].group,
+          0};
 }
 
 void quantize_row(const float* x, int64_t cols, std::byte* row) {
