@@ -177,8 +177,8 @@ class Bench {
   }
 
   double int8_rate() {
-    if (exec_.ops->int8_dot_loop == nullptr) return fma_rate();
-    return loop_rate(peaks_.int8_ops, exec_.ops->int8_dot_ops, exec_.ops->int8_dot_loop);
+    if (exec_.ops->blocks->dot_loop == nullptr) return fma_rate();
+    return loop_rate(peaks_.int8_ops, exec_.ops->blocks->dot_ops, exec_.ops->blocks->dot_loop);
   }
 
   // For about 5 ms, on every thread.

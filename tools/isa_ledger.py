@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 LEDGER = pathlib.Path(__file__).resolve().parent.parent / "docs" / "isa_ledger.md"
-ISAS = ("scalar", "avx2", "avx512", "avx512_bf16", "amx_int8")
+ISAS = ("scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx_int8")
 HEAD = """# Which kernel last passed where
 
 Written by `tools/isa_ledger.py` after a run of `kernels_test`, where every ISA is compared with the scalar reference bit by bit. A test runs every ISA

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "base/affinity.h"
+#include "base/test_path.h"
 
 namespace sluice::base {
 namespace {
@@ -26,7 +27,7 @@ class NumaTree : public testing::Test {
  protected:
   void SetUp() override {
     const char* name = testing::UnitTest::GetInstance()->current_test_info()->name();
-    root_ = fs::temp_directory_path() / (std::string(name) + std::to_string(::getpid()));
+    root_ = test_path(name);
   }
   void TearDown() override { fs::remove_all(root_); }
 

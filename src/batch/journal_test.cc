@@ -1,18 +1,18 @@
 #include "batch/journal.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "base/test_path.h"
 
 namespace sluice::batch {
 namespace {
 
 // Journals of before there was a choice of the KV cache's type do not name it; it was f32.
 TEST(Journal, AnOldOneMeansAnF32Cache) {
-  const auto output =
-      std::filesystem::temp_directory_path() / ("sluice_journal_" + std::to_string(::getpid()));
+  const std::filesystem::path output = base::test_path("journal");
   std::ofstream(output.string() + ".journal")
       << R"({"sluice_batch_journal":1,"pid":1})" << "\n"
       << R"({"batch":{"input":"i","input_bytes":5,"model":"m","settings":{"quant":"none"}},)"
@@ -29,8 +29,7 @@ TEST(Journal, AnOldOneMeansAnF32Cache) {
 }
 
 TEST(Journal, WithNothingBegunGoesWithItsLock) {
-  const std::filesystem::path output =
-      std::filesystem::temp_directory_path() / ("sluice_unbegun_" + std::to_string(::getpid()));
+  const std::filesystem::path output = base::test_path("unbegun");
   const std::filesystem::path path = output.string() + ".journal";
   {
     const auto journal = Journal::open(output.string());
@@ -58,8 +57,7 @@ class DamagedJournal : public testing::Test {
   }
   static std::string zeros(size_t count) { return std::string(count, '\0'); }
 
-  const std::string path_ = std::filesystem::temp_directory_path() /
-                            ("sluice_damaged_journal_" + std::to_string(::getpid()));
+  const std::string path_ = base::test_path("damaged_journal");
   const std::string first_ = "{\"sluice_batch_journal\":1,\"pid\":1}\n";
   const std::string batch_ =
       R"({"batch":{"input":"i","input_bytes":5,"model":"m","settings":{}},"begun_local_s":3})"

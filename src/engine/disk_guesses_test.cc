@@ -1,12 +1,12 @@
 // The disk lane's reads that nobody has asked for: behind what is needed, and without a trace where
 // they go wrong.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_path.h"
 #include "engine/disk_runner.h"
 #include "io/faults.h"
 #include "weights/checksum.h"
@@ -83,8 +83,7 @@ class DiskGuesses : public ::testing::Test {
     weights_.layers.resize(2);
     for (models::LayerWeights& l : weights_.layers) l.experts.resize(kExperts);
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = fs::temp_directory_path() /
-            ("sluice_guesses_" + std::string(test->name()) + std::to_string(::getpid()));
+    path_ = base::test_path("guesses_" + std::string(test->name()));
     source_ = std::make_unique<PageFile>(path_, page_);
   }
   void TearDown() override {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_path.h"
 #include "io/reader.h"
 
 namespace sluice::io {
@@ -29,8 +30,7 @@ class TestFile {
  public:
   explicit TestFile(int64_t bytes) : bytes_(bytes) {
     static int count = 0;
-    path_ = ::testing::TempDir() + "/io_test_" + std::to_string(::getpid()) + "_" +
-            std::to_string(count++);
+    path_ = base::test_path("io_" + std::to_string(count++));
     for (int64_t i = 0; i < bytes; ++i) text_.push_back(static_cast<char>(byte_at(i)));
     std::ofstream(path_, std::ios::binary).write(text_.data(), bytes);
   }

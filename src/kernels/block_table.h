@@ -51,6 +51,10 @@ struct BlockTable {
   BlockTiles tiles[tensor::kDTypes];
   // One row of `cols` values, whole spans, into QuantizedRows' form.
   void (*quantize_row)(const float* x, int64_t cols, std::byte* row);
+  // The rate of the products of codes by themselves, as OpTable's other rates; null where the ISA
+  // has no instruction for them.
+  int32_t (*dot_loop)(int64_t rounds);
+  int64_t dot_ops;
 };
 
 }  // namespace sluice::kernels

@@ -20,14 +20,17 @@ extern const OpTable kTable;
 namespace avx512_bf16 {
 extern const OpTable kTable;
 }
+namespace avx512_vnni {
+extern const BlockTable kBlockTable;
+}
 namespace amx_int8 {
 extern const BlockTable kBlockTable;
 }
 
 namespace {
 
-constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16,
-                            Isa::kAmxInt8};
+constexpr Isa kAllIsas[] = {Isa::kScalar,     Isa::kAvx2,       Isa::kAvx512,
+                            Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmxInt8};
 
 // What each ISA's translation units are compiled with (kernels/CMakeLists.txt).
 bool cpu_runs(Isa isa) {
@@ -42,14 +45,22 @@ bool cpu_runs(Isa isa) {
       return cpu_runs(Isa::kAvx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Isa::kAvx512Vnni:
+      return cpu_runs(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Bf16:
-      return cpu_runs(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni") &&
-             __builtin_cpu_supports("avx512bf16");
+      return cpu_runs(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
     case Isa::kAmxInt8:
       return cpu_runs(Isa::kAvx512Bf16) && __builtin_cpu_supports("amx-tile") &&
              __builtin_cpu_supports("amx-int8") && amx_permitted();
   }
   return false;
+}
+
+// `table` with another's products of block formats: all else is as without them.
+OpTable with_blocks(OpTable table, Isa isa, const BlockTable& blocks) {
+  table.isa = isa;
+  table.blocks = &blocks;
+  return table;
 }
 
 // What this program holds; null where it was built without (SLUICE_ISAS, kernels/CMakeLists.txt).
@@ -63,18 +74,20 @@ const OpTable* held_table(Isa isa) {
     case Isa::kAvx512:
       if constexpr (SLUICE_WITH_AVX512) return &avx512::kTable;
       return nullptr;
+    case Isa::kAvx512Vnni:
+      if constexpr (SLUICE_WITH_AVX512_VNNI) {
+        static const OpTable table =
+            with_blocks(avx512::kTable, Isa::kAvx512Vnni, avx512_vnni::kBlockTable);
+        return &table;
+      }
+      return nullptr;
     case Isa::kAvx512Bf16:
       if constexpr (SLUICE_WITH_AVX512_BF16) return &avx512_bf16::kTable;
       return nullptr;
     case Isa::kAmxInt8:
       if constexpr (SLUICE_WITH_AMX_INT8) {
-        // The tiles multiply whole numbers; all else is as without them.
-        static const OpTable table = [] {
-          OpTable with_tiles = avx512_bf16::kTable;
-          with_tiles.isa = Isa::kAmxInt8;
-          with_tiles.blocks = &amx_int8::kBlockTable;
-          return with_tiles;
-        }();
+        static const OpTable table =
+            with_blocks(avx512_bf16::kTable, Isa::kAmxInt8, amx_int8::kBlockTable);
         return &table;
       }
       return nullptr;
@@ -104,6 +117,8 @@ const char* name(Isa isa) {
       return "avx2";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512_vnni";
     case Isa::kAvx512Bf16:
       return "avx512_bf16";
     case Isa::kAmxInt8:

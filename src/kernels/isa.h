@@ -6,6 +6,6 @@
 
 namespace sluice::kernels {
 
-enum class Isa : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Bf16, kAmxInt8 };
+enum class Isa : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16, kAmxInt8 };
 
 }  // namespace sluice::kernels

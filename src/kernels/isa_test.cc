@@ -8,7 +8,8 @@
 namespace sluice::kernels {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16, Isa::kAmxInt8};
+constexpr Isa kAll[] = {Isa::kScalar,     Isa::kAvx2,       Isa::kAvx512,
+                        Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmxInt8};
 
 TEST(Isas, SaysWhichOnesDoNotRunHere) {
   const auto have = available_isas();

@@ -62,8 +62,6 @@ struct OpTable {
   int64_t fma_flops;
   float (*bf16_dot_loop)(int64_t rounds);  // null where the ISA has no such instruction
   int64_t bf16_dot_flops;
-  int32_t (*int8_dot_loop)(int64_t rounds);  // null where the ISA has no such instruction
-  int64_t int8_dot_ops;
 };
 
 }  // namespace sluice::kernels

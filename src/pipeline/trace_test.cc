@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/test_path.h"
 #include "pipeline/test_runners.h"
 
 namespace sluice::pipeline {
@@ -17,9 +18,7 @@ using schedule::Subgraph;
 
 class TraceFile : public ::testing::Test {
  protected:
-  TraceFile()
-      : path_(std::filesystem::temp_directory_path() /
-              ("sluice_trace_" + std::to_string(::getpid()) + ".json")) {}
+  TraceFile() : path_(base::test_path("trace.json")) {}
   ~TraceFile() override { std::filesystem::remove(path_); }
   nlohmann::json read() const {
     std::ifstream in(path_);

@@ -73,7 +73,7 @@ Result<CpuRates> measure_cpu(const kernels::Exec& exec, int64_t read_bytes, int 
   SLUICE_ASSIGN(rates.read_bytes_per_second, read_rate(exec, read_bytes, time_ms, now));
   rates.f32_flops = compute_rate(exec, ops.fma_loop, ops.fma_flops, time_ms, now);
   rates.bf16_flops = compute_rate(exec, ops.bf16_dot_loop, ops.bf16_dot_flops, time_ms, now);
-  rates.int8_ops = compute_rate(exec, ops.int8_dot_loop, ops.int8_dot_ops, time_ms, now);
+  rates.int8_ops = compute_rate(exec, ops.blocks->dot_loop, ops.blocks->dot_ops, time_ms, now);
   return rates;
 }
 

@@ -4,10 +4,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
+#include "base/test_path.h"
 #include "sim/answers_check.h"
 #include "sim/campaign.h"
 
@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 class SimulationTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    directory_ = testing::TempDir() + "sluice_simulation_" + std::to_string(::getpid());
+    directory_ = base::test_path("simulation");
     auto made = make_stage(directory_);
     ASSERT_TRUE(made.ok()) << made.error().message;
     stage_ = new Stage(std::move(*made));

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "base/test_path.h"
 #include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 #include "weights/test_files.h"
@@ -87,8 +88,7 @@ TEST_F(WriterTest, RefusesWhatTheFormatForbids) {
 
 TEST(WriterDisk, AFullDiskIsNoRoom) {
   // Writing to /dev/full fails as a full disk does. The ".partial" name is a link to it.
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("sluice_full_" + std::to_string(::getpid()) + ".safetensors");
+  const std::filesystem::path path = base::test_path("full.safetensors");
   const auto link = std::filesystem::path(path.string() + ".partial");
   std::filesystem::remove(link);
   std::filesystem::create_symlink("/dev/full", link);

@@ -3,12 +3,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "base/test_path.h"
 
 namespace sluice::weights {
 
@@ -32,9 +33,7 @@ class WeightsDirectory : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("sluice_" + std::string(test->test_suite_name()) + "_" + test->name() + "_" +
-                  std::to_string(::getpid()));
+    directory_ = base::test_path(std::string(test->test_suite_name()) + "_" + test->name());
     std::filesystem::create_directories(directory_);
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }

@@ -13,5 +13,7 @@ constexpr BlockTable make_block_table() {
   BlockTable table{};
   fill_panels<tensor::kFloatDTypes>(table);
   table.quantize_row = &quantize_row;
+  table.dot_loop = dot_loop;
+  table.dot_ops = kDotOps;
   return table;
 }

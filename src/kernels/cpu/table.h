@@ -57,7 +57,5 @@ constexpr OpTable make_table() {
   table.fma_flops = int64_t{2} * 16 * kChains * kFmaSteps;
   table.bf16_dot_loop = bf16_dot_loop;
   table.bf16_dot_flops = kBf16DotFlops;
-  table.int8_dot_loop = int8_dot_loop;
-  table.int8_dot_ops = kInt8DotOps;
   return table;
 }

@@ -29,8 +29,7 @@ constexpr int kTiles[kTilePanelSizes] = {6, 3, 1};
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
-#include "kernels/cpu/avx2/codes.h"
-#include "kernels/cpu/pair_dots.h"
+#include "kernels/cpu/no_bf16_peak.h"
 #include "kernels/cpu/peaks.h"
 
 #include "kernels/cpu/table.h"

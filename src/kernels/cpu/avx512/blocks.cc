@@ -21,6 +21,7 @@ constexpr int kRegisterFloats = 16;
 #include "kernels/cpu/step_codes.h"
 
 #include "kernels/cpu/dot_pairs.h"
+#include "kernels/cpu/pair_peak.h"
 #include "kernels/cpu/quantize_row.h"
 #include "kernels/cpu/scales.h"
 

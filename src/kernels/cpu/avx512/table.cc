@@ -29,8 +29,7 @@ constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
-#include "kernels/cpu/avx512/codes.h"
-#include "kernels/cpu/pair_dots.h"
+#include "kernels/cpu/no_bf16_peak.h"
 #include "kernels/cpu/peaks.h"
 
 #include "kernels/cpu/table.h"

@@ -6,11 +6,14 @@
 #define SLUICE_INLINE inline __attribute__((always_inline))
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
-namespace sluice::kernels::avx512_bf16 {
-
+namespace sluice::kernels::avx512_vnni {
 extern const BlockTable kBlockTable;
+}
 
+namespace sluice::kernels::avx512_bf16 {
 namespace {
+
+using avx512_vnni::kBlockTable;
 
 constexpr int kRegisterFloats = 16;
 
@@ -27,8 +30,8 @@ constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
+#include "kernels/cpu/avx512_bf16/bf16_peak.h"
 #include "kernels/cpu/avx512_bf16/dot_tile.h"
-#include "kernels/cpu/avx512_bf16/dots.h"
 #include "kernels/cpu/peaks.h"
 
 #include "kernels/cpu/table.h"

@@ -24,7 +24,7 @@ constexpr int kTiles[kTilePanelSizes] = {4, 4, 0};
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 
-#include "kernels/cpu/no_dots.h"
+#include "kernels/cpu/no_bf16_peak.h"
 #include "kernels/cpu/peaks.h"
 
 #include "kernels/cpu/table.h"

@@ -8,7 +8,7 @@
 #define SLUICE_LAMBDA_INLINE __attribute__((always_inline))
 #define SLUICE_UNROLL _Pragma("GCC unroll 16")
 
-namespace sluice::kernels::avx512_bf16 {
+namespace sluice::kernels::avx512_vnni {
 namespace {
 
 constexpr int kRegisterFloats = 16;
@@ -20,7 +20,8 @@ constexpr int kRegisterFloats = 16;
 #include "kernels/cpu/span_scale.h"
 #include "kernels/cpu/step_codes.h"
 
-#include "kernels/cpu/avx512_bf16/dot_bytes.h"
+#include "kernels/cpu/avx512_vnni/dot_bytes.h"
+#include "kernels/cpu/avx512_vnni/dot_peak.h"
 #include "kernels/cpu/quantize_row.h"
 #include "kernels/cpu/scales.h"
 
@@ -49,4 +50,4 @@ constexpr int kRegisterFloats = 16;
 extern const BlockTable kBlockTable;
 constinit const BlockTable kBlockTable = make_block_table();
 
-}  // namespace sluice::kernels::avx512_bf16
+}  // namespace sluice::kernels::avx512_vnni
