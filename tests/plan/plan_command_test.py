@@ -125,6 +125,7 @@ class PlanCommand(unittest.TestCase):
                                                               "--no-probe", "--plan", self.plan))
         without = json.loads(run(*flags, "--json").stdout)
         self.assertEqual(without["policy"]["host_kv"], 1)
+        self.assertGreater(max(g["times"] for g in without["what_ifs"] if "--kv-on-disk" in g["what"]), 1)
         self.assertGreater(plan["predicted"]["tokens_per_second"], without["predicted"]["tokens_per_second"])
         self.assertIn("--kv-on-disk", self.refused(*flags, "--kv-on-disk", "--runnable"))
 
