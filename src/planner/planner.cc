@@ -18,8 +18,8 @@ struct LevelWords {
   const char* flag;
 };
 LevelWords words(schedule::Level level) {
-  if (level == schedule::Level::kDevice) return {"the device", "--device-memory"};
-  return {"host memory", "--host-memory"};
+  return level == schedule::Level::kDevice ? LevelWords{"the device", "--device-memory"}
+                                           : LevelWords{"host memory", "--host-memory"};
 }
 
 Error no_policy(const Question& question, const Search& found) {
@@ -238,11 +238,8 @@ std::vector<WhatIf> what_ifs(const Question& question, const Answer& answer) {
   }
   if (answer.candidate.kv_dtype != kernels::KvDType::kQ8)
     ask("--kv-dtype q8", [](Question& q) { q.kv_dtypes = {kernels::KvDType::kQ8}; });
-  if (answer.machine.has_disk() && !question.kv_on_disk)
-    ask("--kv-on-disk, costed alone", [](Question& q) {
-      q.kv_on_disk = true;
-      q.runnable_only = false;
-    });
+  if (answer.machine.has_disk() && !question.kv_on_disk && !question.runnable_only)
+    ask("--kv-on-disk, costed alone", [](Question& q) { q.kv_on_disk = true; });
   ask("prompts twice as long", [](Question& q) {
     for (Lengths& lengths : q.workload.requests) lengths.prompt *= 2;
   });

@@ -40,7 +40,6 @@ std::vector<int64_t> around(const std::vector<int64_t>& sizes, int64_t size, int
 }
 
 constexpr std::array<double, 5> kKvShares = {0, 0.25, 0.5, 0.75, 1};
-constexpr std::array<double, 5> kHostKvShares = {1, 0.75, 0.5, 0.25, 0};
 // Rows of one iteration: more of them give prompts' products more tokens for each expert.
 constexpr std::array<int64_t, 4> kTokenLimits = {512, 1024, 2048, 4096};
 // Ties go to the smaller batch: a gain must be more than rounding.
@@ -122,13 +121,17 @@ class Walk {
     candidate.policy.attention_on = kind.attention_on;
     candidate.kv_dtype = kv;
     candidate.quant = options_.quant;
-    // Of the cache, where it is attended over; the rest comes from the level below.
+    // Of the cache on the device or, where the host attends, on disk.
     const bool on_device = candidate.policy.attention_on == plan::Place::kDevice;
     const bool on_disk = options_.kv_on_disk && kind.moves && subject_.machine.has_disk();
     candidate.policy.resident_kv = 0;
-    for (const double share : on_device ? kKvShares : kHostKvShares) {
-      if (share < 1 && !on_device && !on_disk) break;
-      (on_device ? candidate.policy.resident_kv : candidate.host_kv) = share;
+    for (const double share : kKvShares) {
+      if (share > 0 && !on_device && !on_disk) break;
+      if (on_device) {
+        candidate.policy.resident_kv = share;
+      } else {
+        candidate.host_kv = 1 - share;
+      }
       for (const int64_t tokens : token_limits(kind)) {
         candidate.max_num_tokens = tokens;
         sizes(candidate);

@@ -18,6 +18,11 @@ constexpr int slab_tokens(int max_code) {
   return pairs_in_s16(max_code) == 8 ? 6 : 4;
 }
 constexpr int stored_tokens(int max_code) { return slab_tokens(max_code); }
+// The most tokens whose products are of two panels at once (block_stored.h).
+constexpr int panel_pair_tokens(bool looks_up) {
+  if (kCodeRegisters == 1) return 0;
+  return looks_up ? 1 : 2;
+}
 constexpr int kTilePanels = 1;
 
 // The value is made here, in a register. Compilers like to make all products of a span first and

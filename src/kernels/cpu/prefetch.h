@@ -15,6 +15,8 @@
 
 constexpr int64_t kAheadInCache = 8192;  // bytes
 constexpr int64_t ahead_in_weights(int panels) { return panels < 4 ? 6144 : 1024; }
-constexpr int64_t ahead_in_block_weights(int panels) { return panels == 1 ? 6144 : 1536; }
+constexpr int64_t ahead_in_block_weights(int panels) {
+  return panels == 1 ? ahead_in_weights(1) : 1536;
+}
 
 SLUICE_INLINE void send_for(const void* line) { __builtin_prefetch(line, 0, 2); }

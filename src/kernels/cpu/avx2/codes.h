@@ -1,8 +1,6 @@
 // Registers of bytes: a step of a panel (16 rows x 4 codes) in two of AVX2's.
 
 constexpr int kCodeRegisters = 2;
-// The most tokens whose products are of two panels at once (block_stored.h).
-constexpr int panel_pair_tokens(bool looks_up) { return looks_up ? 1 : 2; }
 using CodeRegister = __m256i;
 
 SLUICE_INLINE CodeRegister load_codes(const std::byte* from) {

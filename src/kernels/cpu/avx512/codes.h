@@ -1,7 +1,6 @@
 // Registers of bytes: a step of a panel (16 rows x 4 codes) fills one.
 
 constexpr int kCodeRegisters = 1;
-constexpr int panel_pair_tokens(bool) { return 0; }
 using CodeRegister = __m512i;
 
 SLUICE_INLINE CodeRegister load_codes(const std::byte* from) { return _mm512_loadu_si512(from); }

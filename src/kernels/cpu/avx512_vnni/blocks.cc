@@ -16,34 +16,12 @@ constexpr int kRegisterFloats = 16;
 #include "kernels/cpu/lanes_highway.h"
 
 #include "kernels/cpu/avx512/codes.h"
-#include "kernels/cpu/copy_words.h"
-#include "kernels/cpu/span_scale.h"
-#include "kernels/cpu/step_codes.h"
+#include "kernels/cpu/block_steps.h"
 
 #include "kernels/cpu/avx512_vnni/dot_bytes.h"
 #include "kernels/cpu/avx512_vnni/dot_peak.h"
-#include "kernels/cpu/quantize_row.h"
-#include "kernels/cpu/scales.h"
 
-#include "kernels/cpu/block_tile.h"
-
-#include "kernels/cpu/block_slab.h"
-
-#include "kernels/cpu/block_slab_tile.h"
-
-#include "kernels/cpu/no_matrix_unit.h"
-
-#include "kernels/cpu/prefetch.h"
-
-#include "kernels/cpu/block_stored.h"
-
-#include "kernels/cpu/block_panels.h"
-
-#include "kernels/cpu/vector_panels.h"
-
-#include "kernels/cpu/block_choice.h"
-
-#include "kernels/cpu/fill_block_table.h"
+#include "kernels/cpu/vector_blocks.h"
 
 }  // namespace
 

@@ -9,6 +9,7 @@ constexpr bool kWantsPairs = false;
 constexpr int kTilePanels = 2;
 constexpr int slab_tokens(int) { return 6; }
 constexpr int stored_tokens(int) { return 8; }
+constexpr int panel_pair_tokens(bool) { return 0; }
 
 // out[t][p] = the float whose bits are the start and the products of the span's half `kHalf`. Even
 // and odd steps are summed apart where few sums keep the unit waiting for its own result.
