@@ -13,12 +13,14 @@ struct Steady {
   const char* embedding_on = "auto";
   bool device = false;
   const char* attention_on = "auto";
+  const char* kv_on = "host";
 };
 
 // What a failed test is called by.
 std::ostream& operator<<(std::ostream& out, const Steady& steady) {
   return out << steady.schedule << (steady.device ? " with a device" : "") << ", embedding "
-             << steady.embedding_on << ", attention " << steady.attention_on;
+             << steady.embedding_on << ", attention " << steady.attention_on << ", cache "
+             << steady.kv_on;
 }
 
 class SteadyState : public testing::TestWithParam<Steady> {};
@@ -37,6 +39,10 @@ TEST_P(SteadyState, StepsAllocateNothing) {
     options.embedding_on = steady.embedding_on;
     if (steady.device) options.device = fast_device(testing::TempDir());
     options.attention_on = steady.attention_on;
+    options.kv_on = steady.kv_on;
+    const bool kv = options.kv_on == "disk";
+    if (kv) options.resident_kv = 0;
+    options.kv_directory = testing::TempDir();
     const bool paged = steady.device || options.embedding_on == "disk";
     if (paged) options.resident_weights = 0.25;
     auto engine = load_engine(golden_model("mixtral_long"), options);
@@ -51,7 +57,7 @@ TEST_P(SteadyState, StepsAllocateNothing) {
     ASSERT_EQ(engine->running(), 8);
     const auto moved = [&] {
       const engine::EngineStats& stats = engine->stats();
-      return stats.disk.pages + stats.device.to_device.bytes;
+      return stats.disk.pages + stats.disk.kv_read_bytes + stats.device.to_device.bytes;
     };
     const int64_t moved_before = moved();
     const int64_t before = base::allocations.load();
@@ -61,7 +67,7 @@ TEST_P(SteadyState, StepsAllocateNothing) {
     EXPECT_EQ(allocated, 0) << "micro-batch " << micro_batch;
     EXPECT_TRUE(running);
     EXPECT_GT(engine->stats().generated_tokens, 100);
-    EXPECT_EQ(moved() > moved_before, paged);
+    EXPECT_EQ(moved() > moved_before, paged || kv);
   }
 }
 
@@ -71,7 +77,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Steady{"expert_fetch", "disk"}, Steady{.schedule = "cgopipe", .device = true},
                     Steady{.schedule = "kv_prefetch", .device = true},
                     Steady{.schedule = "serial", .device = true},
-                    Steady{.schedule = "serial", .device = true, .attention_on = "device"}));
+                    Steady{.schedule = "serial", .device = true, .attention_on = "device"},
+                    Steady{.schedule = "resident", .kv_on = "disk"},
+                    Steady{.schedule = "layer_stream", .embedding_on = "disk", .kv_on = "disk"}));
 
 }  // namespace
 }  // namespace sluice::tests

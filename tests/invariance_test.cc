@@ -41,6 +41,13 @@ EngineOptions options(int64_t batch, int64_t micro_batch, int64_t tokens, const 
   return o;
 }
 
+// Of the cache, all but this share.
+void keep_on_disk(EngineOptions& o, double resident) {
+  o.kv_on = "disk";
+  o.kv_directory = testing::TempDir();
+  o.resident_kv = resident;
+}
+
 std::vector<Variant> variants() {
   std::vector<Variant> all = {
       {"batch 1 sharing", options(1, 1, 512, "resident", 1)},
@@ -53,7 +60,14 @@ std::vector<Variant> variants() {
       {"serial by 2, two threads, unshared", options(8, 2, 33, "serial", 2, false)},
       {"small blocks", options(16, 16, 80, "resident", 1)},
       {"set back", options(26, 26, 64, "resident", 1)},
+      {"cache on disk", options(8, 8, 128, "resident", 1)},
+      {"cache on disk by 3, a third in memory", options(12, 3, 50, "resident", 2)},
+      {"cache on disk, serial by 2, unshared", options(8, 2, 33, "serial", 1, false)},
+      {"cache on disk, set back", options(26, 5, 64, "resident", 1)},
   };
+  for (size_t i = 10; i < 14; ++i) keep_on_disk(all[i].options, i == 11 ? 0.33 : 0);
+  all[13].options.kv_reserve_fraction = 0;
+  all[13].options.kv_block_tokens = 16;
   all[8].options.kv_block_tokens = 16;
   all[9].options.kv_reserve_fraction = 0;
   all[9].options.kv_block_tokens = 16;
@@ -94,6 +108,8 @@ std::vector<Variant> paged_variants() {
       {"expert_fetch without guesses", options(1, 1, 512, "expert_fetch", 1)},
       {"expert_fetch, half in memory", options(1, 1, 24, "expert_fetch", 2)},
       {"expert_fetch, batch 6 by 2, most in memory", options(6, 2, 16, "expert_fetch", 1)},
+      {"layer_stream by 3, cache on disk", options(12, 3, 60, "layer_stream", 1)},
+      {"expert_fetch, cache on disk", options(1, 1, 40, "expert_fetch", 2)},
   };
   for (size_t i = 4; i < 17; ++i) all[i].options.device = fast_device();
   for (Variant& variant : all) variant.options.resident_weights = 0;
@@ -113,6 +129,8 @@ std::vector<Variant> paged_variants() {
   for (const size_t i : {1, 2, 3, 17, 19}) all[i].options.embedding_on = "disk";
   all[18].options.resident_weights = 0.5;
   all[19].options.resident_weights = 0.75;
+  keep_on_disk(all[20].options, 0.2);
+  keep_on_disk(all[21].options, 0);
   return all;
 }
 
@@ -147,8 +165,9 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
   for (const Variant& variant : all) {
     EngineOptions o = variant.options;
     const bool set_back = o.kv_reserve_fraction < 1;
-    if (set_back)
-      o.kv_cache_memory = plain_bytes_per_token * (longest + kMaxTokens + 3 * o.kv_block_tokens);
+    // For one sequence; or for a few, where a part that stays would hold all that is needed.
+    const int64_t one = plain_bytes_per_token * (longest + kMaxTokens + 3 * o.kv_block_tokens);
+    if (set_back || o.kv_on == "disk") o.kv_cache_memory = set_back ? one : 5 * one;
     auto engine = load(o);
     auto order = requests;
     if (variant.reversed) std::ranges::reverse(order);
@@ -162,6 +181,9 @@ TEST_P(Invariance, AnswersDoNotDependOnHowTheyAreRun) {
       EXPECT_GT(stats.disk.pages + stats.device.to_device.bytes, 0) << variant.name;
       EXPECT_EQ(stats.disk.rows > 0, o.embedding_on == "disk") << variant.name;
     }
+    const engine::DiskStats& disk = engine->stats().disk;
+    EXPECT_EQ(disk.kv_read_bytes > 0 && disk.kv_written_bytes > 0, o.kv_on == "disk")
+        << variant.name;
     const bool guesses = engine->plan().policy.guess_experts;
     EXPECT_EQ(guesses, o.schedule == "expert_fetch" && o.guess_experts != "off") << variant.name;
     if (!guesses || o.max_batch_size <= models::kMaxGuessRows) {

@@ -60,7 +60,8 @@ std::optional<planner::Shortage> paper_settle(const planner::Subject& subject,
   const double s = workload.mean_prompt(), n = workload.mean_generated();
   const auto batch = static_cast<double>(candidate.policy.batch);
   const auto mu = static_cast<double>(candidate.policy.micro_batch);
-  const double r_c = candidate.policy.resident_kv;
+  const double r_c =
+      candidate.policy.attention_on == plan::Place::kDevice ? candidate.policy.resident_kv : 0;
   const double tp = subject.machine.devices;
   const double w_o = 2 * kFp16 * h1 * (h1 + h_kv) * l;
   const double w_i = 3 * kFp16 * h1 * h2 * n_e;

@@ -25,8 +25,8 @@ planner::Candidate candidate_of(const Published& point) {
   candidate.policy.micro_batch = point.policy.micro_batch;
   candidate.policy.batch = int64_t{point.policy.micro_batch} * point.policy.micro_batches;
   candidate.policy.resident_weights = point.policy.resident_weights;
-  // DeepSpeed's cache stays where it is written.
-  candidate.policy.resident_kv = std::string_view(point.system) == "DeepSpeed" ? 1 : 0;
+  // All of the cache stays where it is attended over, but for FlexGen's.
+  candidate.policy.resident_kv = std::string_view(point.system) == "FlexGen" ? 0 : 1;
   candidate.kv_dtype = kernels::KvDType::kF16;
   return candidate;
 }

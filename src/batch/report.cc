@@ -137,6 +137,8 @@ Json disk_json(const engine::EngineStats& stats, bool guesses) {
                {"bytes_read", disk.bytes},
                {"embedding_rows_read", disk.rows},
                {"embedding_bytes_read", disk.row_bytes},
+               {"kv_bytes_read", disk.kv_read_bytes},
+               {"kv_bytes_written", disk.kv_written_bytes},
                {"reads_repeated", disk.retries},
                {"busy_seconds", stats.lane(schedule::Lane::kDisk).busy_seconds},
                {"made_from_checkpoint", disk.made},
@@ -201,7 +203,7 @@ Json report_json(const ReportInput& input) {
                {"expert_tokens", stats.expert_tokens},
                {"peak_memory_bytes", input.peak_memory_bytes},
                {"plan", plan::to_json(input.plan)}};
-  if (stats.disk.all_pages > 0) {
+  if (stats.disk.works()) {
     json["disk"] = disk_json(stats, input.plan.policy.guess_experts);
   }
   if (stats.device.present) json["emulated_device"] = device_json(stats.device);

@@ -205,6 +205,23 @@ TEST(Report, TellsWhatWasReadOfAnEmbeddingOnDisk) {
   EXPECT_EQ(report_json(input)["disk"]["embedding_bytes_read"], 3 << 20);
 }
 
+TEST(Report, TellsWhatACacheOnDiskMoved) {
+  ReportInput input = report();
+  EXPECT_EQ(report_text(input, 100).find("on disk"), std::string::npos);
+  input.plan.policy.resident_kv = 0.25;
+  input.plan.kv_bytes = 3 << 20;
+  input.plan.kv_disk_bytes = 9 << 20;
+  input.stats.disk = {.kv_read_bytes = 70 << 20, .kv_written_bytes = 8 << 20, .retries = 2};
+  input.stats.lanes[static_cast<size_t>(schedule::Lane::kDisk)].busy_seconds = 0.1;
+  const std::string text = report_text(input, 100);
+  for (const char* said :
+       {"25 % of it, and what is at work: 3.0 MiB; 9.0 MiB on disk",
+        "70.0 MiB read, 8.0 MiB written at 0.8 GB/s", "2 reads and writes after"})
+    EXPECT_NE(text.find(said), std::string::npos) << text;
+  EXPECT_EQ(report_json(input)["disk"]["kv_bytes_read"], 70 << 20);
+  EXPECT_EQ(report_json(input)["disk"]["kv_bytes_written"], 8 << 20);
+}
+
 TEST(Report, AnEmptyRunHasNoFiguresThatAreNotThere) {
   ReportInput input;
   input.model = "m";

@@ -75,7 +75,7 @@ std::string time_text(const ReportInput& input, int columns) {
     lane(schedule::Lane::kHostToDevice);
     lane(schedule::Lane::kDeviceToHost);
   }
-  if (stats.disk.all_pages > 0) lane(schedule::Lane::kDisk);
+  if (stats.disk.works()) lane(schedule::Lane::kDisk);
   text += lane_row("read, tokenize", state.reading_seconds, state.seconds, cells);
   text += lane_row("write, sync", state.writing_seconds, state.seconds, cells);
   return text;
@@ -128,22 +128,24 @@ std::string packed_text(const ReportInput& input, double seconds) {
   return row("  packed", "from the model's own files at each read; " + gain);
 }
 
+double disk_seconds(const engine::EngineStats& stats) {
+  return stats.lane(schedule::Lane::kDisk).busy_seconds + stats.disk.guesses.useful_seconds;
+}
+
 // Of experts that lie on disk: what was read.
-std::string disk_text(const ReportInput& input) {
+std::string experts_on_disk_text(const ReportInput& input) {
   const engine::DiskStats& disk = input.stats.disk;
   if (disk.all_pages == 0) return "";
-  const double seconds =
-      input.stats.lane(schedule::Lane::kDisk).busy_seconds + disk.guesses.useful_seconds;
+  const double seconds = disk_seconds(input.stats);
   std::string text = "\n  experts on disk\n";
   text += row("  in memory", format_count(disk.resident_pages) + " of " +
                                  format_count(disk.all_pages) + " at the end, " +
                                  percent(base::ratio(static_cast<double>(disk.resident_pages),
                                                      static_cast<double>(disk.all_pages))));
-  text +=
-      row("  read", format_count(disk.pages) + " experts, " +
-                        format_bytes(static_cast<double>(disk.bytes)) + " at " +
-                        giga(base::ratio(static_cast<double>(disk.bytes + disk.row_bytes), seconds),
-                             "B/s while reading (measured)"));
+  text += row("  read", format_count(disk.pages) + " experts, " +
+                            format_bytes(static_cast<double>(disk.bytes)) + " at " +
+                            giga(base::ratio(static_cast<double>(disk.all_bytes()), seconds),
+                                 "B/s while the disk worked (measured)"));
   if (disk.made) text += packed_text(input, seconds);
   text += guesses_text(disk.guesses);
   if (disk.rows > 0) {
@@ -151,8 +153,33 @@ std::string disk_text(const ReportInput& input) {
                                    format_count(input.stats.computed_tokens) + " tokens, " +
                                    format_bytes(static_cast<double>(disk.row_bytes)));
   }
-  if (disk.retries > 0)
-    text += row("  repeated", format_count(disk.retries) + " reads after faults");
+  return text;
+}
+
+// Of keys and values whose home is the disk: what came and went.
+std::string kv_on_disk_text(const ReportInput& input) {
+  const plan::Plan& plan = input.plan;
+  if (!plan.policy.kv_on_disk()) return "";
+  const engine::DiskStats& disk = input.stats.disk;
+  std::string text = "\n  KV cache on disk\n";
+  text +=
+      row("  in memory", percent(plan.policy.resident_kv) + " of it, and what is at work: " +
+                             format_bytes(static_cast<double>(plan.kv_bytes)) + "; " +
+                             format_bytes(static_cast<double>(plan.kv_disk_bytes)) + " on disk");
+  text += row("  moved", format_bytes(static_cast<double>(disk.kv_read_bytes)) + " read, " +
+                             format_bytes(static_cast<double>(disk.kv_written_bytes)) + " written" +
+                             (disk.all_pages > 0
+                                  ? std::string()
+                                  : " at " + giga(base::ratio(static_cast<double>(disk.all_bytes()),
+                                                              disk_seconds(input.stats)),
+                                                  "B/s while the disk worked (measured)")));
+  return text;
+}
+
+std::string disk_text(const ReportInput& input) {
+  std::string text = experts_on_disk_text(input) + kv_on_disk_text(input);
+  if (const int64_t retries = input.stats.disk.retries; retries > 0)
+    text += row("  repeated", format_count(retries) + " reads and writes after faults");
   return text;
 }
 

@@ -49,12 +49,22 @@ Result<hardware::Hardware> machine_for(const engine::EngineOptions& options) {
                "'sluice probe', which measures more, once lets batches be planned"};
 }
 
-void limit_memory(const engine::EngineOptions& options, hardware::Hardware& machine) {
-  const int64_t host = plan::room_for(engine::wishes_of(options), engine::fit_machine(0));
+// This machine, beside a device of so many bytes.
+plan::FitMachine machine_beside(int64_t device_memory, const AutoPlanRequest& request,
+                                const engine::EngineOptions& options) {
+  return engine::fit_machine(device_memory, engine::kv_directory(options, request.model->path));
+}
+
+void limit_memory(const AutoPlanRequest& request, const engine::EngineOptions& options,
+                  hardware::Hardware& machine) {
+  const plan::FitMachine here = machine_beside(0, request, options);
+  const int64_t host = plan::room_for(engine::wishes_of(options), here);
   for (hardware::Level& level : machine.levels) {
     if (level.kind == hardware::LevelKind::kHost) level.capacity_bytes = host;
     if (level.kind == hardware::LevelKind::kDevice && options.device_memory > 0)
       level.capacity_bytes = std::min(level.capacity_bytes, options.device_memory);
+    if (level.kind == hardware::LevelKind::kDisk && options.kv_on == "disk")
+      level.capacity_bytes = here.disk_room;
   }
 }
 
@@ -71,7 +81,7 @@ Result<planner::Question> question_of(const AutoPlanRequest& request,
                                       const engine::EngineOptions& options) {
   planner::Question question;
   SLUICE_ASSIGN(question.hardware, machine_for(options));
-  limit_memory(options, question.hardware);
+  limit_memory(request, options, question.hardware);
   const engine::OpenedModel& model = *request.model;
   question.model_name = model_name(model.path);
   take_model(model.files.config, *model.source, question);
@@ -82,6 +92,7 @@ Result<planner::Question> question_of(const AutoPlanRequest& request,
   question.skew.measured = measured_routing(model.files.config, model.fingerprint);
   question.schedule = options.schedule;
   question.runnable_only = true;
+  question.kv_on_disk = options.kv_on == "disk";
   question.batch = options.max_batch_size;
   question.micro_batch = options.micro_batch_size;
   question.max_num_tokens = options.max_num_tokens;
@@ -94,13 +105,14 @@ struct Predicted {
   planner::Estimate estimate;
 };
 
-Result<Predicted> predicted(const planner::Answer& answer, const planner::Workload& workload,
+Result<Predicted> predicted(const planner::Answer& answer, const AutoPlanRequest& request,
+                            const planner::Workload& workload,
                             const engine::EngineOptions& options) {
   Predicted found;
   const planner::Subject subject = answer.subject();
   SLUICE_ASSIGN(found.plan,
                 plan::fit_plan(answer.model, answer.weights.fit, engine::wishes_of(options),
-                               engine::fit_machine(answer.machine.device_memory)));
+                               machine_beside(answer.machine.device_memory, request, options)));
   const planner::Estimate estimate =
       planner::estimate(subject, planner::candidate_of(found.plan), workload, true);
   found.estimate = planner::predict(subject, found.plan, estimate, workload, kReplay).estimate;
@@ -128,6 +140,8 @@ std::string words(const Predicted& chosen, double gain) {
     text += std::string(", experts ") + planner::words(plan.policy.experts_on);
   else if (plan.expert_slots > 0)
     text += ", " + batch::percent(plan.policy.resident_weights) + " of the experts resident";
+  if (plan.policy.kv_on_disk())
+    text += ", " + batch::percent(1 - plan.policy.resident_kv) + " of the KV cache on disk";
   text += ": " + batch::rate(chosen.estimate.tokens_per_second) + " tokens/s predicted, bound by " +
           bound_of(chosen.estimate.pass);
   char times[32];
@@ -148,32 +162,36 @@ engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest&
     options.attention_on = plan::name(candidate.policy.attention_on);
     if (candidate.policy.attention_on == plan::Place::kDevice)
       options.resident_kv = candidate.policy.resident_kv;
+  } else if (options.kv_on == "disk") {
+    options.resident_kv = candidate.policy.resident_kv;
   }
   // What the cache does not need is room for experts; who may be longer than all that is known
   // needs what the usual rule gives.
-  if (request.all_lengths && options.max_seq_len == 0 && answer.plan.expert_slots > 0 &&
-      !answer.machine.has_device()) {
-    options.kv_cache_memory = answer.plan.kv_bytes;
+  const bool shared = answer.plan.expert_slots > 0 || answer.plan.policy.kv_on_disk();
+  if (request.all_lengths && options.max_seq_len == 0 && shared && !answer.machine.has_device()) {
+    options.kv_cache_memory =
+        planner::kv_cache_bytes(answer.subject(), candidate, request.workload);
   }
   return options;
 }
 
 // Whether experts would move, as the engine would run without a choice, or might have to.
-bool experts_move(const planner::Question& question, const engine::EngineOptions& options) {
+bool experts_move(const planner::Question& question, const AutoPlanRequest& request,
+                  const engine::EngineOptions& options) {
   if (!options.device.empty()) return true;
   const auto plan = plan::fit_plan(question.model, question.weights->fit,
-                                   engine::wishes_of(options), engine::fit_machine(0));
+                                   engine::wishes_of(options), machine_beside(0, request, options));
   return !plan.ok() || plan->expert_slots > 0;
 }
 
 Result<std::string> choose(const AutoPlanRequest& request, engine::EngineOptions& options) {
   SLUICE_ASSIGN(const planner::Question question, question_of(request, options));
   // One sequence of a model that is in memory: there is one way.
-  if (request.latency && !experts_move(question, options)) return std::string();
+  if (request.latency && !experts_move(question, request, options)) return std::string();
   SLUICE_ASSIGN(const planner::Answer answer, planner::answer(question));
   const engine::EngineOptions next = with(answer, request, options);
-  SLUICE_ASSIGN(const Predicted chosen, predicted(answer, question.workload, next));
-  const auto usual = predicted(answer, question.workload, options);
+  SLUICE_ASSIGN(const Predicted chosen, predicted(answer, request, question.workload, next));
+  const auto usual = predicted(answer, request, question.workload, options);
   if (!usual.ok()) {
     options = next;
     return words(chosen, 1);

@@ -83,10 +83,6 @@ void add_memory_flags(const Group& group, EngineFlags& flags) {
            "done, with few tokens on the host (default: auto with cgopipe, else device)")
       ->type_name("NAME")
       ->check(one_of({"auto", "host", "device"}));
-  group
-      .add("--resident-kv", o.resident_kv,
-           "with attention on a device: the share of the KV cache that stays there (default: 0)")
-      ->check(quiet(CLI::Range(0.0, 1.0)));
 }
 
 void add_embedding_flag(const Group& group, EngineFlags& flags) {
@@ -117,6 +113,22 @@ void add_expert_flags(const Group& group, EngineFlags& flags) {
 
 void add_kv_flags(const Group& group, EngineFlags& flags) {
   engine::EngineOptions& o = flags.options;
+  group
+      .add("--kv-on", o.kv_on,
+           "host: the whole KV cache in memory; disk: what finds no room there lies in a scratch "
+           "file, is read before it is attended over, and is gone with the program")
+      ->type_name("NAME")
+      ->check(one_of({"host", "disk"}))
+      ->capture_default_str();
+  group
+      .add("--kv-directory", o.kv_directory,
+           "with --kv-on disk: where the scratch file is made (default: beside the model)")
+      ->type_name("DIR");
+  group
+      .add("--resident-kv", o.resident_kv,
+           "with attention on a device or --kv-on disk: the share of the KV cache that stays where "
+           "attention runs (default: on a device 0, in memory what finds room)")
+      ->check(quiet(CLI::Range(0.0, 1.0)));
   group
       .add("--kv-cache-memory", flags.kv_cache_memory,
            "of the KV cache, such as 4G (default: by --kv-cache-free-mem-fraction)")

@@ -9,11 +9,12 @@ namespace {
 
 // What a plan decides.
 constexpr const char* kPlanned[] = {
-    "--max-batch-size", "--micro-batch-size", "--max-num-tokens",  "--max-seq-len",
-    "--kv-dtype",       "--schedule",         "--quant",           "--resident-weights",
-    "--threads",        "--kv-cache-memory",  "--kv-block-tokens", "--kv-cache-free-mem-fraction",
-    "--attention-on",   "--experts-on",       "--resident-kv",     "--guess-experts",
-    "--embedding-on"};
+    "--max-batch-size",  "--micro-batch-size", "--max-num-tokens",
+    "--max-seq-len",     "--kv-dtype",         "--schedule",
+    "--quant",           "--resident-weights", "--threads",
+    "--kv-cache-memory", "--kv-block-tokens",  "--kv-cache-free-mem-fraction",
+    "--attention-on",    "--experts-on",       "--resident-kv",
+    "--guess-experts",   "--embedding-on",     "--kv-on"};
 
 Result<planner::PlanFile> read(const std::string& path) {
   SLUICE_ASSIGN(const Json json, read_json_file(path, kMaxPlanFileBytes));
@@ -62,6 +63,10 @@ Result<plan::Plan> apply_plan(const std::string& path, const CLI::App& command,
     options.attention_on = plan::name(plan.policy.attention_on);
     if (plan.policy.attention_on == plan::Place::kDevice)
       options.resident_kv = plan.policy.resident_kv;
+  }
+  if (plan.policy.kv_on_disk()) {
+    options.kv_on = "disk";
+    options.resident_kv = plan.policy.resident_kv;
   }
   options.embedding_on = plan.embedding_rows > 0 ? "auto" : "host";
   options.guess_experts = plan.policy.guess_experts ? "on" : "off";

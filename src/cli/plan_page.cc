@@ -101,8 +101,9 @@ std::string head(const Question& q, const Answer& a) {
         100 * p.resident_weights, p.resident_weights, 100 * p.resident_kv, p.resident_kv);
     text += other_places(q, a);
   }
-  if (a.candidate.host_kv < 1)
-    text += print("  in host memory stay %.0f %% of the cache\n", 100 * a.candidate.host_kv);
+  if (p.kv_on_disk())
+    text += print("  in host memory stay %.0f %% of the cache (r_c = %.2f)\n", 100 * p.resident_kv,
+                  p.resident_kv);
   if (!a.runs) text += "  costed alone: " + a.why_not + "\n";
   return text;
 }

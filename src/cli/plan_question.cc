@@ -179,10 +179,10 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
   add("--resident-weights", flags.resident_weights,
       "at most this share of the experts in memory; with a device, on it")
       ->check(quiet(CLI::Range(0.0, 1.0)));
-  command
-      .add_flag("--kv-on-disk", flags.kv_on_disk,
-                "let a part of the KV cache lie on disk, if that is faster (costed alone)")
-      ->group("Policy");
+  add("--kv-on", flags.kv_on,
+      "host: the whole KV cache in memory, or on the device; disk: a part of it may lie there, if "
+      "that is faster")
+      ->check(one_of({"host", "disk"}));
   command
       .add_flag("--runnable", flags.runnable,
                 "only what this program can run today, not what is costed alone")
@@ -225,10 +225,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
   question.micro_batch = flags.micro_batch;
   question.max_num_tokens = flags.max_num_tokens;
   question.most_resident_weights = flags.resident_weights;
-  if (flags.kv_on_disk && flags.runnable)
-    return wrong(
-        "--kv-on-disk is costed alone, and --runnable asks for what runs; give one of them");
-  question.kv_on_disk = flags.kv_on_disk;
+  question.kv_on_disk = flags.kv_on == "disk";
   question.runnable_only = flags.runnable;
   return question;
 }

@@ -20,7 +20,8 @@ struct PlanFlags {
   std::string schedule = "auto", experts_on;
   double resident_weights = 1;
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;
-  bool kv_on_disk = false, runnable = false;
+  std::string kv_on = "host";
+  bool runnable = false;
 };
 
 void add_plan_flags(CLI::App& command, PlanFlags& flags);

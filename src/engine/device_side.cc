@@ -1,24 +1,6 @@
 #include "engine/device_side.h"
 
-#include "base/rounding.h"
-
 namespace sluice::engine {
-namespace {
-
-DeviceKv::Shape kv_shape(const models::ModelConfig& config, const plan::Plan& plan) {
-  return {
-      .layers = models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
-      .blocks = plan.kv_blocks,
-      .resident = plan.device_kv_blocks,
-      .window_blocks = plan.device_kv_window,
-      .micro_batches = plan.micro_batches(),
-      .sequences = plan.policy.micro_batch,
-      .rows = plan.max_num_tokens,
-      .sequence_blocks = base::div_up(plan.max_seq_len, plan.kv_block_tokens)};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<DeviceSide>> make_device_side(
     const device::EmulatedDevice& machine, const models::ForwardContext& host,
     models::WeightSource& source, const models::ActivationLimits& limits, const plan::Plan& plan,
@@ -50,8 +32,8 @@ Result<std::unique_ptr<DeviceSide>> make_device_side(
   side->forward.expert_order = side->paging->order();
   side->forward.exec.team = &side->team;
   if (plan.policy.attention_on == plan::Place::kHost) return side;
-  SLUICE_ASSIGN(side->kv, DeviceKv::create(kv_shape(config, plan),
-                                           plan.device_kv_window > 0 ? &cache : nullptr));
+  SLUICE_ASSIGN(side->kv, StreamedKv::create(StreamedKv::shape_of(config, plan)));
+  if (plan.kv_window > 0) side->kv_home = std::make_unique<HostKv>(*side->kv, cache);
   side->forward.kv = side->kv->views();
   return side;
 }

@@ -8,8 +8,8 @@
 #include "base/thread_team.h"
 #include "device/emulated.h"
 #include "device/pace.h"
-#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
+#include "engine/host_kv.h"
 #include "models/activations.h"
 #include "models/forward.h"
 #include "plan/plan.h"
@@ -25,7 +25,8 @@ struct DeviceSide {
   memory::Arena weight_arena, activation_arena;
   models::ModelWeights weights;
   std::unique_ptr<ExpertPaging> paging;
-  std::unique_ptr<DeviceKv> kv;                  // null: attention runs on the host
+  std::unique_ptr<StreamedKv> kv;                // null: attention runs on the host
+  std::unique_ptr<HostKv> kv_home;               // null: all of these keys and values are resident
   std::vector<models::Activations> activations;  // one set per micro-batch
   base::ThreadTeam team{1};                      // real work takes a core of the host's
   models::ForwardContext forward;

@@ -19,7 +19,7 @@ void DiskRunner::take_guess(const schedule::Task& task, const pipeline::TaskCont
 }
 
 bool DiskRunner::may_guess() const {
-  if (guessing_ >= kMostGuesses) return false;
+  if (guessing_ >= kMostGuesses || (kv_ != nullptr && kv_->moving())) return false;
   int64_t bytes = 0;
   for (const Load& load : loads_) {
     if (load.used) bytes += load.bytes;
@@ -31,7 +31,7 @@ void DiskRunner::read_guesses() {
   while (!guesses_.empty() && may_guess()) {
     const Guess guess = guesses_.front();
     guesses_.erase(guesses_.begin());
-    if (paging_.pages().guess(guess.page(), guess.holder) == Claim::kLoad) read_guess(guess);
+    if (paging_->pages().guess(guess.page(), guess.holder) == Claim::kLoad) read_guess(guess);
   }
 }
 
@@ -40,7 +40,7 @@ void DiskRunner::read_guess(const Guess& guess) {
   const int64_t bytes = guess.task.transfer()->bytes;
   ++guess_pages_;
   guess_bytes_ += bytes;
-  if (reader_ == nullptr) {
+  if (files_.empty()) {
     Load made{.page = page, .guess = guess, .started = clock_.now()};
     begin_work(made, Work::kGuess);
     end_guess(made, make(page, bytes));
@@ -52,7 +52,7 @@ void DiskRunner::read_guess(const Guess& guess) {
   *free = {.page = page, .bytes = bytes, .used = true, .guess = guess, .started = clock_.now()};
   if (!submit(static_cast<size_t>(free - loads_.data())).ok()) {
     free->used = false;
-    experts_.failed(page.id);
+    experts_->failed(page.id);
     return;
   }
   begin_work(*free, Work::kGuess);

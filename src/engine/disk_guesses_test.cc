@@ -97,7 +97,7 @@ class DiskGuesses : public ::testing::Test {
             config_, {.layouts = {page_, page_}, .slots = slots, .moving = slots, .holders = 2},
             weights_)
             .value();
-    disk_ = DiskRunner::create(*paging_, *source_,
+    disk_ = DiskRunner::create(paging_.get(), source_.get(),
                                {.environment = &environment_,
                                 .times = &times_,
                                 .faults = &faults_,

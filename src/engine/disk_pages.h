@@ -17,7 +17,7 @@ namespace sluice::engine {
 
 // Each kind counts its own.
 struct DiskPage {
-  schedule::Payload kind = schedule::Payload::kWeights;  // or kRow
+  schedule::Payload kind = schedule::Payload::kWeights;  // or kRow; or kKv, a block of the cache
   uint32_t id = 0;
   auto operator<=>(const DiskPage&) const = default;
 };

@@ -14,11 +14,10 @@ constexpr int kTries = 3;
 
 }  // namespace
 
-DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options)
+DiskRunner::DiskRunner(ExpertPaging* paging, models::WeightSource* source, const Options& options)
     : paging_(paging),
       source_(source),
       rows_(options.rows),
-      experts_(paging, source),
       flights_(options.flights),
       clock_(*options.environment->clock),
       times_(*options.times),
@@ -26,6 +25,7 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
       trace_(options.trace),
       busy_bytes_(options.guess_bytes) {
   static_assert(kCapacity + kMostGuesses <= memory::kRowReads);
+  if (paging != nullptr) experts_.emplace(*paging, *source);
   if (rows_ != nullptr) row_pages_.emplace(*rows_, *options.embedding);
   loads_.resize(kCapacity + kMostGuesses);
   guesses_.reserve(kCapacity);
@@ -34,30 +34,44 @@ DiskRunner::DiskRunner(ExpertPaging& paging, models::WeightSource& source, const
   completions_.resize(loads_.size());
 }
 
-Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging& paging,
-                                                       models::WeightSource& source,
+Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging* paging,
+                                                       models::WeightSource* source,
                                                        const Options& options) {
   std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, options));
-  if (source.files().empty()) return runner;
+  const bool pages = source != nullptr && !source->files().empty();
+  if (!pages && options.kv == nullptr) return runner;
+  const int64_t kv = options.kv != nullptr ? DiskKv::most_requests(*options.kv) : 0;
   SLUICE_ASSIGN(runner->reader_,
-                io::Reader::create({.max_requests = kCapacity + kMostGuesses,
+                io::Reader::create({.max_requests = kCapacity + kMostGuesses + kv,
                                     .faults = options.faults,
                                     .make_queue = options.environment->make_device_queue,
                                     .clock = options.environment->clock}));
-  for (const std::filesystem::path& file : source.files()) {
-    SLUICE_ASSIGN(const io::FileId id, runner->reader_->open(file));
-    runner->files_.push_back(id);
-  }
-  SLUICE_TRY(runner->reader_->register_memory(paging.pages().memory()));
-  if (options.rows != nullptr) SLUICE_TRY(runner->reader_->register_memory(options.rows->memory()));
+  if (pages) SLUICE_TRY(runner->open_files(options));
+  if (options.kv == nullptr) return runner;
+  SLUICE_ASSIGN(runner->kv_, DiskKv::create(*options.kv,
+                                            {.reader = runner->reader_.get(),
+                                             .times = &runner->times_,
+                                             .clock = &runner->clock_,
+                                             .timeout = runner->timeout_},
+                                            options.kv_directory));
+  runner->kv_->number_from(runner->loads_.size());
   return runner;
+}
+
+Status DiskRunner::open_files(const Options& options) {
+  for (const std::filesystem::path& file : source_->files()) {
+    SLUICE_ASSIGN(const io::FileId id, reader_->open(file));
+    files_.push_back(id);
+  }
+  SLUICE_TRY(reader_->register_memory(paging_->pages().memory()));
+  return options.rows != nullptr ? reader_->register_memory(options.rows->memory()) : Status();
 }
 
 int DiskRunner::capacity() const { return kCapacity; }
 
 DiskPages& DiskRunner::pages(DiskPage page) {
   if (page.kind == schedule::Payload::kRow) return *row_pages_;
-  return experts_;
+  return *experts_;
 }
 
 const DiskPages& DiskRunner::pages(DiskPage page) const {
@@ -67,24 +81,32 @@ const DiskPages& DiskRunner::pages(DiskPage page) const {
 Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start(const schedule::Task& task,
                                                            const pipeline::TaskContext& context,
                                                            uint64_t token) {
-  const schedule::Transfer* read = task.transfer();
-  SLUICE_CHECK(read != nullptr && read->to == schedule::Level::kHost && read->pages.count == 1,
+  const schedule::Transfer* move = task.transfer();
+  SLUICE_CHECK(move != nullptr, "the disk lane moves");
+  if (move->payload == schedule::Payload::kKv) return start_kv(task, context.user, token);
+  SLUICE_CHECK(move->to == schedule::Level::kHost && move->pages.count == 1,
                "the disk lane reads one page at a time");
-  const Wish wish{page_of(*read), read->bytes, token, planned(task, context.user)};
+  const Wish wish{page_of(*move), move->bytes, token, planned(task, context.user)};
+  if (wish.page.kind == schedule::Payload::kRow) return start_row(wish);
+  SLUICE_CHECK(wish.page.kind == schedule::Payload::kWeights, "the disk lane reads weights");
+  return start_page(task, context, wish);
+}
+
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_page(
+    const schedule::Task& task, const pipeline::TaskContext& context, const Wish& wish) {
+  const schedule::Transfer* read = task.transfer();
   const DiskPage page = wish.page;
-  if (page.kind == schedule::Payload::kRow) return start_row(wish);
-  SLUICE_CHECK(page.kind == schedule::Payload::kWeights, "the disk lane reads weights");
   if (read->urgency == schedule::Urgency::kGuess) {
     take_guess(task, context);
     return Start::kDone;
   }
-  switch (paging_.pages().claim(page.id, static_cast<int>(context.user),
-                                read->urgency == schedule::Urgency::kAhead)) {
+  switch (paging_->pages().claim(page.id, static_cast<int>(context.user),
+                                 read->urgency == schedule::Urgency::kAhead)) {
     case memory::WeightPages::Claim::kResident:
       return Start::kDone;
     case memory::WeightPages::Claim::kLoading:
       want(wish);
-      wait_for(page, token);
+      wait_for(page, wish.token);
       return Start::kStarted;
     case memory::WeightPages::Claim::kNoRoom:
       guesses_.clear();  // whatever room there will be is for what is needed
@@ -114,7 +136,7 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_row(const Wish& row) 
 Result<pipeline::AsyncTaskRunner::Start> DiskRunner::load(const Wish& wish) {
   const DiskPage page = wish.page;
   Load made{.page = page, .bytes = wish.bytes, .used = true, .needed = true};
-  if (reader_ == nullptr) {
+  if (files_.empty()) {
     if (wish.planned) begin_work(made, Work::kPlanned);
     const Status status = make(page, wish.bytes);
     end_work(made);
@@ -175,7 +197,7 @@ Status DiskRunner::submit(size_t index) {
       {.file = files_[static_cast<size_t>(at->file)],
        .offset = at->offset,
        .bytes = at->bytes,
-       .into = pages(load.page).room(load.page.id, static_cast<int>(index)).data(),
+       .memory = pages(load.page).room(load.page.id, static_cast<int>(index)).data(),
        .user = index});
 }
 
@@ -183,7 +205,12 @@ size_t DiskRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
   if (ended_.empty() && reader_ != nullptr) {
     const size_t count = reader_->wait(completions_, poll_ms(timeout_ms));
     for (size_t i = 0; i < count; ++i) {
-      finish(static_cast<size_t>(completions_[i].user), completions_[i].status);
+      const uint64_t user = completions_[i].user;
+      if (user < loads_.size()) {
+        finish(static_cast<size_t>(user), completions_[i].status);
+      } else if (const auto moved = kv_->finish(user, completions_[i].status)) {
+        end_waiters({schedule::Payload::kKv, moved->first}, moved->second);
+      }
     }
     end_overdue();
     read_guesses();
@@ -217,10 +244,11 @@ void DiskRunner::finish(size_t index, const Status& read) {
 }
 
 std::string DiskRunner::place(DiskPage page) const {
+  if (page.kind == schedule::Payload::kKv) return kv_->name(page.id);
   std::string text = pages(page).name(page.id);
   if (const auto at = pages(page).at(page.id)) {
     text += ", at offset " + std::to_string(at->offset) + " of '" +
-            source_.files()[static_cast<size_t>(at->file)].string() + "'";
+            source_->files()[static_cast<size_t>(at->file)].string() + "'";
   }
   return text;
 }
@@ -240,7 +268,7 @@ void DiskRunner::wake() {
 }
 
 DiskStats DiskRunner::stats() const {
-  GuessStats guesses = paging_.guesses();
+  GuessStats guesses = paging_ != nullptr ? paging_->guesses() : GuessStats{};
   guesses.pages = guess_pages_;
   // The time of guesses is their bytes': of those that were useless nobody had anything.
   const int64_t bytes = guess_bytes_;
@@ -253,7 +281,9 @@ DiskStats DiskRunner::stats() const {
           .bytes = std::max<int64_t>(bytes_ - guesses.useless_bytes, 0),
           .rows = rows_read_,
           .row_bytes = row_bytes_,
-          .retries = retries_,
+          .kv_read_bytes = kv_ != nullptr ? kv_->bytes_read() : 0,
+          .kv_written_bytes = kv_ != nullptr ? kv_->bytes_written() : 0,
+          .retries = retries_ + (kv_ != nullptr ? kv_->retries() : 0),
           .guesses = guesses};
 }
 

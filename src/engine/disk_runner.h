@@ -1,5 +1,5 @@
 // The disk lane: brings pages of experts, and rows of the token embedding, from where the model's
-// weights come from to their places.
+// weights come from to their places; and moves keys and values between memory and disk.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/disk_kv.h"
 #include "engine/disk_pages.h"
 #include "engine/environment.h"
 #include "engine/expert_paging.h"
@@ -44,11 +45,15 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     // Of an embedding on disk; else null. Borrowed.
     memory::EmbeddingRows* rows = nullptr;
     const models::EmbeddingSource* embedding = nullptr;
+    // Of a cache whose home is the disk, in a file in this directory; else null. Borrowed.
+    StreamedKv* kv = nullptr;
+    std::filesystem::path kv_directory;
     const std::vector<Flight>* flights = nullptr;  // borrowed; null: nothing is done again
   };
-  // What is given is borrowed. Errors: a file of pages that cannot be opened.
-  static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging& paging,
-                                                    models::WeightSource& source,
+  // What is given is borrowed; no paging and no source: all weights are in memory. Errors: a file
+  // of pages that cannot be opened, or one for the cache that cannot be made.
+  static Result<std::unique_ptr<DiskRunner>> create(ExpertPaging* paging,
+                                                    models::WeightSource* source,
                                                     const Options& options);
 
   int capacity() const override;
@@ -61,6 +66,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   // From any thread.
   // What the paging knows, and this lane.
   DiskStats stats() const;
+  const DiskKv* kv() const { return kv_.get(); }  // null: all of the cache is in memory
   std::string notes() const { return reader_ ? reader_->notes() : ""; }
 
   // Pages on their way: enough for any disk's queue, few beside the slots they take.
@@ -69,7 +75,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   static constexpr int kMostGuesses = 16;
 
  private:
-  // A task that waits for a page.
+  // A task that waits for a page; of kKv, for the window of that number.
   struct Waiter {
     DiskPage page;
     uint64_t token = 0;
@@ -96,7 +102,6 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     base::Clock::time_point started{};
   };
 
-  DiskRunner(ExpertPaging& paging, models::WeightSource& source, const Options& options);
   // Somebody wants a page, for work that is planned or done again.
   struct Wish {
     DiskPage page;
@@ -104,6 +109,11 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
     uint64_t token = 0;
     bool planned = true;
   };
+  DiskRunner(ExpertPaging* paging, models::WeightSource* source, const Options& options);
+  Status open_files(const Options& options);
+  Result<Start> start_page(const schedule::Task& task, const pipeline::TaskContext& context,
+                           const Wish& wish);
+  Result<Start> start_kv(const schedule::Task& task, size_t flight, uint64_t token);
   Result<Start> start_row(const Wish& row);
   Result<Start> load(const Wish& wish);
   bool planned(const schedule::Task& task, uint64_t flight) const;
@@ -130,17 +140,18 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   void want(const Wish& wish);
   void end_guess(const Load& load, const Status& status);
 
-  ExpertPaging& paging_;
-  models::WeightSource& source_;
+  ExpertPaging* paging_;
+  models::WeightSource* source_;
   memory::EmbeddingRows* rows_;  // null: none move
-  ExpertPages experts_;
+  std::optional<ExpertPages> experts_;
   std::optional<RowPages> row_pages_;
   const std::vector<Flight>* flights_;
   const base::Clock& clock_;
   LaneTimes& times_;
   std::chrono::milliseconds timeout_;
-  std::unique_ptr<io::Reader> reader_;  // null: pages are made
-  std::vector<io::FileId> files_;
+  std::unique_ptr<io::Reader> reader_;  // null: nothing is read
+  std::unique_ptr<DiskKv> kv_;
+  std::vector<io::FileId> files_;  // of pages; none: they are made
   std::vector<Load> loads_;
   std::vector<Waiter> waiters_;
   std::vector<Ended> ended_;

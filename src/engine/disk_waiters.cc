@@ -1,4 +1,4 @@
-// Tasks that wait for reads of the disk lane, each to a limit.
+// Tasks that wait for what the disk lane reads and writes, each to a limit.
 #include <algorithm>
 
 #include "engine/disk_runner.h"
@@ -8,24 +8,39 @@ namespace sluice::engine {
 using Clock = base::Clock;
 
 int DiskRunner::outlived() const {
-  return static_cast<int>(std::ranges::count_if(loads_, [&](const Load& load) {
+  const auto loads = std::ranges::count_if(loads_, [&](const Load& load) {
     return load.used && std::ranges::none_of(waiters_, [&](const Waiter& waiter) {
              return waiter.page == load.page;
            });
-  }));
+  });
+  return static_cast<int>(loads) + (kv_ != nullptr ? kv_->outlived() : 0);
+}
+
+Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_kv(const schedule::Task& task,
+                                                              size_t flight, uint64_t token) {
+  const bool again = flights_ != nullptr && progress_of(task) <= (*flights_)[flight].done_before;
+  const bool comes = task.transfer()->to == schedule::Level::kHost;
+  SLUICE_ASSIGN(const Start start, comes ? kv_->arrive(flight, task.layer, !again)
+                                         : kv_->leave(flight, task.layer, !again));
+  if (start == Start::kStarted) {
+    wait_for({schedule::Payload::kKv, kv_->window_of(flight, task.layer)}, token);
+  }
+  return start;
 }
 
 void DiskRunner::wait_for(DiskPage page, uint64_t token) {
   waiters_.push_back({page, token, clock_.now() + timeout_});
 }
 
-// Until the first waiter's patience ends, if that is sooner.
+// Until the first patience ends, if that is sooner.
 int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
   const Clock::time_point now = clock_.now();
-  for (const Waiter& waiter : waiters_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(waiter.until - now).count();
+  const auto look_again = [&](Clock::time_point then) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(then - now).count();
     timeout_ms = std::clamp<int64_t>(left, 0, timeout_ms);
-  }
+  };
+  for (const Waiter& waiter : waiters_) look_again(waiter.until);
+  if (kv_ != nullptr && kv_->waits_until()) look_again(*kv_->waits_until());
   return timeout_ms;
 }
 
@@ -33,8 +48,12 @@ void DiskRunner::end_overdue() {
   const Clock::time_point now = clock_.now();
   std::erase_if(waiters_, [&](const Waiter& waiter) {
     if (waiter.until > now) return false;
-    pages(waiter.page).doubt(waiter.page.id);
-    if (Load* const load = load_of(waiter.page)) end_work(*load);
+    if (waiter.page.kind == schedule::Payload::kKv) {
+      kv_->give_up(waiter.page.id);
+    } else {
+      pages(waiter.page).doubt(waiter.page.id);
+      if (Load* const load = load_of(waiter.page)) end_work(*load);
+    }
     ended_.push_back(
         {waiter.token, Error{ErrorCode::kTimeout, place(waiter.page) + ", has not come within " +
                                                       std::to_string(timeout_.count()) +

@@ -53,7 +53,13 @@ struct EngineOptions {
   // host, device, auto: where the cost statement says, expert by expert; empty: auto with cgopipe,
   // else device, or host without one.
   std::string experts_on;
-  std::optional<double> resident_kv;  // share of the KV cache that stays on the device; none: 0
+  // host, disk: where keys and values lie that find no room in host memory, if the host attends: on
+  // disk in a scratch file in kv_directory (empty: the model's), which is gone with the engine.
+  std::string kv_on = "host";
+  std::string kv_directory;
+  // Share of the KV cache that stays where attention runs; none: on a device nothing, on the host
+  // what finds room.
+  std::optional<double> resident_kv;
   // on, off: whether experts are read before their layer's router has spoken, as the layer before
   // lets it be guessed; auto: with expert_fetch.
   std::string guess_experts = "auto";
@@ -80,8 +86,9 @@ struct EngineOptions {
   bool per_request_experts = false;  // fill RequestOutput::expert_tokens
   // As this machine was measured, for predicted times in the trace; null: not known.
   std::shared_ptr<const hardware::Hardware> machine;
-  // Limits of waiting. A read of an expert, or a task of a lane beside the host's, that takes
-  // longer fails its iteration with kTimeout; the second is the longer one and names only the task.
+  // Limits of waiting. A read of an expert, a move of keys and values, or a task of a lane beside
+  // the host's, that takes longer fails its iteration with kTimeout; the second is the longer one
+  // and names only the task.
   int64_t disk_timeout_ms = 60'000;
   int64_t lane_timeout_ms = 120'000;
   // What a failed iteration may have met passes: before the next attempt, so long for each that

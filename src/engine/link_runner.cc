@@ -142,9 +142,9 @@ bool LinkRunner::claim_kv(const schedule::Task& task, size_t flight) const {
 
 void LinkRunner::copy_kv(const schedule::Task& task, size_t flight) const {
   if (task.transfer()->to == schedule::Level::kHost) {
-    options_.kv->take_home(flight, task.layer, (*options_.flights)[flight].batch.view());
+    options_.kv_home->take_home(flight, task.layer, (*options_.flights)[flight].batch.view());
   } else {
-    options_.kv->bring(flight, task.layer);
+    options_.kv_home->bring(flight, task.layer);
   }
 }
 

@@ -8,8 +8,8 @@
 
 #include "device/faults.h"
 #include "device/pace.h"
-#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
+#include "engine/host_kv.h"
 #include "engine/lane_times.h"
 #include "engine/stage_runner.h"
 #include "pipeline/task_runner.h"
@@ -23,7 +23,8 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     const models::ModelConfig* config = nullptr;
     const models::ModelWeights* host_weights = nullptr;
     ExpertPaging* paging = nullptr;
-    DeviceKv* kv = nullptr;  // null: attention runs on the host
+    StreamedKv* kv = nullptr;         // null: attention runs on the host
+    const HostKv* kv_home = nullptr;  // null: all of it is resident
     std::vector<Flight>* flights = nullptr;
     device::Pace* pace = nullptr;
     LaneTimes* times = nullptr;

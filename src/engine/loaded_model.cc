@@ -19,9 +19,17 @@ memory::ArenaOptions read_by_all(const std::vector<int>& nodes) {
   return {.huge_pages = true, .interleave_over = nodes};
 }
 
-// Blocks that stay on a device have no place here.
+// Blocks that stay on a device have no place here; of a cache whose home is the disk there is room
+// for what is at work.
 Status reserve_cache(LoadedModel& model, const std::vector<int>& nodes) {
-  const int64_t blocks = model.plan.kv_blocks - model.plan.device_kv_blocks;
+  if (model.plan.policy.kv_on_disk()) {
+    SLUICE_ASSIGN(model.streamed_kv,
+                  StreamedKv::create(StreamedKv::shape_of(model.files.config, model.plan),
+                                     read_by_all(nodes)));
+    model.kv.assign(model.streamed_kv->views().begin(), model.streamed_kv->views().end());
+    return {};
+  }
+  const int64_t blocks = model.plan.kv_blocks - model.plan.resident_kv_blocks;
   if (blocks == 0) return {};
   const auto layouts = models::kv_layouts(
       model.files.config, static_cast<int>(model.plan.kv_block_tokens), model.plan.kv_dtype);
@@ -96,7 +104,9 @@ Status load(LoadedModel& model, const models::WeightNeeds& needs, const std::vec
       needs.bytes - (paged ? needs.expert_bytes : 0) - (rows ? needs.embedding_bytes : 0);
   SLUICE_ASSIGN(model.weight_arena, memory::Arena::create(bytes, read_by_all(nodes)));
   // The system may have refused.
-  model.plan.interleaved = model.weight_arena.interleaved() && model.cache.arena().interleaved();
+  const memory::Arena& kv =
+      model.streamed_kv != nullptr ? model.streamed_kv->arena() : model.cache.arena();
+  model.plan.interleaved = model.weight_arena.interleaved() && kv.interleaved();
   SLUICE_ASSIGN(model.weights,
                 models::load_weights(config, *model.source, {!paged, !rows}, model.weight_arena,
                                      *model.team, {.progress = progress}));
@@ -126,6 +136,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(OpenedModel opened, const Engine
   model->opened = std::move(opened.opened);
   model->files = std::move(opened.files);
   model->fingerprint = std::move(opened.fingerprint);
+  model->kv_directory = kv_directory(options, opened.path);
   model->source = std::move(opened.source);
   const models::ModelConfig& config = model->files.config;
   const models::WeightNeeds needs = models::weight_needs(*model->source);
@@ -133,7 +144,7 @@ Result<std::unique_ptr<LoadedModel>> load_model(OpenedModel opened, const Engine
   const std::vector<int> nodes = base::own_nodes_to_interleave();
   const auto fit = [&](int64_t device_memory) {
     return plan::fit_plan(config, plan::fit_model(needs), wishes_of(options),
-                          fit_machine(device_memory));
+                          fit_machine(device_memory, model->kv_directory));
   };
   SLUICE_ASSIGN(model->plan, fit(machine ? machine->capacity_bytes : 0));
   if (machine && options.device_faults != nullptr) {

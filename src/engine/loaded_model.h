@@ -34,7 +34,9 @@ struct LoadedModel {
   std::unique_ptr<base::ThreadTeam> team;
   memory::Arena weight_arena, activation_arena;
   memory::KvCache cache;
-  std::vector<kernels::KvLayerView> kv;  // by layer
+  std::unique_ptr<StreamedKv> streamed_kv;  // in its place, of a cache whose home is the disk
+  std::filesystem::path kv_directory;       // where that is
+  std::vector<kernels::KvLayerView> kv;     // by layer
   models::ModelWeights weights;
   std::unique_ptr<ExpertPaging> paging;  // null: all experts are in memory
   // Null: all of the embedding is.

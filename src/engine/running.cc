@@ -40,6 +40,7 @@ Running::Running(std::unique_ptr<LoadedModel> model, const EngineOptions& option
                .max_rows = model_->plan.max_num_tokens,
                .paging = model_->paging.get(),
                .rows = model_->embedding_rows.get(),
+               .kv = model_->streamed_kv.get(),
                .times = other_lanes() ? &times_ : nullptr,
                .pace = model_->device != nullptr ? &model_->device->host_pace : nullptr,
                .clock = environment_.clock}) {
@@ -73,9 +74,7 @@ Status Running::start() {
       .batch = {.rows = plan.max_num_tokens,
                 .sequences = plan.policy.micro_batch,
                 .logit_rows = plan.max_num_tokens,
-                .kv = {.blocks = plan.device_kv_window,
-                       .arriving_blocks = plan.device_kv_window,
-                       .leaving_tokens = plan.max_num_tokens}},
+                .kv = streamed_kv() != nullptr ? streamed_kv()->most_moves() : schedule::KvMoves{}},
       .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
       .embedding = embedding_reads({})};
   const schedule::BuilderBounds bounds = builder_.bounds(largest);
@@ -91,7 +90,7 @@ Status Running::start() {
   executor.on_failed_end = [this](uint64_t slot) {
     if (paging() != nullptr) paging()->pages().release_all(static_cast<int>(slot));
     if (rows() != nullptr) rows()->release(static_cast<int>(slot));
-    if (device_kv() != nullptr) device_kv()->release_all(slot);
+    if (streamed_kv() != nullptr) streamed_kv()->release_all(slot);
   };
   SLUICE_TRY(add_lanes(executor));
   executor.trace = options_.trace;

@@ -56,8 +56,8 @@ class Running : public Engine {
   const EngineStats& stats() const override { return stats_; }
 
   const memory::KvBlocks& kv_blocks() const { return blocks_; }
-  ExpertPaging* paging() const;  // null where nothing moves
-  DeviceKv* device_kv() const;   // null where attention runs on the host
+  ExpertPaging* paging() const;     // null where nothing moves
+  StreamedKv* streamed_kv() const;  // null where all of the cache is where attention runs
   memory::EmbeddingRows* rows() const { return model_->embedding_rows.get(); }  // null: a table
 
  private:
@@ -69,7 +69,9 @@ class Running : public Engine {
   Status add_lanes(pipeline::ExecutorOptions& executor);
   void add_device_lanes(pipeline::ExecutorOptions& executor);
   void refresh_lane_stats();
-  bool other_lanes() const { return model_->paging != nullptr || model_->device != nullptr; }
+  // Whether the disk or a device works beside the host's lane.
+  bool reads_disk() const { return model_->paging != nullptr || model_->streamed_kv != nullptr; }
+  bool other_lanes() const { return reads_disk() || model_->device != nullptr; }
   double now_s() const { return base::seconds(environment_.clock->now().time_since_epoch()); }
 
   // running_step.cc: one iteration
@@ -90,7 +92,7 @@ class Running : public Engine {
   };
   Status recover(EventSink& sink);
   void take_back(Flight& flight, EventSink& sink);
-  static std::optional<DiskPage> asked_page(const Failed& failed);
+  std::optional<DiskPage> asked_page(const Failed& failed) const;
   bool doubtful(DiskPage page) const;
   bool lost(const Failed& failed) const;
   bool needs(const Flight& flight, const scheduler::Slice& slice, DiskPage page) const;
@@ -110,7 +112,7 @@ class Running : public Engine {
   std::vector<Flight> flights_;
   LaneTimes times_;
   StageRunner runner_;
-  std::unique_ptr<DiskRunner> disk_;  // null: all experts are in memory
+  std::unique_ptr<DiskRunner> disk_;  // null: all experts and the cache are in memory
   // Null without a device.
   EngineStats device_stats_;
   std::unique_ptr<StageRunner> device_;

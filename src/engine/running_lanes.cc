@@ -49,8 +49,8 @@ ExpertPaging* Running::paging() const {
   return model_->device != nullptr ? model_->device->paging.get() : model_->paging.get();
 }
 
-DeviceKv* Running::device_kv() const {
-  return model_->device != nullptr ? model_->device->kv.get() : nullptr;
+StreamedKv* Running::streamed_kv() const {
+  return model_->device != nullptr ? model_->device->kv.get() : model_->streamed_kv.get();
 }
 
 Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
@@ -65,8 +65,8 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
     (void)read_expert_use(expert_use_path(), paging()->use());
   }
   if (model_->device != nullptr) add_device_lanes(executor);
-  if (model_->paging == nullptr) return {};
-  SLUICE_ASSIGN(disk_, DiskRunner::create(*model_->paging, *model_->source,
+  if (!reads_disk()) return {};
+  SLUICE_ASSIGN(disk_, DiskRunner::create(model_->paging.get(), model_->source.get(),
                                           {.environment = &environment_,
                                            .times = &times_,
                                            .faults = options_.disk_faults,
@@ -74,6 +74,8 @@ Status Running::add_lanes(pipeline::ExecutorOptions& executor) {
                                            .trace = options_.trace,
                                            .rows = rows(),
                                            .embedding = model_->embedding.get(),
+                                           .kv = model_->streamed_kv.get(),
+                                           .kv_directory = model_->kv_directory,
                                            .flights = &flights_}));
   executor.async_runners[static_cast<size_t>(Lane::kDisk)] = disk_.get();
   return {};
@@ -101,6 +103,7 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
                            .host_weights = &model_->weights,
                            .paging = side.paging.get(),
                            .kv = side.kv.get(),
+                           .kv_home = side.kv_home.get(),
                            .flights = &flights_,
                            .pace = &side.up_pace,
                            .times = &times_,
@@ -126,9 +129,11 @@ void Running::add_device_lanes(pipeline::ExecutorOptions& executor) {
 void Running::refresh_lane_stats() {
   if (disk_ != nullptr) {
     stats_.disk = disk_->stats();
-    stats_.disk.resident_pages = model_->paging->pages().resident_pages();
-    stats_.disk.all_pages = model_->paging->all_pages();
-    stats_.disk.made = model_->source->files().empty();
+    if (model_->paging != nullptr) {
+      stats_.disk.resident_pages = model_->paging->pages().resident_pages();
+      stats_.disk.all_pages = model_->paging->all_pages();
+      stats_.disk.made = model_->source->files().empty();
+    }
   }
   if (device_ != nullptr) {
     const DeviceSide& side = *model_->device;

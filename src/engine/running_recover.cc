@@ -92,9 +92,15 @@ void Running::take_back(Flight& flight, EventSink& sink) {
 }
 
 // The page that tokens or routing asked for and that did not come. What was moved ahead, or carries
-// all rows, is no request's alone.
-std::optional<DiskPage> Running::asked_page(const Failed& failed) {
+// all rows, is no request's alone. Of the cache on disk, the block.
+std::optional<DiskPage> Running::asked_page(const Failed& failed) const {
   const schedule::Transfer* transfer = failed.task ? failed.task->transfer() : nullptr;
+  if (transfer != nullptr && transfer->payload == schedule::Payload::kKv && disk_ != nullptr &&
+      disk_->kv() != nullptr) {
+    const auto block = disk_->kv()->failed_block(failed.slot);
+    if (!block) return std::nullopt;
+    return DiskPage{schedule::Payload::kKv, static_cast<uint32_t>(*block)};
+  }
   if (transfer == nullptr || transfer->urgency != schedule::Urgency::kNeeded) return std::nullopt;
   const DiskPage page = page_of(*transfer);
   const bool weights =
@@ -104,6 +110,8 @@ std::optional<DiskPage> Running::asked_page(const Failed& failed) {
 
 bool Running::doubtful(DiskPage page) const {
   if (page.kind == schedule::Payload::kRow) return rows()->doubtful(page.id);
+  if (page.kind == schedule::Payload::kKv)
+    return disk_->kv()->doubtful(static_cast<int32_t>(page.id));
   return paging()->pages().doubtful(page.id);
 }
 
@@ -112,13 +120,21 @@ bool Running::lost(const Failed& failed) const {
   return page && lost_pages_.contains(*page) && doubtful(*page);
 }
 
-// Whether a token of the slice is the page's row, or rows of the slice have chosen the page's
-// expert, in the layer that was routed last.
+// Whether a token of the slice is the page's row, its sequence has the block, or rows of the slice
+// have chosen the page's expert, in the layer that was routed last.
 bool Running::needs(const Flight& flight, const scheduler::Slice& slice, DiskPage page) const {
   if (page.kind == schedule::Payload::kRow) {
     const auto tokens = flight.batch.view().token_ids.subspan(static_cast<size_t>(slice.first_row),
                                                               static_cast<size_t>(slice.rows));
     return std::ranges::find(tokens, static_cast<int32_t>(page.id)) != tokens.end();
+  }
+  if (page.kind == schedule::Payload::kKv) {
+    const auto index = static_cast<size_t>(&slice - flight.batch.slices.data());
+    const models::SequenceRows& rows = flight.batch.view().sequences[index];
+    const int64_t blocks =
+        base::div_up(rows.first_position + rows.rows, model_->plan.kv_block_tokens);
+    return std::find(rows.blocks, rows.blocks + blocks, static_cast<int32_t>(page.id)) !=
+           rows.blocks + blocks;
   }
   const models::Activations& act =
       device_ != nullptr ? flight.device_activations : flight.activations;

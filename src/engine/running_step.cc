@@ -80,7 +80,9 @@ Status Running::launch() {
                                              static_cast<int>(slot), flight.batch.view().token_ids))
                                        : schedule::EmbeddingReads{},
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
-    if (DeviceKv* kv = device_kv()) flight.context.batch.kv = kv->place(slot, flight.batch.view());
+    if (StreamedKv* kv = streamed_kv()) {
+      flight.context.batch.kv = kv->place(slot, flight.batch.view(), blocks_);
+    }
     times_.start(environment_.clock->now());
     SLUICE_ASSIGN(flight.ticket, executor_->submit(flight.context, builder_, slot));
     flight.out = true;

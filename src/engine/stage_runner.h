@@ -11,11 +11,11 @@
 #include "device/faults.h"
 #include "device/pace.h"
 #include "engine/choice_run.h"
-#include "engine/device_kv.h"
 #include "engine/expert_paging.h"
 #include "engine/lane_times.h"
 #include "engine/sampler.h"
 #include "engine/stats.h"
+#include "engine/streamed_kv.h"
 #include "models/forward.h"
 #include "pipeline/task_runner.h"
 #include "scheduler/micro_batch.h"
@@ -49,7 +49,7 @@ class StageRunner : public pipeline::TaskRunner {
     int64_t max_rows = 0;
     ExpertPaging* paging = nullptr;         // null: all experts are in this lane's memory
     memory::EmbeddingRows* rows = nullptr;  // null: the whole embedding is, too
-    DeviceKv* kv = nullptr;                 // null: the whole cache is in this lane's memory
+    StreamedKv* kv = nullptr;               // null: the whole cache is in this lane's memory
     LaneTimes* times = nullptr;  // null: no other lanes, and all time between tasks is work
     schedule::Lane lane = schedule::Lane::kHostCompute;  // this one
     device::Pace* pace = nullptr;      // of an emulated machine: tasks take their predicted time

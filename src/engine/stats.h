@@ -39,17 +39,21 @@ struct GuessStats {
   double useful_seconds = 0;
 };
 
-// The disk lane; all 0 when every weight is in memory. What was read for wrong guesses counts in
-// `guesses` alone.
+// The disk lane; all 0 when weights and cache are in memory. What was read for wrong guesses counts
+// in `guesses` alone.
 struct DiskStats {
-  int64_t pages = 0;                          // of experts read
-  int64_t bytes = 0;                          // of these
-  int64_t rows = 0, row_bytes = 0;            // of the token embedding read, and of these reads
-  int64_t retries = 0;                        // reads done again after a fault
-  int64_t resident_pages = 0, all_pages = 0;  // now
+  int64_t pages = 0;                // of experts read
+  int64_t bytes = 0;                // of these
+  int64_t rows = 0, row_bytes = 0;  // of the token embedding read, and of these reads
+  int64_t kv_read_bytes = 0, kv_written_bytes = 0;  // of a cache whose home is the disk
+  int64_t retries = 0;                              // reads and writes done again after a fault
+  int64_t resident_pages = 0, all_pages = 0;        // now
   bool made =
       false;  // pages are made from a checkpoint's tensors; an engine directory has them ready
   GuessStats guesses;
+
+  bool works() const { return all_pages > 0 || kv_read_bytes + kv_written_bytes > 0; }
+  int64_t all_bytes() const { return bytes + row_bytes + kv_read_bytes + kv_written_bytes; }
 };
 
 // A lane of an emulated machine: the time that it plays, and the real work in it.

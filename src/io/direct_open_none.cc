@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cerrno>
 
 #include "io/open_file.h"
@@ -8,5 +10,12 @@ int open_direct(const char*) {
   errno = ENOTSUP;
   return -1;
 }
+
+int open_nameless(const char*, bool) {
+  errno = ENOTSUP;
+  return -1;
+}
+
+int take_room(int fd, int64_t bytes) { return ::ftruncate(fd, bytes) == 0 ? 0 : errno; }
 
 }  // namespace sluice::io

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/units.h"
 #include "io/reader.h"
 
 namespace sluice::io {
@@ -18,6 +19,28 @@ Error cannot_open(const std::filesystem::path& path) {
   const int error = errno;
   return {error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
           "cannot open '" + path.string() + "' for reading: " + std::strerror(error)};
+}
+
+Error cannot_make(const std::filesystem::path& directory, int error) {
+  const std::string what = "cannot make a file in '" + directory.string() + "': ";
+  if (error == ENOENT || error == ENOTDIR) {
+    return {ErrorCode::kNotFound, what + std::strerror(error)};
+  }
+  return {
+      error == ENOSPC || error == EFBIG || error == EDQUOT ? ErrorCode::kNoRoom : ErrorCode::kIo,
+      what + std::strerror(error)};
+}
+
+bool not_here(int error) {
+  return error == EINVAL || error == ENOTSUP || error == EOPNOTSUPP || error == EISDIR;
+}
+
+// A file that has lost its name at once, where the system cannot make one without.
+int make_and_unlink(const std::filesystem::path& directory) {
+  std::string name = (directory / ".sluice-XXXXXX").string();
+  const int fd = ::mkstemp(name.data());
+  if (fd >= 0) ::unlink(name.c_str());
+  return fd;
 }
 
 // Some file systems take O_DIRECT and refuse the reads. What else may be wrong with the device is
@@ -59,7 +82,7 @@ Result<OpenFile> open_file(const std::filesystem::path& path, bool want_direct,
       OpenFile file(fd, path, size_of(fd, found), true);
       if (direct_reads_work(fd)) return file;
       errno = EINVAL;
-    } else if (errno != EINVAL && errno != ENOTSUP && errno != EOPNOTSUPP) {
+    } else if (!not_here(errno)) {
       return cannot_open(path);
     }
     why_buffered = "'" + path.string() +
@@ -69,6 +92,37 @@ Result<OpenFile> open_file(const std::filesystem::path& path, bool want_direct,
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return cannot_open(path);
   return OpenFile(fd, path, size_of(fd, found), false);
+}
+
+Result<OpenFile> make_scratch(const std::filesystem::path& directory, int64_t bytes,
+                              bool want_direct, std::string& why_buffered) {
+  const auto finish = [&](int fd, bool direct) -> Result<OpenFile> {
+    OpenFile file(fd, directory, bytes, direct, true);
+    const int error = take_room(fd, bytes);
+    if (error == ENOSPC || error == EFBIG || error == EDQUOT) {
+      Error none = cannot_make(directory, error);
+      none.message += "; " + base::format_bytes(static_cast<double>(bytes)) + " are needed";
+      return none;
+    }
+    if (error != 0) return cannot_make(directory, error);
+    return file;
+  };
+  if (want_direct) {
+    if (const int fd = open_nameless(directory.c_str(), true); fd >= 0) {
+      if (direct_reads_work(fd)) return finish(fd, true);
+      ::close(fd);
+      errno = EINVAL;
+    } else if (!not_here(errno)) {
+      return cannot_make(directory, errno);
+    }
+    why_buffered = "a file in '" + directory.string() +
+                   "' is used through the page cache: its file system refuses O_DIRECT (" +
+                   std::strerror(errno) + ")";
+  }
+  int fd = open_nameless(directory.c_str(), false);
+  if (fd < 0 && not_here(errno)) fd = make_and_unlink(directory);
+  if (fd < 0) return cannot_make(directory, errno);
+  return finish(fd, false);
 }
 
 }  // namespace sluice::io

@@ -15,6 +15,12 @@ bool aligned(const std::byte* address) {
   return reinterpret_cast<uintptr_t>(address) % kDirectAlignment == 0;
 }
 
+std::string text_of(const Request& request, const OpenFile& file) {
+  return std::string(request.writes ? "cannot write " : "cannot read ") +
+         std::to_string(request.bytes) + " bytes at offset " + std::to_string(request.offset) +
+         " of '" + file.path().string() + "': ";
+}
+
 }  // namespace
 
 QueueReader::QueueReader(const ReaderOptions& options, std::unique_ptr<DeviceQueue> queue,
@@ -43,21 +49,35 @@ std::string QueueReader::notes() const {
   return all;
 }
 
-Result<FileId> QueueReader::open(const std::filesystem::path& path) {
-  if (static_cast<int64_t>(files_.size()) == kMaxFiles) {
-    return Error{ErrorCode::kNoRoom, "cannot open '" + path.string() + "': this reader holds " +
-                                         std::to_string(kMaxFiles) +
-                                         " files already; use another reader for the rest"};
-  }
-  std::string why_buffered;
-  SLUICE_ASSIGN(OpenFile file, open_file(path, options_.direct, why_buffered));
+Status QueueReader::room_for_file(const std::filesystem::path& path) const {
+  if (static_cast<int64_t>(files_.size()) < kMaxFiles) return {};
+  return Error{ErrorCode::kNoRoom, "cannot open '" + path.string() + "': this reader holds " +
+                                       std::to_string(kMaxFiles) +
+                                       " files already; use another reader for the rest"};
+}
+
+FileId QueueReader::keep(OpenFile file, std::string why_buffered) {
   if (!why_buffered.empty()) note(std::move(why_buffered));
   const auto id = static_cast<FileId>(files_.size());
   if (auto why = queue_->register_file(id, file.fd())) {
-    note("'" + path.string() + "' is not registered with the kernel: " + *why);
+    note("'" + file.path().string() + "' is not registered with the kernel: " + *why);
   }
   files_.push_back(std::move(file));
   return id;
+}
+
+Result<FileId> QueueReader::open(const std::filesystem::path& path) {
+  SLUICE_TRY(room_for_file(path));
+  std::string why_buffered;
+  SLUICE_ASSIGN(OpenFile file, open_file(path, options_.direct, why_buffered));
+  return keep(std::move(file), std::move(why_buffered));
+}
+
+Result<FileId> QueueReader::open_scratch(const std::filesystem::path& directory, int64_t bytes) {
+  SLUICE_TRY(room_for_file(directory));
+  std::string why_buffered;
+  SLUICE_ASSIGN(OpenFile file, make_scratch(directory, bytes, options_.direct, why_buffered));
+  return keep(std::move(file), std::move(why_buffered));
 }
 
 Status QueueReader::register_memory(std::span<std::byte> memory) {
@@ -76,31 +96,33 @@ bool QueueReader::direct(FileId file) const {
   return files_[file].direct();
 }
 
-Status QueueReader::check(const ReadRequest& request) const {
+Status QueueReader::check(const Request& request) const {
   if (request.file < 0 || static_cast<size_t>(request.file) >= files_.size()) {
-    return Error{ErrorCode::kInvalid, "cannot read file " + std::to_string(request.file) +
+    return Error{ErrorCode::kInvalid, "cannot use file " + std::to_string(request.file) +
                                           ": this reader has opened no such file"};
   }
   const OpenFile& file = files_[request.file];
   const auto invalid = [&](const std::string& what) {
-    return Error{ErrorCode::kInvalid, "cannot read " + std::to_string(request.bytes) +
-                                          " bytes at offset " + std::to_string(request.offset) +
-                                          " of '" + file.path().string() + "': " + what};
+    return Error{ErrorCode::kInvalid, text_of(request, file) + what};
   };
-  if (request.bytes < 1 || request.offset < 0 || request.into == nullptr ||
+  if (request.bytes < 1 || request.offset < 0 || request.memory == nullptr ||
       request.offset > INT64_MAX - request.bytes - kDirectAlignment) {
     return invalid("a request has an offset of 0 or more, at least one byte, and memory for it");
   }
-  const bool whole = aligned(request.bytes) || request.offset + request.bytes == file.bytes();
-  if (file.direct() && !(aligned(request.offset) && whole && aligned(request.into))) {
-    return invalid("offset, size and address of a direct read are multiples of " +
+  const bool last = !request.writes && request.offset + request.bytes == file.bytes();
+  const bool whole = aligned(request.bytes) || last;
+  if (file.direct() && !(aligned(request.offset) && whole && aligned(request.memory))) {
+    return invalid("offset, size and address of a direct request are multiples of " +
                    std::to_string(kDirectAlignment) +
-                   " (but for the size of one that ends where the file ends)");
+                   " (but for the size of a read that ends where the file ends)");
+  }
+  if (request.writes && !(file.scratch() && request.offset + request.bytes <= file.bytes())) {
+    return invalid("only scratch files are written, and they do not grow");
   }
   return {};
 }
 
-Status QueueReader::submit(const ReadRequest& request) {
+Status QueueReader::submit(const Request& request) {
   SLUICE_TRY(check(request));
   if (table_.full()) {
     return Error{ErrorCode::kNoRoom, "max_requests (" + std::to_string(options_.max_requests) +
@@ -119,12 +141,14 @@ void QueueReader::start_waiting() {
 void QueueReader::start(int slot) {
   RequestTable::Ask ask = table_.ask(slot);
   if (options_.faults != nullptr && meet_fault(slot, ask)) return;
-  queue_->start(slot, {ask.file, files_[ask.file].fd(), ask.offset, ask.bytes, ask.into});
+  queue_->start(slot,
+                {ask.file, files_[ask.file].fd(), ask.offset, ask.bytes, ask.memory, ask.writes});
 }
 
-// True if an error takes the read's place.
+// True if an error takes the call's place.
 bool QueueReader::meet_fault(int slot, RequestTable::Ask& ask) {
-  const Fault fault = options_.faults->of_read(ask.file, ask.offset, ask.bytes);
+  const Fault fault = ask.writes ? options_.faults->of_write(ask.file, ask.offset, ask.bytes)
+                                 : options_.faults->of_read(ask.file, ask.offset, ask.bytes);
   Held& held = held_[slot];
   held = Held{};
   held.flipped_bit = fault.flipped_bit;
@@ -156,7 +180,7 @@ void QueueReader::answered(int slot, int64_t result) {
 void QueueReader::settle(int slot, int64_t result) {
   const std::optional<int64_t> bit = std::exchange(held_[slot].flipped_bit, std::nullopt);
   if (bit && *bit >= 0 && *bit / 8 < result) {
-    table_.ask(slot).into[*bit / 8] ^= std::byte{1} << static_cast<int>(*bit % 8);
+    table_.ask(slot).memory[*bit / 8] ^= std::byte{1} << static_cast<int>(*bit % 8);
   }
   if (table_.settle(slot, result)) start(slot);
 }
@@ -220,17 +244,16 @@ size_t QueueReader::take(std::span<Completion> out) {
 
 Status QueueReader::status_of(const Finished& finished) const {
   if (finished.failure == 0) return {};
-  const ReadRequest& request = finished.request;
-  const std::string what = "cannot read " + std::to_string(request.bytes) + " bytes at offset " +
-                           std::to_string(request.offset) + " of '" +
-                           files_[request.file].path().string() + "': ";
+  const Request& request = finished.request;
+  const std::string what = text_of(request, files_[request.file]);
   const std::string place = std::to_string(finished.failed_offset);
   if (finished.failure == Finished::kEndOfFile) {
     return Error{ErrorCode::kCorrupt, what + "the file ends before that, near offset " + place +
                                           "; it has been cut short, so copy it again"};
   }
   return Error{ErrorCode::kIo, what + std::strerror(finished.failure) + " at offset " + place +
-                                   "; check the disk, or read a copy of the file"};
+                                   "; check the disk" +
+                                   (request.writes ? "" : ", or read a copy of the file")};
 }
 
 }  // namespace sluice::io

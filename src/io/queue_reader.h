@@ -1,4 +1,4 @@
-// The reader over a DeviceQueue: checks requests, hands their reads to the device, makes sense of
+// The reader over a DeviceQueue: checks requests, hands their calls to the device, makes sense of
 // what comes back.
 #pragma once
 
@@ -22,8 +22,9 @@ class QueueReader : public Reader {
               std::vector<std::string> notes);
 
   Result<FileId> open(const std::filesystem::path& path) override;
+  Result<FileId> open_scratch(const std::filesystem::path& directory, int64_t bytes) override;
   Status register_memory(std::span<std::byte> memory) override;
-  Status submit(const ReadRequest& request) override;
+  Status submit(const Request& request) override;
   size_t wait(std::span<Completion> out, int64_t timeout_ms) override;
   void wake() override { queue_->wake(); }
   Backend backend() const override { return queue_->backend(); }
@@ -33,7 +34,7 @@ class QueueReader : public Reader {
  private:
   using Clock = base::Clock;
 
-  // A result that a fault withholds, or puts in a read's place.
+  // A result that a fault withholds, or puts in a call's place.
   struct Held {
     bool stalled = false, answered = false;
     Clock::time_point until;
@@ -41,7 +42,9 @@ class QueueReader : public Reader {
     std::optional<int64_t> flipped_bit;
   };
 
-  Status check(const ReadRequest& request) const;
+  Status room_for_file(const std::filesystem::path& path) const;
+  FileId keep(OpenFile file, std::string why_buffered);
+  Status check(const Request& request) const;
   void note(std::string text);
   void start_waiting();
   void start(int slot);

@@ -23,7 +23,7 @@ void read_at_random(Reader& reader, const TestFile& file, int64_t max_requests, 
   const TestMemory memory(max_requests * kMost);
   const auto id = reader.open(file.path());
   ASSERT_TRUE(id.ok()) << id.error().message;
-  std::vector<ReadRequest> out(static_cast<size_t>(max_requests));
+  std::vector<Request> out(static_cast<size_t>(max_requests));
   std::vector<uint64_t> places;
   for (int64_t i = max_requests; i-- > 0;) places.push_back(static_cast<uint64_t>(i));
   std::vector<Completion> ended(5);
@@ -42,9 +42,9 @@ void read_at_random(Reader& reader, const TestFile& file, int64_t max_requests, 
     ASSERT_GT(got, 0u);
     for (size_t i = 0; i < got; ++i) {
       ASSERT_TRUE(ended[i].status.ok()) << ended[i].status.error().message;
-      const ReadRequest& request = out[ended[i].user];
-      ASSERT_TRUE(file.holds(request.into, request.offset, request.bytes));
-      std::fill_n(request.into, request.bytes, std::byte{0});
+      const Request& request = out[ended[i].user];
+      ASSERT_TRUE(file.holds(request.memory, request.offset, request.bytes));
+      std::fill_n(request.memory, request.bytes, std::byte{0});
       places.push_back(ended[i].user);
       ++finished;
     }
@@ -88,7 +88,7 @@ TEST_P(ReaderTest, TakesSoManyRequestsAndNoMore) {
   const TestMemory memory(1 << 20);
   const auto request = [&](uint64_t i) {
     const auto at = static_cast<int64_t>(i) * 16384;
-    return ReadRequest{*id, at, 16384, memory.data() + at, i};
+    return Request{*id, at, 16384, memory.data() + at, i};
   };
   for (uint64_t i = 0; i < 64; ++i) ASSERT_TRUE(reader->submit(request(i)).ok());
   EXPECT_EQ(reader->submit(request(0)).error().code, ErrorCode::kNoRoom);

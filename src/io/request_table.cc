@@ -26,11 +26,11 @@ int64_t RequestTable::out() const {
   return static_cast<int64_t>(requests_.size() - free_requests_.size());
 }
 
-void RequestTable::add(const ReadRequest& request, bool direct) {
+void RequestTable::add(const Request& request, bool direct) {
   SLUICE_CHECK(!full(), "a table has room for the request");
   const int32_t at = free_requests_.back();
   free_requests_.pop_back();
-  requests_[at] = Request{request, direct};
+  requests_[at] = Entry{request, direct};
   if (head_ == kNone) {
     head_ = at;
   } else {
@@ -39,9 +39,10 @@ void RequestTable::add(const ReadRequest& request, bool direct) {
   tail_ = at;
 }
 
-bool RequestTable::continues(const Slot& slot, const Request& request) const {
-  return request.wanted.file == slot.file && request.wanted.offset == slot.offset + slot.bytes &&
-         request.wanted.into == slot.into + slot.bytes;
+bool RequestTable::continues(const Slot& slot, const Entry& request) const {
+  return request.wanted.file == slot.file && request.wanted.writes == slot.writes &&
+         request.wanted.offset == slot.offset + slot.bytes &&
+         request.wanted.memory == slot.memory + slot.bytes;
 }
 
 int RequestTable::begin() {
@@ -49,16 +50,17 @@ int RequestTable::begin() {
   const int at = free_slots_.back();
   free_slots_.pop_back();
   Slot& slot = slots_[at];
-  const Request& first = requests_[head_];
+  const Entry& first = requests_[head_];
   slot = Slot{};
   slot.file = first.wanted.file;
   slot.direct = first.direct;
+  slot.writes = first.wanted.writes;
   slot.offset = first.wanted.offset + first.issued_bytes;
-  slot.into = first.wanted.into + first.issued_bytes;
+  slot.memory = first.wanted.memory + first.issued_bytes;
   slot.current = head_;
   slot.current_end = std::min(read_bytes_, first.wanted.bytes - first.issued_bytes);
   do {
-    Request& request = requests_[head_];
+    Entry& request = requests_[head_];
     const int64_t part =
         std::min(read_bytes_ - slot.bytes, request.wanted.bytes - request.issued_bytes);
     request.issued_bytes += part;
@@ -74,9 +76,12 @@ RequestTable::Ask RequestTable::ask(int at) const {
   const Slot& slot = slots_[at];
   const int64_t end = slot.parted ? slot.current_end : slot.bytes;
   const int64_t bytes = end - slot.done_bytes;
-  return {slot.file, slot.offset + slot.done_bytes,
+  return {slot.file,
+          slot.offset + slot.done_bytes,
           slot.direct ? base::round_up(bytes, kDirectAlignment) : bytes,
-          slot.into + slot.done_bytes, slot.direct};
+          slot.memory + slot.done_bytes,
+          slot.direct,
+          slot.writes};
 }
 
 bool RequestTable::settle(int at, int64_t result) {
@@ -125,7 +130,7 @@ bool RequestTable::refuse(Slot& slot, int failure) {
 }
 
 void RequestTable::fail(int32_t at, int failure, int64_t offset) {
-  Request& request = requests_[at];
+  Entry& request = requests_[at];
   if (request.failure == 0) {
     request.failure = failure;
     request.failed_offset = offset;
@@ -138,7 +143,7 @@ void RequestTable::fail(int32_t at, int failure, int64_t offset) {
 }
 
 void RequestTable::leave(int32_t at) {
-  Request& request = requests_[at];
+  Entry& request = requests_[at];
   if (--request.reads_out > 0 || request.issued_bytes < request.wanted.bytes) return;
   finished_[(finished_first_ + finished_count_) % finished_.size()] = at;
   ++finished_count_;

@@ -1,6 +1,7 @@
-// Requests become device reads: large ones are split, adjacent ones are merged, short reads go on,
+// Requests become device calls: large ones are split, adjacent ones are merged, short calls go on,
 // failed ones are parted so that only the request that meets the bad place fails. No I/O and no
-// clock: who starts reads and learns their results tells it.
+// clock: who starts calls and learns their results tells it. What is said of reads here holds for
+// writes too.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +15,21 @@ namespace sluice::io {
 // A request that ended. `failure`: 0, an errno, or kEndOfFile.
 struct Finished {
   static constexpr int kEndOfFile = -1;
-  ReadRequest request;
+  Request request;
   int failure = 0;
   int64_t failed_offset = 0;  // of the file
 };
 
 class RequestTable {
  public:
-  // All storage is made here. `slots`: device reads under way, at most.
+  // All storage is made here. `slots`: device calls under way, at most.
   RequestTable(int64_t max_requests, int slots, int64_t read_bytes);
 
   bool full() const { return free_requests_.empty(); }
   int64_t out() const;  // requests added and not taken
 
   // `direct`: sizes asked of the device are whole multiples of kDirectAlignment.
-  void add(const ReadRequest& request, bool direct);
+  void add(const Request& request, bool direct);
 
   // Puts the next read into a free slot and returns it; -1 if there is no slot, or nothing waits.
   // Reads start in the order of the requests.
@@ -39,12 +40,13 @@ class RequestTable {
     FileId file = 0;
     int64_t offset = 0;
     int64_t bytes = 0;
-    std::byte* into = nullptr;
+    std::byte* memory = nullptr;
     bool direct = false;
+    bool writes = false;
   };
   Ask ask(int slot) const;
 
-  // The device's answer to ask(slot): bytes read, or -errno. True if the slot is not done yet: ask
+  // The device's answer to ask(slot): bytes moved, or -errno. True if the slot is not done yet: ask
   // again. Else it is free.
   bool settle(int slot, int64_t result);
 
@@ -55,8 +57,8 @@ class RequestTable {
  private:
   static constexpr int32_t kNone = -1;
 
-  struct Request {
-    ReadRequest wanted;
+  struct Entry {
+    Request wanted;
     bool direct = false;
     int64_t issued_bytes = 0;  // that lie in a read begun
     int32_t reads_out = 0;     // reads that still have to do with it
@@ -69,16 +71,17 @@ class RequestTable {
   struct Slot {
     FileId file = 0;
     bool direct = false;
+    bool writes = false;
     bool parted = false;  // asks for one request's part at a time, after a failure
     int retries = 0;      // in a row
     int64_t offset = 0, bytes = 0;
-    std::byte* into = nullptr;
+    std::byte* memory = nullptr;
     int64_t done_bytes = 0;
     int32_t current = kNone;  // the request in which done_bytes lies
     int64_t current_end = 0;  // of its part, counted from the read's first byte
   };
 
-  bool continues(const Slot& slot, const Request& request) const;
+  bool continues(const Slot& slot, const Entry& request) const;
   void advance(Slot& slot);
   bool refuse(Slot& slot, int failure);
   void leave(int32_t request);
@@ -86,7 +89,7 @@ class RequestTable {
   bool release(int slot);
 
   int64_t read_bytes_;
-  std::vector<Request> requests_;
+  std::vector<Entry> requests_;
   std::vector<Slot> slots_;
   std::vector<int32_t> free_requests_, free_slots_;
   int32_t head_ = kNone, tail_ = kNone;  // requests with bytes that no read has begun

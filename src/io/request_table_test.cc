@@ -17,8 +17,8 @@ std::byte* address(int64_t at) {
   return memory.data() + at;
 }
 
-ReadRequest request(FileId file, int64_t offset, int64_t bytes, uint64_t user,
-                    std::optional<int64_t> into = std::nullopt) {
+Request request(FileId file, int64_t offset, int64_t bytes, uint64_t user,
+                std::optional<int64_t> into = std::nullopt) {
   return {file, offset, bytes, address(into.value_or(offset)), user};
 }
 
@@ -84,6 +84,20 @@ TEST(RequestTable, MergesWhatLiesSideBySide) {
   EXPECT_EQ(ended(table), "3 4 ");
 }
 
+TEST(RequestTable, MergesWritesWithWritesAlone) {
+  RequestTable table(8, 8, 100);
+  for (const bool writes : {false, true, true, false}) {
+    Request next = request(0, 10 * table.out(), 10, 0);
+    next.writes = writes;
+    table.add(next, false);
+  }
+  std::string asks;
+  for (int slot = table.begin(); slot >= 0; slot = table.begin()) {
+    asks += ask(table, slot) + (table.ask(slot).writes ? "w " : " ");
+  }
+  EXPECT_EQ(asks, "0:0+10 0:10+20w 0:30+10 ");
+}
+
 TEST(RequestTable, PartsAMergedReadThatFails) {
   RequestTable table(8, 1, 100);
   for (uint64_t i = 0; i < 3; ++i) {
@@ -143,7 +157,7 @@ TEST(RequestTable, AccountsForEveryByte) {
     RequestTable table(1 + below(12), static_cast<int>(1 + below(6)), 1 + below(300));
     std::vector<int> slots;
     std::map<uint64_t, std::vector<int>> reads;  // by request and byte
-    std::map<uint64_t, ReadRequest> out;
+    std::map<uint64_t, Request> out;
     int64_t next = 0;
     uint64_t user = 0;
     int64_t ends = 0;

@@ -1,4 +1,4 @@
-// Device reads by threads that call pread: what is left where io_uring is missing.
+// Device calls by threads that pread and pwrite: what is left where io_uring is missing.
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ class Ring {
   bool empty() const { return count_ == 0; }
   void clear() { count_ = 0; }
   void push(const T& item) {
-    SLUICE_CHECK(count_ < items_.size(), "a slot has one read under way");
+    SLUICE_CHECK(count_ < items_.size(), "a slot has one call under way");
     items_[(first_ + count_++) % items_.size()] = item;
   }
   T pop() {
@@ -60,16 +60,16 @@ class ThreadQueue : public DeviceQueue {
   Backend backend() const override { return Backend::kThreads; }
   int depth() const override { return static_cast<int>(threads_.size()); }
 
-  // A descriptor is all that pread knows.
+  // A descriptor is all that they know.
   std::optional<std::string> register_file(FileId, int) override { return std::nullopt; }
   std::optional<std::string> register_memory(std::span<std::byte>) override {
     return "only io_uring registers memory";
   }
 
-  void start(int slot, const DeviceRead& read) override {
+  void start(int slot, const DeviceCall& call) override {
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push({slot, read});
+      waiting_.push({slot, call});
     }
     something_waits_.notify_one();
   }
@@ -99,7 +99,7 @@ class ThreadQueue : public DeviceQueue {
  private:
   struct Waiting {
     int slot = 0;
-    DeviceRead read;
+    DeviceCall call;
   };
 
   void work() {
@@ -109,9 +109,11 @@ class ThreadQueue : public DeviceQueue {
       if (stop_) return;
       const Waiting next = waiting_.pop();
       lock.unlock();
-      const DeviceRead& read = next.read;
-      const int64_t got = ::pread(read.fd, read.into, static_cast<size_t>(read.bytes), read.offset);
-      const int64_t result = got < 0 ? -int64_t{errno} : got;
+      const DeviceCall& call = next.call;
+      const auto bytes = static_cast<size_t>(call.bytes);
+      const int64_t moved = call.writes ? ::pwrite(call.fd, call.memory, bytes, call.offset)
+                                        : ::pread(call.fd, call.memory, bytes, call.offset);
+      const int64_t result = moved < 0 ? -int64_t{errno} : moved;
       lock.lock();
       ended_.push({next.slot, result});
       something_ended_.notify_one();

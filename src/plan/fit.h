@@ -32,8 +32,11 @@ struct FitWishes {
   int64_t device_memory = 0;  // 0: all that the device has
   double resident_weights = 1.0;
   std::string attention_on = "auto";
-  std::string experts_on;              // empty: where the schedule has them
-  std::optional<double> resident_kv;   // none: nothing of what is on the host is on a device too
+  std::string experts_on;  // empty: where the schedule has them
+  // host, disk: what of the cache finds no room in host memory lies on disk, if the host attends.
+  std::string kv_on = "host";
+  // Of the cache, where attention runs; none: on a device nothing, on the host what finds room.
+  std::optional<double> resident_kv;
   std::string guess_experts = "auto";  // on, off; auto: where the schedule can
   // host, disk; auto: on disk where experts are and its rows take less than the table.
   std::string embedding_on = "auto";
@@ -65,6 +68,7 @@ struct FitMachine {
   int64_t available_memory = 0;
   int64_t device_memory = 0;   // of a device's own; 0: there is none
   int64_t process_memory = 0;  // that this process holds already: counts against --host-memory
+  int64_t disk_room = 0;       // where a cache on disk would lie
   int cores = 1;
   int memory_nodes = 1;  // over which weights and KV are interleaved, if there are more
 };

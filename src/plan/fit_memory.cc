@@ -4,9 +4,8 @@
 
 #include "base/rounding.h"
 #include "base/units.h"
-#include "memory/device_kv_size.h"
-#include "memory/kv_cache.h"
 #include "memory/weight_pages.h"
+#include "plan/fit_kv.h"
 
 namespace sluice::plan {
 namespace {
@@ -19,11 +18,6 @@ constexpr int64_t kProcessGrowth = int64_t{64} << 20;
 constexpr int64_t kMovingSlots = 48;
 
 std::string show(int64_t bytes) { return base::format_bytes(static_cast<double>(bytes)); }
-
-int64_t block_bytes(const models::ModelConfig& config, const Plan& plan) {
-  return memory::KvCache::bytes_per_block(
-      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype));
-}
 
 // What --host-memory must be at least for this plan and a cache of one sequence, in whole MiB.
 int64_t least_host_memory(const Plan& plan, int64_t per_sequence, const FitWishes& wishes,
@@ -42,11 +36,13 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const Fit
               const FitMachine& machine) {
   const int64_t room = room_for(wishes, machine);
   const bool limited = wishes.host_memory > 0 && room < machine.available_memory;
+  const bool disk = plan.policy.kv_on_disk();
   std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
-                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
-                        " of KV cache in " + kernels::name(plan.kv_dtype) +
-                        " for one sequence of " + std::to_string(plan.max_seq_len) +
-                        " tokens, but ";
+                        show(plan.activation_bytes) + " of activations and " +
+                        show(disk ? plan.kv_bytes : per_sequence) + " of KV cache in " +
+                        kernels::name(plan.kv_dtype) + " for " +
+                        (disk ? "what is at work of " : "one sequence of ") +
+                        std::to_string(plan.max_seq_len) + " tokens, but ";
   if (limited) {
     message += "of --host-memory " + show(wishes.host_memory) + " the program itself takes " +
                show(machine.process_memory + kProcessGrowth) +
@@ -54,15 +50,20 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const Fit
   } else {
     message += show(std::max<int64_t>(room, 0)) + " of memory are available";
   }
-  const int64_t tokens = per_sequence > 0 ? kv_room * plan.max_seq_len / per_sequence : 0;
+  const int64_t tokens = per_sequence > 0 && !disk ? kv_room * plan.max_seq_len / per_sequence : 0;
   const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
-  const int64_t least = least_host_memory(plan, per_sequence, wishes, machine);
+  const int64_t least =
+      least_host_memory(plan, disk ? plan.kv_bytes : per_sequence, wishes, machine);
   const std::string more = "--host-memory of at least " + std::to_string(least >> 20) + "M";
   if (fitting > 0) {
     message += "; --max-seq-len " + std::to_string(fitting) +
                (limited ? ", or " + more + "," : "") + " would fit";
   } else if (limited && least - wishes.host_memory <= machine.available_memory - room) {
     message += "; " + more + " would fit";
+  } else if (disk && plan.kv_blocks * plan.kv_block_tokens < plan.max_seq_len) {
+    message += "; the disk has no room for the others";
+  } else if (disk) {
+    message += "; a smaller --micro-batch-size, --max-seq-len or --resident-kv would make room";
   } else if (plan.weight_bytes + plan.activation_bytes > room && plan.weight_bytes < room) {
     message += "; a smaller --max-num-tokens or --max-batch-size would make room";
   } else {
@@ -82,16 +83,37 @@ int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, i
   return static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
 }
 
+int64_t per_sequence(const Plan& plan) {
+  return base::div_up(plan.max_seq_len, plan.kv_block_tokens);
+}
+
+// A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
+// refused.
+void shorten(const FitWishes& wishes, Plan& plan) {
+  if (wishes.max_seq_len > 0 || plan.kv_blocks >= per_sequence(plan) || plan.kv_blocks == 0) return;
+  plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
+}
+
 // Gives the cache its blocks and, of what then is left, slots to the experts that find room.
 // `base`: of the weights that are not experts'.
-void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int64_t base,
-               int64_t block, int64_t per_sequence, Plan& plan) {
+void share_out(const models::ModelConfig& config, const FitModel& model, const FitWishes& wishes,
+               const FitMachine& machine, int64_t base, Plan& plan) {
+  const int64_t room = room_for(wishes, machine), block = kv_block_bytes(config, plan);
   const int64_t fewest = std::min(model.pages, kLeastSlots);
   const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
-  const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
-  plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * per_sequence);
-  plan.kv_bytes = plan.kv_blocks * block;
+  const bool disk = wishes.kv_on == "disk";
+  if (disk) {
+    plan.kv_blocks = blocks_on_disk(config, wishes, machine, 0, plan);
+    shorten(wishes, plan);
+    plan.policy.resident_kv = wishes.resident_kv.value_or(0);
+    if (plan.kv_blocks > 0) share_kv(config, plan);
+  } else {
+    const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
+    plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * per_sequence(plan));
+    plan.kv_bytes = plan.kv_blocks * block;
+    shorten(wishes, plan);
+  }
   const int64_t slots =
       (left + least - plan.kv_bytes - memory::WeightPages::bytes(0, 0)) / model.page_bytes;
   const int64_t share = slots_of(wishes.resident_weights, model.pages);
@@ -101,6 +123,32 @@ void share_out(const FitModel& model, const FitWishes& wishes, int64_t room, int
   plan.weight_bytes = base + memory::WeightPages::bytes(plan.expert_slots, model.page_bytes);
   plan.policy.resident_weights =
       static_cast<double>(plan.expert_slots) / static_cast<double>(model.pages);
+  // A byte of either is read once an iteration; experts come first, since they need no writes.
+  const int64_t rest = room - plan.weight_bytes - plan.activation_bytes;
+  if (disk && !wishes.resident_kv && plan.kv_blocks > 0 && rest > plan.kv_bytes)
+    keep_kv(config, rest, plan);
+}
+
+// Beside weights that are all in memory, a cache whose home is the disk.
+Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const FitWishes& wishes,
+                                      const FitMachine& machine, Plan plan) {
+  const int64_t left = room_for(wishes, machine) - plan.weight_bytes - plan.activation_bytes;
+  const auto kv_room = static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
+                                            wishes.kv_cache_free_mem_fraction);
+  plan.policy.resident_kv = 0;
+  plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
+  shorten(wishes, plan);
+  const int64_t block = kv_block_bytes(config, plan);
+  if (plan.kv_blocks >= per_sequence(plan)) {
+    if (wishes.resident_kv) {
+      plan.policy.resident_kv = *wishes.resident_kv;
+      share_kv(config, plan);
+    } else {
+      keep_kv(config, kv_room, plan);
+    }
+    if (plan.kv_bytes <= left) return plan;
+  }
+  return no_room(plan, per_sequence(plan) * block, 0, wishes, machine);
 }
 
 }  // namespace
@@ -117,25 +165,20 @@ int64_t room_for(const FitWishes& wishes, const FitMachine& machine) {
 
 Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
                           const FitMachine& machine, Plan plan) {
+  if (wishes.kv_on == "disk") return fit_resident_beside_disk(config, wishes, machine, plan);
   const int64_t room = room_for(wishes, machine);
-  const int64_t bytes = block_bytes(config, plan);
+  const int64_t bytes = kv_block_bytes(config, plan);
   const int64_t left = room - plan.weight_bytes - plan.activation_bytes;
   const int64_t kv_room =
       wishes.kv_cache_memory > 0
           ? wishes.kv_cache_memory
           : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
                                  wishes.kv_cache_free_mem_fraction);
-  int64_t per_sequence = base::div_up(plan.max_seq_len, plan.kv_block_tokens);
-  plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence);
-  // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
-  // refused.
-  if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
-    plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
-    per_sequence = plan.kv_blocks;
-  }
+  plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence(plan));
+  shorten(wishes, plan);
   plan.kv_bytes = plan.kv_blocks * bytes;
-  if (left < plan.kv_bytes || plan.kv_blocks < per_sequence) {
-    return no_room(plan, per_sequence * bytes, std::min(kv_room, std::max<int64_t>(left, 0)),
+  if (left < plan.kv_bytes || plan.kv_blocks < per_sequence(plan)) {
+    return no_room(plan, per_sequence(plan) * bytes, std::min(kv_room, std::max<int64_t>(left, 0)),
                    wishes, machine);
   }
   return plan;
@@ -145,20 +188,15 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
                        const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   if (wishes.schedule == "auto") plan.policy.schedule = "layer_stream";
   const int64_t room = room_for(wishes, machine);
-  const int64_t block = block_bytes(config, plan);
-  int64_t per_sequence = base::div_up(plan.max_seq_len, plan.kv_block_tokens);
   plan.embedding_rows = wishes.embedding_on == "disk"   ? embedding_rows(config, plan)
                         : wishes.embedding_on == "host" ? 0
                                                         : smaller_embedding(config, model, plan);
   const int64_t base = model.weight_bytes - model.expert_bytes - model.embedding_bytes +
                        embedding_bytes(config, model, plan);
-  share_out(model, wishes, room, base, block, per_sequence, plan);
-  if (wishes.max_seq_len == 0 && plan.kv_blocks < per_sequence && plan.kv_blocks > 0) {
-    plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
-    per_sequence = plan.kv_blocks;
-  }
-  if (plan.total_bytes() > room || plan.kv_blocks < per_sequence) {
-    return no_room(plan, per_sequence * block, plan.kv_bytes, wishes, machine);
+  share_out(config, model, wishes, machine, base, plan);
+  if (plan.total_bytes() > room || plan.kv_blocks < per_sequence(plan)) {
+    return no_room(plan, per_sequence(plan) * kv_block_bytes(config, plan), plan.kv_bytes, wishes,
+                   machine);
   }
   return plan;
 }
@@ -188,24 +226,6 @@ int64_t smaller_embedding(const models::ModelConfig& config, const FitModel& mod
   return embedding_bytes(config, model, plan) < model.embedding_bytes ? plan.embedding_rows : 0;
 }
 
-void share_kv(const models::ModelConfig& config, Plan& plan) {
-  const auto resident =
-      static_cast<int64_t>(plan.policy.resident_kv * static_cast<double>(plan.kv_blocks));
-  const int64_t home = plan.kv_blocks - resident;
-  plan.device_kv_blocks = resident;
-  plan.device_kv_window = std::min(
-      home, plan.policy.micro_batch * base::div_up(plan.max_seq_len, plan.kv_block_tokens));
-  plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
-  plan.kv_bytes = home * block_bytes(config, plan);
-}
-
-int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
-  if (plan.policy.attention_on == Place::kHost) return 0;
-  return memory::device_kv_bytes(
-      models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype),
-      plan.device_kv_blocks, plan.device_kv_window);
-}
-
 Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
                         const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
@@ -214,7 +234,7 @@ Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model
                            ? std::min(wishes.device_memory, machine.device_memory)
                            : machine.device_memory;
   // The same activations as on the host, the weights that are not experts', and keys and values.
-  const int64_t kv = device_kv_bytes(config, plan);
+  const int64_t kv = streamed_kv_bytes(config, plan);
   const int64_t base = model.weight_bytes - model.expert_bytes + plan.activation_bytes + kv;
   const int64_t least = std::min(model.pages, kLeastSlots);
   const int64_t slots = (room - base - memory::WeightPages::bytes(0, 0)) / model.page_bytes;

@@ -14,12 +14,6 @@ int64_t slots_of(double share, int64_t pages);
 // Host memory that is left to a run: what is available, and no more than it may hold.
 int64_t room_for(const FitWishes& wishes, const FitMachine& machine);
 
-// With attention on a device, once kv_blocks are known: which blocks of the cache stay there, how
-// many of the others find room at a time (Plan::device_kv_window), what is left to the host; and
-// the bytes that this takes of the device, 0 with attention on the host.
-void share_kv(const models::ModelConfig& config, Plan& plan);
-int64_t device_kv_bytes(const models::ModelConfig& config, const Plan& plan);
-
 // With the embedding on disk: rows of it in memory at once, which are those that iterations in
 // flight may need, and how they are kept; and the bytes that the plan's embedding takes of memory,
 // as a table or as rows.
@@ -30,7 +24,7 @@ int64_t embedding_bytes(const models::ModelConfig& config, const FitModel& model
 // embedding_rows() where they take less than the table would, else 0.
 int64_t smaller_embedding(const models::ModelConfig& config, const FitModel& model, Plan plan);
 
-// Everything in host memory.
+// Everything in host memory, but for what of the cache may lie on disk and finds no room.
 Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wishes,
                           const FitMachine& machine, Plan plan);
 

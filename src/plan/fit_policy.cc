@@ -92,6 +92,24 @@ Status choose_on_device(const FitModel& model, const FitWishes& w, Policy& polic
   return {};
 }
 
+// What of the cache is not where attention runs lies one level below.
+Status choose_kv(const FitWishes& w, const FitMachine& machine, Policy& policy) {
+  if (w.kv_on != "host" && w.kv_on != "disk") {
+    return invalid("--kv-on is '" + w.kv_on + "'; host or disk is expected");
+  }
+  const bool attends_there = policy.attention_on == Place::kDevice;
+  if (w.kv_on == "disk" && machine.device_memory > 0) {
+    return invalid("--kv-on disk is for a host that computes alone; leave out --device");
+  }
+  if (w.resident_kv && !attends_there && w.kv_on == "host") {
+    return invalid(
+        "--resident-kv is the share of the KV cache that stays where attention runs; it needs "
+        "--attention-on device, or --kv-on disk");
+  }
+  if (attends_there) policy.resident_kv = w.resident_kv.value_or(0.0);
+  return {};
+}
+
 }  // namespace
 
 Status check_embedding(const FitModel& model, const FitWishes& w, const FitMachine& machine) {
@@ -128,14 +146,7 @@ Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine
   }
   SLUICE_TRY(choose_experts(w, machine, policy));
   SLUICE_TRY(choose_guessing(w, policy));
-  const bool attends_there = policy.attention_on == Place::kDevice;
-  if (w.resident_kv && !attends_there) {
-    return invalid(
-        "--resident-kv is the share of the KV cache that stays on a device; it needs "
-        "--attention-on device");
-  }
-  if (attends_there) policy.resident_kv = w.resident_kv.value_or(0.0);
-  return {};
+  return choose_kv(w, machine, policy);
 }
 
 }  // namespace sluice::plan

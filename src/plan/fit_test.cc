@@ -192,24 +192,24 @@ TEST(Fit, AttentionOnADeviceHasItsKeysAndValuesCountedThere) {
   const auto none = fit_plan(small(), with_experts(), wishes, machine);
   ASSERT_TRUE(none.ok()) << none.error().message;
   EXPECT_EQ(none->policy.attention_on, Place::kDevice);
-  EXPECT_EQ(none->device_kv_blocks, 0);
-  EXPECT_EQ(none->device_kv_window, 2 * 256 / 32);  // two sequences
+  EXPECT_EQ(none->resident_kv_blocks, 0);
+  EXPECT_EQ(none->kv_window, 2 * 256 / 32);  // two sequences
   EXPECT_EQ(none->kv_bytes, none->kv_blocks * kBlock);
   EXPECT_LE(none->device_bytes, 120 * kMiB);
   wishes.resident_kv = 0.5;
   const auto half = fit_plan(small(), with_experts(), wishes, machine);
   ASSERT_TRUE(half.ok()) << half.error().message;
-  EXPECT_EQ(half->device_kv_blocks, half->kv_blocks / 2);
+  EXPECT_EQ(half->resident_kv_blocks, half->kv_blocks / 2);
   EXPECT_EQ(half->kv_bytes, none->kv_bytes / 2);
   // What stays there takes the room of experts.
   const int64_t taken = (none->expert_slots - half->expert_slots) * kMiB;
-  EXPECT_NEAR(static_cast<double>(taken), static_cast<double>(half->device_kv_blocks * kBlock),
+  EXPECT_NEAR(static_cast<double>(taken), static_cast<double>(half->resident_kv_blocks * kBlock),
               static_cast<double>(kMiB));
   wishes.resident_kv = 1;
   const auto all = fit_plan(small(), with_experts(), wishes, machine);
   ASSERT_TRUE(all.ok()) << all.error().message;
   EXPECT_EQ(all->kv_bytes, 0);
-  EXPECT_EQ(all->device_kv_window, 0);
+  EXPECT_EQ(all->kv_window, 0);
   // More than the device has.
   const auto large = fit_plan(small(), with_experts(), wishes,
                               {.available_memory = kGiB, .device_memory = 55 * kMiB});
@@ -255,7 +255,9 @@ TEST(Fit, SaysWhatCannotAttendWhere) {
       {{.guess_experts = "on"}, kGiB, "--guess-experts on needs --schedule expert_fetch; cgopipe"},
       {{.guess_experts = "yes"}, 0, "--guess-experts is 'yes'; auto, on or off is expected"},
       {{.resident_kv = 0.5}, kGiB, "needs --attention-on device"},
-      {{.resident_kv = 0.5}, 0, "needs --attention-on device"},
+      {{.resident_kv = 0.5}, 0, "needs --attention-on device, or --kv-on disk"},
+      {{.kv_on = "tape"}, 0, "--kv-on is 'tape'; host or disk"},
+      {{.kv_on = "disk"}, kGiB, "leave out --device"},
       {{.attention_on = "device", .resident_kv = 1.5}, kGiB, "--resident-kv must be between"}};
   for (const auto& c : cases) {
     const auto plan = fit_plan(small(), with_experts(), c.wishes,

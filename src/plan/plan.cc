@@ -18,7 +18,7 @@ const char* name(Place place) {
 
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 // One of the first `choices` places.
 Result<Place> place_field(const Json& json, const char* key, int choices) {
@@ -31,24 +31,21 @@ Result<Place> place_field(const Json& json, const char* key, int choices) {
                                         " is expected"};
 }
 
-// Plans of before there was a choice have none.
 Result<kernels::KvDType> kv_dtype_field(const Json& json) {
-  SLUICE_ASSIGN(const std::string text,
-                base::field_or<std::string>(json, "kv_dtype", "f32", "plan"));
+  SLUICE_ASSIGN(const std::string text, base::field<std::string>(json, "kv_dtype", "plan"));
   if (const auto dtype = kernels::parse_kv_dtype(text)) return *dtype;
   return Error{ErrorCode::kInvalid,
                "plan: 'kv_dtype' is '" + text + "'; 'f32', 'f16', 'bf16' or 'q8' is expected"};
 }
 
-// Plans of before memory was interleaved say nothing of it.
 Status read_nodes(const Json& json, Plan& plan) {
-  SLUICE_ASSIGN(const int64_t nodes, base::field_or<int64_t>(json, "memory_nodes", 1, "plan"));
+  SLUICE_ASSIGN(const int64_t nodes, base::field<int64_t>(json, "memory_nodes", "plan"));
   if (nodes < 1 || nodes > base::kMaxNumaNodes) {
     return Error{ErrorCode::kInvalid, "plan: 'memory_nodes' must be between 1 and " +
                                           std::to_string(base::kMaxNumaNodes)};
   }
   plan.memory_nodes = static_cast<int>(nodes);
-  SLUICE_ASSIGN(plan.interleaved, base::field_or<bool>(json, "interleaved", false, "plan"));
+  SLUICE_ASSIGN(plan.interleaved, base::field<bool>(json, "interleaved", "plan"));
   return {};
 }
 
@@ -71,13 +68,15 @@ Json to_json(const Plan& plan) {
               {"kv_dtype", kernels::name(plan.kv_dtype)},
               {"kv_block_tokens", plan.kv_block_tokens},
               {"kv_blocks", plan.kv_blocks},
-              {"device_kv_blocks", plan.device_kv_blocks},
-              {"device_kv_window", plan.device_kv_window},
+              {"resident_kv_blocks", plan.resident_kv_blocks},
+              {"kv_window", plan.kv_window},
+              {"kv_tails", plan.kv_tails},
               {"expert_slots", plan.expert_slots},
               {"moving_slots", plan.moving_slots},
               {"embedding_rows", plan.embedding_rows},
               {"weight_bytes", plan.weight_bytes},
               {"kv_bytes", plan.kv_bytes},
+              {"kv_disk_bytes", plan.kv_disk_bytes},
               {"activation_bytes", plan.activation_bytes},
               {"device_bytes", plan.device_bytes},
               {"threads", plan.threads},
@@ -111,26 +110,18 @@ Result<Plan> plan_from_json(const Json& json) {
                  {"kv_block_tokens", &plan.kv_block_tokens},
                  {"kv_blocks", &plan.kv_blocks},
                  {"weight_bytes", &plan.weight_bytes},
+                 {"resident_kv_blocks", &plan.resident_kv_blocks},
+                 {"kv_window", &plan.kv_window},
+                 {"kv_tails", &plan.kv_tails},
                  {"kv_bytes", &plan.kv_bytes},
+                 {"kv_disk_bytes", &plan.kv_disk_bytes},
                  {"activation_bytes", &plan.activation_bytes},
+                 {"device_bytes", &plan.device_bytes},
+                 {"expert_slots", &plan.expert_slots},
+                 {"moving_slots", &plan.moving_slots},
+                 {"embedding_rows", &plan.embedding_rows},
                  {"threads", &threads}};
-  // Plans of before there were guesses say nothing of them, those of before experts could lie on
-  // disk have no slots, nor rows of an embedding that does.
-  SLUICE_ASSIGN(plan.policy.guess_experts,
-                base::field_or<bool>(json, "guess_experts", false, "plan"));
-  SLUICE_ASSIGN(plan.expert_slots,
-                base::field_or<int64_t>(json, "expert_slots", int64_t{0}, "plan"));
-  SLUICE_ASSIGN(plan.moving_slots,
-                base::field_or<int64_t>(json, "moving_slots", int64_t{0}, "plan"));
-  SLUICE_ASSIGN(plan.embedding_rows,
-                base::field_or<int64_t>(json, "embedding_rows", int64_t{0}, "plan"));
-  SLUICE_ASSIGN(plan.device_bytes,
-                base::field_or<int64_t>(json, "device_bytes", int64_t{0}, "plan"));
-  // Nor those of before attention could run there.
-  SLUICE_ASSIGN(plan.device_kv_blocks,
-                base::field_or<int64_t>(json, "device_kv_blocks", int64_t{0}, "plan"));
-  SLUICE_ASSIGN(plan.device_kv_window,
-                base::field_or<int64_t>(json, "device_kv_window", int64_t{0}, "plan"));
+  SLUICE_ASSIGN(plan.policy.guess_experts, base::field<bool>(json, "guess_experts", "plan"));
   for (const auto& number : numbers) {
     SLUICE_ASSIGN(*number.value, base::field<int64_t>(json, number.key, "plan"));
     if (*number.value < 0) {

@@ -25,10 +25,13 @@ struct Plan {
   int64_t kv_block_tokens = 0;
   int64_t kv_blocks = 0;
 
-  // Of these blocks, those with attention on a device that stay there, in every layer: the first
-  // ones. Of the others so many find room there at a time, in each of two windows.
-  int64_t device_kv_blocks = 0;
-  int64_t device_kv_window = 0;
+  // Of these blocks, where the home of some is not where attention runs (with a device the host,
+  // with the host the disk), those that stay there, in every layer: the first ones. Of the others
+  // so many find room there at a time, in each of two windows; with a home on disk, where whole
+  // blocks go, also so many that are being filled.
+  int64_t resident_kv_blocks = 0;
+  int64_t kv_window = 0;
+  int64_t kv_tails = 0;
 
   // Experts in memory at once, of all layers, on the device if there is one; 0: all there are. Of
   // these so many make room for others, the rest stays.
@@ -40,7 +43,8 @@ struct Plan {
 
   // Bytes reserved before the first token.
   int64_t weight_bytes = 0;
-  int64_t kv_bytes = 0;  // of the host's memory
+  int64_t kv_bytes = 0;       // of the host's memory
+  int64_t kv_disk_bytes = 0;  // of a scratch file
   int64_t activation_bytes = 0;
   int64_t device_bytes = 0;  // of a device's memory: weights, activations and KV together
 

@@ -18,9 +18,11 @@ struct Policy {
   Place attention_on = Place::kHost;  // A_g
   Place experts_on = Place::kHost;    // F_g
   double resident_weights = 1.0;      // r_w
-  double resident_kv = 1.0;           // r_c
+  double resident_kv = 1.0;           // r_c, where attention runs; the rest one level below
   bool guess_experts = false;         // the next layer's, read before its router has spoken
   bool operator==(const Policy&) const = default;
+
+  bool kv_on_disk() const { return attention_on == Place::kHost && resident_kv < 1; }
 };
 
 }  // namespace sluice::plan

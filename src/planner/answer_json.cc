@@ -25,7 +25,6 @@ Json policy_json(const Candidate& candidate) {
               {"experts_on", plan::name(policy.experts_on)},
               {"resident_weights", policy.resident_weights},
               {"host_weights", candidate.host_weights},
-              {"host_kv", candidate.host_kv},
               {"embedding_rows", candidate.embedding_rows},
               {"resident_kv", policy.resident_kv},
               {"kv_dtype", kernels::name(candidate.kv_dtype)},

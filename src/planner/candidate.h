@@ -12,10 +12,9 @@
 namespace sluice::planner {
 
 struct Candidate {
-  plan::Policy policy;         // schedule, N, mu, A_g, F_g; r_w, r_c at the level where is computed
+  plan::Policy policy;         // schedule, N, mu, A_g, F_g; r_w, r_c where is computed and attended
   int64_t embedding_rows = 0;  // of the token embedding, in host memory; 0: all of it
   double host_weights = 1;     // share of the experts in host memory, or above it; the rest on disk
-  double host_kv = 1;          // of a cache that the host attends over; the rest on disk
   kernels::KvDType kv_dtype = kernels::KvDType::kBF16;
   std::string quant = "none";
   int64_t max_num_tokens = 0;  // rows of one micro-batch's iteration
@@ -50,8 +49,8 @@ enum class HostAttention : uint8_t {
   kExpanded,  // in float32, repeated for every query head: batched products that know no groups
 };
 
-// What the cost model knows of a schedule. With one that `moves` experts a part of the cache could
-// lie on disk too, if the host attends; that is costed alone. `prompts_first`: all prompts of a
+// What the cost model knows of a schedule. A part of the cache may lie on disk too, if the host
+// attends; with a device that is costed alone. `prompts_first`: all prompts of a
 // batch are computed, with attention on the device, before the first token is decoded; else they
 // ride along in chunks. The last ones are of engines that are not ours: ours pins its memory once,
 // attends in place and computes no more rows than there are.

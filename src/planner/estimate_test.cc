@@ -16,8 +16,7 @@ Candidate cgopipe(int64_t micro_batch, int64_t micro_batches) {
                       .micro_batch = micro_batch,
                       .attention_on = plan::Place::kHost,
                       .experts_on = plan::Place::kDevice,
-                      .resident_weights = 0,
-                      .resident_kv = 0};
+                      .resident_weights = 0};
   candidate.max_num_tokens = 512;
   return candidate;
 }

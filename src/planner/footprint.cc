@@ -7,6 +7,7 @@
 #include "memory/weight_pages.h"
 #include "models/activations.h"
 #include "plan/fit.h"
+#include "plan/fit_kv.h"
 #include "plan/fit_memory.h"
 
 namespace sluice::planner {
@@ -39,24 +40,20 @@ struct KvBytes {
   int64_t disk = 0, host = 0, device = 0;
 };
 
-// What the cache takes of each level, as fit_device() shares it out; between host and disk as that
-// does between device and host.
+// What the cache takes of each level, as fit_plan() shares it out.
 KvBytes kv_places(const Subject& subject, const Candidate& candidate, const Workload& workload) {
   plan::Plan plan{.policy = candidate.policy,
                   .max_seq_len = workload.max_seq_len(subject.model.max_positions),
                   .kv_dtype = candidate.kv_dtype,
                   .kv_block_tokens = plan::kKvBlockTokens,
                   .kv_blocks = kv_blocks(subject, candidate, workload)};
-  const bool attends = candidate.policy.attention_on == plan::Place::kHost;
-  if (attends && candidate.host_kv >= 1)
+  const bool on_device = candidate.policy.attention_on == plan::Place::kDevice;
+  if (!on_device && !candidate.policy.kv_on_disk())
     return {.host = plan.kv_blocks * kv_block_bytes(subject, candidate)};
-  if (attends) {
-    plan.policy.attention_on = plan::Place::kDevice;
-    plan.policy.resident_kv = candidate.host_kv;
-  }
   plan::share_kv(subject.model, plan);
-  if (attends) return {.disk = plan.kv_bytes, .host = plan::device_kv_bytes(subject.model, plan)};
-  return {.host = plan.kv_bytes, .device = plan::device_kv_bytes(subject.model, plan)};
+  return {.disk = plan.kv_disk_bytes,
+          .host = plan.kv_bytes,
+          .device = on_device ? plan::streamed_kv_bytes(subject.model, plan) : 0};
 }
 
 int64_t activation_bytes(const Subject& subject, const Candidate& candidate,

@@ -147,17 +147,17 @@ class PassSum {
     const double times = batches_ * kind.count;
     const double token = kv_bytes_per_token(a);
     const double read = prompts_alone ? 0 : static_cast<double>(load_.context_tokens);
+    // What does not stay where it is read comes there, and goes back grown, as fast on a disk too.
+    const bool home = attend_on_device_ && candidate_.policy.attention_on == plan::Place::kHost;
+    const double away = home ? 1 : 1 - candidate_.policy.resident_kv;
     if (!attend_on_device_) {
-      // A disk is taken to write as fast as it reads.
-      move("kv", Lane::kDisk, (1 - candidate_.host_kv) * (read + rows_.total()) * token, times);
+      move("kv", Lane::kDisk, away * (read + rows_.total()) * token, times);
       if (!kind_.device) return;
       const double head = rows_.total() * a.head_dim * kFloat;
       move("qkv", Lane::kDeviceToHost, (a.q_heads + 2 * a.kv_heads) * head, times);
       move("hidden", Lane::kHostToDevice, a.q_heads * head, times);
       return;
     }
-    // What of the cache does not stay on the device comes there to be read, and goes back grown.
-    const double away = 1 - candidate_.policy.resident_kv;
     move("kv", Lane::kHostToDevice, away * read * token, times);
     if (kind_.staging == Staging::kBefore) stage_copy(away * read * token, times);
     move("kv", Lane::kDeviceToHost, away * rows_.total() * token, times);

@@ -62,7 +62,7 @@ SearchOptions search_options(const Question& question, const std::string& quant,
                         .micro_batch = question.micro_batch,
                         .max_num_tokens = question.max_num_tokens,
                         .most_resident_weights = question.most_resident_weights,
-                        .kv_on_disk = question.kv_on_disk && !question.runnable_only};
+                        .kv_on_disk = question.kv_on_disk};
   if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
   if (!question.experts_on.empty()) options.experts_on = question.experts_on;
   if (question.schedule != "auto") options.schedules = {question.schedule};
@@ -165,6 +165,10 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
     wishes.attention_on = plan::name(plan::Place::kDevice);
     wishes.resident_kv = candidate.policy.resident_kv;
   }
+  if (candidate.policy.kv_on_disk() && !kind.device) {
+    wishes.kv_on = "disk";
+    wishes.resident_kv = candidate.policy.resident_kv;
+  }
   wishes.kv_cache_memory = kv_cache_bytes(subject, candidate, workload);
   if (kind.moves && candidate.policy.resident_weights < 1) {
     wishes.resident_weights = candidate.policy.resident_weights;
@@ -238,8 +242,8 @@ std::vector<WhatIf> what_ifs(const Question& question, const Answer& answer) {
   }
   if (answer.candidate.kv_dtype != kernels::KvDType::kQ8)
     ask("--kv-dtype q8", [](Question& q) { q.kv_dtypes = {kernels::KvDType::kQ8}; });
-  if (answer.machine.has_disk() && !question.kv_on_disk && !question.runnable_only)
-    ask("--kv-on-disk, costed alone", [](Question& q) { q.kv_on_disk = true; });
+  if (answer.machine.has_disk() && !question.kv_on_disk)
+    ask("--kv-on disk", [](Question& q) { q.kv_on_disk = true; });
   ask("prompts twice as long", [](Question& q) {
     for (Lengths& lengths : q.workload.requests) lengths.prompt *= 2;
   });

@@ -36,7 +36,7 @@ struct Question {
   bool runnable_only = false;           // of this program, today
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;  // 0: searched
   double most_resident_weights = 1;
-  bool kv_on_disk = false;  // a part of the cache may lie there; costed alone
+  bool kv_on_disk = false;  // a part of the cache may lie there
   bool replays = true;
   std::optional<Candidate> first;  // of the search, as `stride` (SearchOptions)
   int stride = 1;

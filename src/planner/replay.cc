@@ -69,9 +69,7 @@ class Replay {
                             context({.rows = plan.max_num_tokens,
                                      .sequences = plan.policy.micro_batch,
                                      .logit_rows = plan.max_num_tokens,
-                                     .kv = {.blocks = plan.device_kv_window,
-                                            .arriving_blocks = plan.device_kv_window,
-                                            .leaving_tokens = plan.max_num_tokens}},
+                                     .kv = kv_.most(plan)},
                                     0, 0, true),
                             plan.micro_batches())),
         flights_(static_cast<size_t>(plan.micro_batches())) {
@@ -179,14 +177,17 @@ class Replay {
     if (limits_.timeline_tasks > 0 && seconds > 0) record(task, lane, running.end);
   }
 
-  // Keys and values: a window on the device is taken before they come, and free once new ones have
-  // gone home.
-  static bool moves_kv(const Task& task, schedule::Level to) {
+  // Keys and values: a window is taken before they come to where attention runs, and free once new
+  // ones have gone home.
+  bool moves_kv(const Task& task, bool there) const {
     const schedule::Transfer* transfer = task.transfer();
-    return transfer != nullptr && transfer->payload == schedule::Payload::kKv && transfer->to == to;
+    if (transfer == nullptr || transfer->payload != schedule::Payload::kKv) return false;
+    const bool on_device = plan_.policy.attention_on == plan::Place::kDevice;
+    const schedule::Level near = on_device ? schedule::Level::kDevice : schedule::Level::kHost;
+    return (transfer->to == near) == there;
   }
-  static bool arrives(const Task& task) { return moves_kv(task, schedule::Level::kDevice); }
-  static bool leaves(const Task& task) { return moves_kv(task, schedule::Level::kHost); }
+  bool arrives(const Task& task) const { return moves_kv(task, true); }
+  bool leaves(const Task& task) const { return moves_kv(task, false); }
 
   void record(const Task& task, size_t lane, double end) {
     const schedule::Transfer* transfer = task.transfer();

@@ -1,9 +1,9 @@
-// Of a replay whose attention runs on a device: which blocks of the cache move there, and the
+// Of a replay whose cache is not all where attention runs: which blocks of it come and go, and the
 // windows they move through.
 #pragma once
 
 #include "base/rounding.h"
-#include "memory/device_kv_size.h"
+#include "memory/streamed_kv_size.h"
 #include "models/batch_view.h"
 #include "plan/plan.h"
 #include "schedule/builder.h"
@@ -13,26 +13,31 @@ namespace sluice::planner {
 class ReplayKv {
  public:
   explicit ReplayKv(const plan::Plan& plan)
-      : on_device_(plan.policy.attention_on == plan::Place::kDevice),
-        resident_(plan.device_kv_blocks),
+      : moves_(plan.policy.attention_on == plan::Place::kDevice || plan.policy.kv_on_disk()),
+        tails_(plan.kv_tails > 0),
+        resident_(plan.resident_kv_blocks),
+        window_(plan.kv_window),
         block_tokens_(plan.kv_block_tokens) {}
 
   // As the engine places them; sequences of a replay share no blocks.
   schedule::KvMoves moves_of(const models::BatchView& batch) const {
     schedule::KvMoves moves;
-    if (!on_device_) return moves;
-    for (const models::SequenceRows& s : batch.sequences) {
-      const int64_t old = base::div_up(s.first_position, block_tokens_);
-      const int64_t all = base::div_up(s.first_position + s.rows, block_tokens_);
-      for (int64_t i = 0; i < all; ++i) {
-        if (s.blocks[i] < resident_) continue;
-        ++moves.blocks;
-        moves.arriving_blocks += i < old;
-      }
-    }
+    if (!moves_) return moves;
+    for (const models::SequenceRows& s : batch.sequences) add(s, moves);
     for (const int64_t slot : batch.kv_slots)
       moves.leaving_tokens += slot / block_tokens_ >= resident_;
     return moves;
+  }
+
+  // Of any iteration.
+  schedule::KvMoves most(const plan::Plan& plan) const {
+    if (!moves_) return {};
+    const int64_t leaving =
+        tails_ ? plan.max_num_tokens / block_tokens_ + 2 * plan.policy.micro_batch : 0;
+    return {.blocks = window_ + leaving,
+            .arriving_blocks = window_,
+            .leaving_tokens = plan.max_num_tokens,
+            .leaving_blocks = leaving};
   }
 
   // False while each window has its layer of a micro-batch.
@@ -44,9 +49,24 @@ class ReplayKv {
   void release() { ++free_windows_; }
 
  private:
-  bool on_device_;
-  int64_t resident_, block_tokens_;
-  int free_windows_ = memory::kDeviceKvWindows;
+  // A block that is being filled stays, if its home takes whole blocks, and leaves when it is full.
+  void add(const models::SequenceRows& s, schedule::KvMoves& moves) const {
+    const int64_t whole = s.first_position / block_tokens_;
+    const int64_t old = tails_ ? whole : base::div_up(s.first_position, block_tokens_);
+    const int64_t end = s.first_position + s.rows;
+    for (int64_t i = 0; i < base::div_up(end, block_tokens_); ++i) {
+      if (s.blocks[i] < resident_) continue;
+      const bool leaves = tails_ && i >= whole && (i + 1) * block_tokens_ <= end;
+      const bool stays = tails_ && i >= whole && !leaves;
+      moves.blocks += !stays;
+      moves.arriving_blocks += i < old;
+      moves.leaving_blocks += leaves;
+    }
+  }
+
+  bool moves_, tails_;
+  int64_t resident_, window_, block_tokens_;
+  int free_windows_ = memory::kKvWindows;
 };
 
 }  // namespace sluice::planner

@@ -121,17 +121,12 @@ class Walk {
     candidate.policy.attention_on = kind.attention_on;
     candidate.kv_dtype = kv;
     candidate.quant = options_.quant;
-    // Of the cache on the device or, where the host attends, on disk.
+    // Of the cache, on the device or, where the host attends, in memory, the rest on disk.
     const bool on_device = candidate.policy.attention_on == plan::Place::kDevice;
-    const bool on_disk = options_.kv_on_disk && kind.moves && subject_.machine.has_disk();
-    candidate.policy.resident_kv = 0;
+    const bool on_disk = options_.kv_on_disk && subject_.machine.has_disk();
     for (const double share : kKvShares) {
       if (share > 0 && !on_device && !on_disk) break;
-      if (on_device) {
-        candidate.policy.resident_kv = share;
-      } else {
-        candidate.host_kv = 1 - share;
-      }
+      candidate.policy.resident_kv = on_device ? share : 1 - share;
       for (const int64_t tokens : token_limits(kind)) {
         candidate.max_num_tokens = tokens;
         sizes(candidate);

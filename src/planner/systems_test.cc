@@ -25,8 +25,8 @@ Candidate candidate_of(const char* schedule, int64_t micro_batches) {
                       .micro_batch = 64,
                       .attention_on = find_schedule(schedule)->attention_on,
                       .experts_on = plan::Place::kDevice,
-                      .resident_weights = 0,
-                      .resident_kv = 0};
+                      .resident_weights = 0};
+  if (candidate.policy.attention_on == plan::Place::kDevice) candidate.policy.resident_kv = 0;
   return candidate;
 }
 

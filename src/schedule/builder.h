@@ -16,12 +16,13 @@
 
 namespace sluice::schedule {
 
-// What of a micro-batch's keys and values moves, in each layer, where attention runs on a device
-// that does not hold all of them.
+// What of a micro-batch's keys and values moves, in each layer, where attention runs and not all of
+// them are.
 struct KvMoves {
-  int64_t blocks = 0;           // that need a place there for the while
-  int64_t arriving_blocks = 0;  // of these, with tokens of earlier iterations
+  int64_t blocks = 0;           // that need a place there for the while, or leave
+  int64_t arriving_blocks = 0;  // that come, with tokens of earlier iterations
   int64_t leaving_tokens = 0;   // new ones, whose home is not there
+  int64_t leaving_blocks = 0;   // that became full, and go to a home that takes whole blocks
   bool operator==(const KvMoves&) const = default;
 };
 

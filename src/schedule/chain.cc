@@ -1,6 +1,10 @@
 #include "schedule/chain.h"
 
 #include <algorithm>
+#include <array>
+
+#include "memory/streamed_kv_size.h"
+#include "schedule/paged_experts.h"
 
 namespace sluice::schedule {
 
@@ -8,6 +12,14 @@ using models::Stage;
 using models::StageKind;
 
 namespace {
+
+// Of one block, as it lies on disk.
+int64_t disk_block_bytes(const Context& context, int layer) {
+  const std::array layouts{
+      models::kv_layout(context.model->layers[static_cast<size_t>(layer)].attention,
+                        static_cast<int>(context.plan->kv_block_tokens), context.plan->kv_dtype)};
+  return memory::kv_place_bytes(layouts, memory::kDiskKvAlignment);
+}
 
 // Whether there is such a layer, with a router.
 bool guessed(const models::ModelConfig& model, int layer) {
@@ -17,12 +29,38 @@ bool guessed(const models::ModelConfig& model, int layer) {
 }  // namespace
 
 void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
-  const TaskIndex index = add_stage(context_, Lane::kHostCompute, stage, routing, out_);
+  follow(add_stage(context_, Lane::kHostCompute, stage, routing, out_));
+}
+
+void Chain::follow(TaskIndex index) {
   if (last_ != kNone) {
     const bool grows = out_.tasks[last_].expansion != kNone;
     out_.after(grows ? Dependency::expansion(last_) : Dependency::task(last_));
   }
   last_ = index;
+}
+
+TaskIndex Chain::move_kv(int16_t layer, Level to, int64_t blocks, int64_t rank) {
+  const Transfer transfer{.payload = Payload::kKv,
+                          .from = to == Level::kHost ? Level::kDisk : Level::kHost,
+                          .to = to,
+                          .bytes = blocks * disk_block_bytes(context_, layer)};
+  return add_transfer(context_, Lane::kDisk, transfer, layer, rank, out_);
+}
+
+void Chain::attend(int16_t layer, bool ahead) {
+  const Stage attend{.kind = StageKind::kAttend, .layer = layer};
+  const KvMoves& kv = context_.batch.kv;
+  if (kv.blocks == 0) return add(attend);
+  const TaskIndex there =
+      move_kv(layer, Level::kHost, kv.arriving_blocks, ahead ? kv_rank(layer) : load_rank(layer));
+  if (!ahead) follow(there);
+  add(attend);
+  if (ahead) out_.after(Dependency::task(there));
+  const TaskIndex attended = last_;
+  const TaskIndex home = move_kv(layer, Level::kDisk, kv.leaving_blocks, load_rank(layer));
+  if (!ahead) return follow(home);
+  out_.after(Dependency::task(attended));
 }
 
 void Chain::aside(const Stage& stage, const Bounds& bounds) {
@@ -47,7 +85,7 @@ void Chain::embed() {
 }
 
 void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
-                     const Bounds* guess) {
+                     const Bounds* guess, bool kv_ahead) {
   Chain chain(context, out);
   const auto guess_at = [&](int layer) {
     if (guess == nullptr || !guessed(*context.model, layer)) return;
@@ -57,7 +95,7 @@ void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& 
   guess_at(0);
   for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
     chain.add({.kind = StageKind::kQkv, .layer = layer});
-    chain.add({.kind = StageKind::kAttend, .layer = layer});
+    chain.attend(layer, kv_ahead);
     chain.add({.kind = StageKind::kOProj, .layer = layer});
     chain.add({.kind = StageKind::kRoute, .layer = layer});
     if (context.model->layers[layer].ffn.is_moe()) {
@@ -84,6 +122,13 @@ Bounds chain_bounds(const Context& context, bool guesses) {
     bounds.expansions += layer.ffn.is_moe();
   }
   bounds.dependencies = bounds.tasks - 1;
+  if (const KvMoves& kv = context.batch.kv; kv.blocks > 0) {
+    bounds.tasks += 2 * context.model->layer_count();
+    bounds.dependencies += 2 * context.model->layer_count();
+    for (int layer = 0; layer < context.model->layer_count(); ++layer) {
+      bounds.bytes += (kv.arriving_blocks + kv.leaving_blocks) * disk_block_bytes(context, layer);
+    }
+  }
   const int64_t rows = std::min(context.batch.rows, context.plan->embedding_rows);
   bounds.tasks += static_cast<int32_t>(rows);
   bounds.dependencies += static_cast<int32_t>(rows);

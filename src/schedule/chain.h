@@ -13,12 +13,18 @@ class Chain {
   void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
   // A stage after the last one added, with an expansion, that nothing follows.
   void aside(const models::Stage& stage, const Bounds& bounds);
+  // Attention over keys and values of which some come from the disk, and of which blocks that
+  // become full go there. `ahead`: they come as soon as there is room, and go beside what follows.
+  void attend(int16_t layer, bool ahead);
   // `embed`, the first stage, behind the rows that it needs from the disk, each a transfer.
   void embed();
   // The last stage added expands.
   void expand(const Bounds& bounds) { out_.expand(bounds); }
 
  private:
+  TaskIndex move_kv(int16_t layer, Level to, int64_t blocks, int64_t rank);
+  void follow(TaskIndex index);
+
   const Context& context_;
   Subgraph& out_;
   TaskIndex last_ = kNone;
@@ -26,9 +32,9 @@ class Chain {
 
 // Every stage of one iteration as one chain, expanding after each MoE layer's `route`, behind the
 // rows of the embedding that must be read. With `guess`, each MoE layer's router is also guessed
-// at, behind the `route` of the layer before, or behind `embed`.
+// at, behind the `route` of the layer before, or behind `embed`. `kv_ahead`: as of attend().
 void chain_iteration(const Context& context, const Bounds& expansion, Subgraph& out,
-                     const Bounds* guess = nullptr);
+                     const Bounds* guess = nullptr, bool kv_ahead = true);
 
 // That chain, without the expansions.
 Bounds chain_bounds(const Context& context, bool guesses = false);

@@ -45,7 +45,8 @@ bool on_device(const Context& context) { return context.plan->device_bytes > 0; 
 void Serial::iteration(const Context& context, Subgraph& out) const {
   out.exclusive = true;
   if (on_device(context)) return kOnDevice.iteration(context, out);
-  chain_iteration(context, chain_expansion_bounds(context.model->max_experts()), out);
+  chain_iteration(context, chain_expansion_bounds(context.model->max_experts()), out, nullptr,
+                  false);
 }
 
 void Serial::expand(const Context& context, const ExpansionPoint& point,

@@ -57,7 +57,8 @@ enum class Urgency : uint8_t {
 // Bytes from one level to another. Weights move by pages (`first_byte` within the first); a row of
 // the token embedding, of which `pages` is the number, with what is packed with it; hidden
 // states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
-// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens;
+// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens,
+// or to the disk as blocks that became full;
 // of experts that the host computes for a device, the input is all rows of the micro-batch and what
 // they chose, the output the rows of the expert whose page is named.
 struct Transfer {

@@ -72,16 +72,25 @@ void draw_places(Random& random, engine::EngineOptions& o) {
   if (there && random.chance(0.5)) o.resident_kv = random.chance(0.2) ? 1.0 : random.share();
 }
 
+// Where the host alone attends, what of the cache finds no room in memory.
+void draw_kv_home(Random& random, engine::EngineOptions& o) {
+  if (!random.chance(0.3)) return;
+  o.kv_on = "disk";
+  if (random.chance(0.8)) o.resident_kv = random.chance(0.3) ? 0.0 : random.share();
+}
+
 void draw_schedule(Random& random, const ModelPool& pool, const Machines& machines, Life& life) {
   engine::EngineOptions& o = life.engine;
   const int64_t kind = pool.model->experts ? random.below(10) : 0;
   if (kind < 1) {
     o.schedule = random.pick(kInMemory);
+    draw_kv_home(random, o);
   } else {
     o.resident_weights = random.chance(0.5) ? 0.0 : random.share();
     if (kind < 6) {
       o.schedule = random.pick(kFromDisk);
       if (random.chance(0.5)) o.embedding_on = "disk";
+      draw_kv_home(random, o);
       if (o.schedule == "expert_fetch" && random.chance(0.25)) o.guess_experts = "off";
     } else {
       const std::vector<std::string> names = on_device();
@@ -95,7 +104,8 @@ void draw_schedule(Random& random, const ModelPool& pool, const Machines& machin
   life.machine = o.schedule + life.machine + ", batch " + std::to_string(o.max_batch_size) +
                  " by " + std::to_string(o.micro_batch_size) + ", " +
                  std::to_string(o.max_num_tokens) + " tokens, experts " +
-                 std::to_string(static_cast<int>(100 * o.resident_weights)) + " %";
+                 std::to_string(static_cast<int>(100 * o.resident_weights)) + " %" +
+                 (o.kv_on == "disk" ? ", cache on disk" : "");
 }
 
 void draw_disk_trouble(Random& random, DiskTrouble& disk) {

@@ -187,6 +187,8 @@ void Simulation::add_stats(const engine::Running& engine) {
   const engine::EngineStats& stats = engine.stats();
   world_.counts[Happening::kPageRead] += stats.disk.pages;
   world_.counts[Happening::kRowRead] += stats.disk.rows;
+  world_.counts[Happening::kKvRead] += stats.disk.kv_read_bytes >> 10;
+  world_.counts[Happening::kKvWritten] += stats.disk.kv_written_bytes >> 10;
   world_.counts[Happening::kPageRetry] += stats.disk.retries;
   world_.counts[Happening::kPreemption] += stats.preemptions;
   world_.counts[Happening::kMoved] += stats.moved;

@@ -53,8 +53,8 @@ int VirtualFiles::before_open(const std::string& path) {
 int VirtualFiles::before_write(const std::string& path, size_t& bytes) {
   const size_t wanted = bytes;
   if (const int error = fault(); error != 0) {
-    bytes =
-        world_.dead() ? 0 : static_cast<size_t>(world_.random.below(static_cast<int64_t>(wanted)));
+    const auto most = static_cast<int64_t>(wanted);
+    bytes = world_.dead() || most == 0 ? 0 : static_cast<size_t>(world_.random.below(most));
     return error;
   }
   if (trouble_.kill_at_write > 0 && --trouble_.kill_at_write == 0) {

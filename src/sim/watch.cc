@@ -51,10 +51,10 @@ void Watch::claim(const pipeline::TaskContext& task) {
 
 void Watch::still_blocked(const schedule::Task& task) {
   const schedule::Transfer* transfer = task.transfer();
-  if (transfer == nullptr || pages() == nullptr || transfer->payload == schedule::Payload::kRow)
-    return;
+  if (transfer == nullptr || transfer->payload == schedule::Payload::kRow) return;
+  const engine::StreamedKv* kv = engine_->streamed_kv();
   const bool room = transfer->payload == schedule::Payload::kKv
-                        ? engine_->device_kv()->used_windows() < engine::DeviceKv::kWindows
+                        ? kv->used_windows() + kv->stalled_windows() < engine::StreamedKv::kWindows
                         : pages()->has_room(transfer->pages.first,
                                             transfer->urgency == schedule::Urgency::kAhead);
   if (room)
@@ -86,7 +86,8 @@ void Watch::when_idle() {
   if (engine_->rows() != nullptr && engine_->rows()->claimed() != 0)
     world_.violated(std::to_string(engine_->rows()->claimed()) +
                     " rows of the embedding are claimed, and no request is left");
-  if (const engine::DeviceKv* kv = engine_->device_kv(); kv != nullptr && kv->used_windows() != 0)
+  if (const engine::StreamedKv* kv = engine_->streamed_kv();
+      kv != nullptr && kv->used_windows() != 0)
     world_.violated(std::to_string(kv->used_windows()) +
                     " windows of KV are taken, and no request is left");
 }

@@ -10,6 +10,8 @@ constexpr std::array<const char*, kHappenings> kNames = {
     "tasks",
     "pages read",
     "embedding rows read",
+    "KiB of keys and values read",
+    "KiB of keys and values written",
     "pages read again",
     "read errors that pass",
     "pages gone bad",

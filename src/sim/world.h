@@ -21,6 +21,8 @@ enum class Happening : uint8_t {
   kTask,
   kPageRead,
   kRowRead,  // of an embedding on disk
+  kKvRead,   // of a cache on disk
+  kKvWritten,
   kPageRetry,
   kReadError,   // that passes
   kBadPage,     // that stays
@@ -47,7 +49,7 @@ enum class Happening : uint8_t {
   kErrorLine,
   kFaultLine,  // a request that failed by a fault of the machine, as seen after a run
 };
-inline constexpr int kHappenings = 30;
+inline constexpr int kHappenings = 32;
 const char* name(Happening happening);
 
 struct Counts {

@@ -1,4 +1,4 @@
-// Device reads through io_uring: one system call hands over what has gathered, one waits; memory
+// Device calls through io_uring: one system call hands over what has gathered, one waits; memory
 // and files that are registered are not looked up for each read.
 #include <liburing.h>
 #include <poll.h>
@@ -32,13 +32,13 @@ class UringQueue : public DeviceQueue {
   int depth() const override { return depth_; }
   std::optional<std::string> register_file(FileId file, int fd) override;
   std::optional<std::string> register_memory(std::span<std::byte> memory) override;
-  void start(int slot, const DeviceRead& read) override;
+  void start(int slot, const DeviceCall& call) override;
   void flush() override;
   size_t collect(std::span<DeviceResult> out, int64_t timeout_ms, bool& woken) override;
   void wake() override;
 
  private:
-  int buffer_of(const DeviceRead& read) const;
+  int buffer_of(const DeviceCall& call) const;
   size_t reap(std::span<DeviceResult> out);
   bool block(int64_t timeout_ms);
 
@@ -59,10 +59,11 @@ std::optional<std::string> UringQueue::set_up() {
   }
   ring_made_ = true;
   io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
-  const bool reads = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_READ) &&
-                     io_uring_opcode_supported(probe, IORING_OP_READ_FIXED);
+  const auto has = [probe](int call) { return io_uring_opcode_supported(probe, call) != 0; };
+  const bool able = probe != nullptr && has(IORING_OP_READ) && has(IORING_OP_READ_FIXED) &&
+                    has(IORING_OP_WRITE) && has(IORING_OP_WRITE_FIXED);
   if (probe != nullptr) io_uring_free_probe(probe);
-  if (!reads) return "the kernel's io_uring is too old to read (Linux 5.6 can)";
+  if (!able) return "the kernel's io_uring is too old to read (Linux 5.6 can)";
   wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake_fd_ < 0) return std::string("no eventfd to wake it with: ") + std::strerror(errno);
   // A sparse table: descriptors are put in as files are opened.
@@ -72,7 +73,7 @@ std::optional<std::string> UringQueue::set_up() {
 }
 
 UringQueue::~UringQueue() {
-  // The kernel goes on writing to the callers' memory until a read has ended, ring or no ring.
+  // The kernel goes on with the callers' memory until a call has ended, ring or no ring.
   while (out_ > 0) {
     io_uring_submit_and_wait(&ring_, 1);
     io_uring_cqe* ended = nullptr;
@@ -123,28 +124,33 @@ std::optional<std::string> UringQueue::register_memory(std::span<std::byte> memo
   return std::string(std::strerror(-given));
 }
 
-// The registered buffer that holds all of a read, or -1.
-int UringQueue::buffer_of(const DeviceRead& read) const {
+// The registered buffer that holds all of a call's memory, or -1.
+int UringQueue::buffer_of(const DeviceCall& call) const {
   if (!buffers_registered_) return -1;
   const auto after =
-      std::ranges::upper_bound(buffers_, static_cast<void*>(read.into), {}, &iovec::iov_base);
+      std::ranges::upper_bound(buffers_, static_cast<void*>(call.memory), {}, &iovec::iov_base);
   if (after == buffers_.begin()) return -1;
   const iovec& before = *(after - 1);
   const auto* end = static_cast<const std::byte*>(before.iov_base) + before.iov_len;
-  return read.into + read.bytes <= end ? static_cast<int>(after - 1 - buffers_.begin()) : -1;
+  return call.memory + call.bytes <= end ? static_cast<int>(after - 1 - buffers_.begin()) : -1;
 }
 
-void UringQueue::start(int slot, const DeviceRead& read) {
+void UringQueue::start(int slot, const DeviceCall& call) {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
   SLUICE_CHECK(entry != nullptr, "the ring has an entry for each slot");
-  const bool registered = file_registered_[read.file];
-  const int fd = registered ? read.file : read.fd;
-  const auto bytes = static_cast<unsigned>(read.bytes);
-  const auto offset = static_cast<uint64_t>(read.offset);
-  if (const int buffer = buffer_of(read); buffer >= 0) {
-    io_uring_prep_read_fixed(entry, fd, read.into, bytes, offset, buffer);
+  const bool registered = file_registered_[call.file];
+  const int fd = registered ? call.file : call.fd;
+  const auto bytes = static_cast<unsigned>(call.bytes);
+  const auto offset = static_cast<uint64_t>(call.offset);
+  const int buffer = buffer_of(call);
+  if (call.writes && buffer >= 0) {
+    io_uring_prep_write_fixed(entry, fd, call.memory, bytes, offset, buffer);
+  } else if (call.writes) {
+    io_uring_prep_write(entry, fd, call.memory, bytes, offset);
+  } else if (buffer >= 0) {
+    io_uring_prep_read_fixed(entry, fd, call.memory, bytes, offset, buffer);
   } else {
-    io_uring_prep_read(entry, fd, read.into, bytes, offset);
+    io_uring_prep_read(entry, fd, call.memory, bytes, offset);
   }
   if (registered) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
   io_uring_sqe_set_data(entry, reinterpret_cast<void*>(static_cast<uintptr_t>(slot)));
@@ -172,7 +178,7 @@ size_t UringQueue::reap(std::span<DeviceResult> out) {
   return count;
 }
 
-// Until a read ends or wake() is called; true if it was called.
+// Until a call ends or wake() is called; true if it was called.
 bool UringQueue::block(int64_t timeout_ms) {
   int64_t most = std::min<int64_t>(timeout_ms, INT32_MAX);
   if (io_uring_sq_ready(&ring_) > 0) most = std::min<int64_t>(most, kUnsubmittedWaitMs);

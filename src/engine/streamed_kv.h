@@ -1,0 +1,138 @@
+// Keys and values where attention runs, when not all of them have room there, and which of them are
+// there: some blocks of the cache stay, in every layer; the others come, one layer of one
+// micro-batch at a time, into one of two windows, and what is new goes home. Home is the host's
+// cache where a device attends, a file where the host does (disk_kv.h).
+//
+// A block of the cache is resident if its number is below `resident`. Of a home that takes whole
+// blocks alone, as a disk does, a block that is being filled stays too, in every layer, as its
+// sequence's tail, and goes home once, when it is full. The memory is one array of places, each of
+// one layer's block: those of blocks that stay, layer by layer, then the windows. Blocks that
+// several sequences of a micro-batch share come once.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "memory/arena.h"
+#include "memory/kv_blocks.h"
+#include "memory/kv_cache.h"
+#include "memory/streamed_kv_size.h"
+#include "models/batch_view.h"
+#include "plan/plan.h"
+#include "schedule/builder.h"
+
+namespace sluice::engine {
+
+class StreamedKv {
+ public:
+  static constexpr int kWindows = memory::kKvWindows;
+
+  struct Shape {
+    std::vector<kernels::KvLayout> layers;  // all of the same block_tokens
+    int64_t blocks = 0;                     // of the whole cache
+    int64_t resident = 0;
+    int64_t tails = 0;  // two of each sequence that may be at work; 0: home takes single tokens
+    int64_t window_blocks = 0;  // of one micro-batch, at most, that are not resident
+    int64_t micro_batches = 0;
+    int64_t sequences = 0, rows = 0;  // of one micro-batch's iteration, at most
+    int64_t sequence_blocks = 0;      // of one sequence, at most
+    int64_t alignment = memory::KvCache::kBlockAlignment;  // of places
+  };
+  // A full block that goes home, and where it lies, as place_of() has it.
+  struct Leaving {
+    int32_t block = 0;
+    int32_t entry = 0;
+  };
+
+  // As the plan says.
+  static Shape shape_of(const models::ModelConfig& config, const plan::Plan& plan);
+  // kNoRoom when the system refuses the memory.
+  static Result<std::unique_ptr<StreamedKv>> create(const Shape& shape,
+                                                    const memory::ArenaOptions& options = {});
+
+  const Shape& shape() const { return shape_; }
+  // By layer, for ForwardContext.
+  std::span<const kernels::KvLayerView> views() const { return views_; }
+  const memory::Arena& arena() const { return arena_; }
+  std::span<std::byte> memory() const { return {base_, static_cast<size_t>(bytes_)}; }
+  int64_t place_bytes() const { return stride_; }
+  // Blocks that a task moves, at most.
+  int64_t most_moved() const { return std::max(shape_.window_blocks, most_leaving()); }
+
+  schedule::KvMoves most_moves() const;  // of any iteration
+
+  // Before `flight`'s iteration is submitted: finds its blocks their places, and says what moves.
+  // With tails, `owners` says which blocks are nobody's any more.
+  schedule::KvMoves place(size_t flight, const models::BatchView& batch,
+                          const memory::KvBlocks& owners);
+
+  // Of all blocks of its sequences, one after the other: where each lies, for place_of().
+  std::span<const int32_t> entries(size_t flight) const { return flights_[flight].entries; }
+  // Blocks that the iteration brings into its window, by their entry behind `kept`; with tails,
+  // those that leave once their layer has been attended over.
+  std::span<const int32_t> arriving(size_t flight) const;
+  std::span<const Leaving> leaving(size_t flight) const { return flights_[flight].leaving; }
+  int32_t first_in_window() const { return static_cast<int32_t>(shape_.resident + shape_.tails); }
+  std::byte* place_of(int32_t entry, int layer, int window) const;
+
+  // Who moves: takes a window for one layer of the micro-batch; false if none is free.
+  bool claim(size_t flight, int layer);
+  int window_of(size_t flight, int layer) const;  // -1: it has none
+  // Who computes: the micro-batch with the places of its blocks in that layer; valid until the next
+  // call for this flight.
+  models::BatchView there(size_t flight, int layer, const models::BatchView& batch);
+  void release(size_t flight, int layer);
+  // Once an iteration that failed has ended: the windows that it still has. One in which something
+  // still moves is nobody's until that has ended.
+  void release_all(size_t flight);
+  void begin_move(int window);
+  void end_move(int window);
+  int used_windows() const;     // of iterations
+  int stalled_windows() const;  // nobody's, as release_all() leaves them
+
+ private:
+  struct Window {
+    bool used = false, moves = false, stalled = false;
+    size_t flight = 0;
+    int layer = 0;
+  };
+  // Of a micro-batch. A block's entry is its number if it is resident, behind these its tail's, and
+  // behind those its number within the window.
+  struct Flight {
+    std::vector<int32_t> entries;   // by sequence, of its block table
+    std::vector<int32_t> streamed;  // [number within the window]: the block
+    int64_t arriving = 0;           // the first of these
+    std::vector<Leaving> leaving;
+    std::vector<int32_t> table;  // what there() gives
+    std::vector<int64_t> slots;
+    std::vector<models::SequenceRows> sequences;
+  };
+
+  StreamedKv(const Shape& shape, memory::Arena arena);
+  int64_t step() const { return shape_.layers.front().block_tokens; }
+  int64_t most_leaving() const { return shape_.rows / step() + 2 * shape_.sequences; }
+  bool resident(int32_t block) const { return block < shape_.resident; }
+  void add_arriving(Flight& flight, const models::BatchView& batch);
+  void add_new(Flight& flight, const models::BatchView& batch, const memory::KvBlocks& owners);
+  void add_streamed(Flight& flight, int32_t block);
+  int32_t entry_of(int32_t block) const;
+  void free_tail(int32_t block);
+  void take_tail(int32_t block, const memory::KvBlocks& owners);
+
+  const Shape shape_;
+  memory::Arena arena_;
+  std::byte* base_ = nullptr;
+  int64_t bytes_ = 0, stride_ = 0;
+  std::vector<kernels::KvLayerView> views_;
+  std::vector<Flight> flights_;
+  std::vector<int32_t> number_;      // by block: within the window of the batch being placed, or -1
+  std::vector<int32_t> tail_;        // by block: its tail, or -1
+  std::vector<int32_t> tail_block_;  // by tail: whose it is, or -1
+  mutable std::mutex mutex_;
+  Window windows_[kWindows];
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,93 @@
+#include "plan/fit_kv.h"
+
+#include <algorithm>
+
+#include "base/rounding.h"
+#include "memory/kv_cache.h"
+#include "memory/streamed_kv_size.h"
+#include "plan/fit_memory.h"
+
+namespace sluice::plan {
+namespace {
+
+// Of a block on disk, in each layer: what its bytes are checked by when they are read.
+constexpr int64_t kSumBytes = 4;
+
+std::vector<kernels::KvLayout> layouts(const models::ModelConfig& config, const Plan& plan) {
+  return models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype);
+}
+
+int64_t per_sequence(const Plan& plan) {
+  return base::div_up(plan.max_seq_len, plan.kv_block_tokens);
+}
+
+// Bytes of one block over all layers, on disk or kept in the memory before it.
+int64_t place_bytes(const models::ModelConfig& config, const Plan& plan) {
+  return config.layer_count() *
+         memory::kv_place_bytes(layouts(config, plan), memory::kDiskKvAlignment);
+}
+
+}  // namespace
+
+int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan) {
+  return memory::KvCache::bytes_per_block(layouts(config, plan));
+}
+
+void share_kv(const models::ModelConfig& config, Plan& plan) {
+  const int64_t resident = slots_of(plan.policy.resident_kv, plan.kv_blocks);
+  const int64_t home = plan.kv_blocks - resident;
+  plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
+  plan.resident_kv_blocks = resident;
+  plan.kv_window = std::min(home, plan.policy.micro_batch * per_sequence(plan));
+  if (plan.policy.attention_on == Place::kDevice) {
+    plan.kv_bytes = home * kv_block_bytes(config, plan);
+    return;
+  }
+  if (home == 0) {
+    plan.resident_kv_blocks = 0;
+    plan.kv_tails = plan.kv_disk_bytes = 0;
+    plan.kv_bytes = plan.kv_blocks * kv_block_bytes(config, plan);
+    return;
+  }
+  // One of each sequence at work; a chunk of a prompt may fill one and begin another.
+  plan.kv_tails = std::min(home, 2 * plan.policy.batch);
+  plan.kv_disk_bytes = home * place_bytes(config, plan);
+  plan.kv_bytes = streamed_kv_bytes(config, plan) + home * config.layer_count() * kSumBytes;
+}
+
+int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
+  const bool on_device = plan.policy.attention_on == Place::kDevice;
+  if (!on_device && !plan.policy.kv_on_disk()) return 0;
+  return memory::streamed_kv_bytes(
+      layouts(config, plan),
+      on_device ? memory::KvCache::kBlockAlignment : memory::kDiskKvAlignment,
+      plan.resident_kv_blocks + plan.kv_tails, plan.kv_window);
+}
+
+int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
+                       const FitMachine& machine, int64_t room, const Plan& plan) {
+  const int64_t most = plan.policy.batch * per_sequence(plan);
+  const int64_t block = kv_block_bytes(config, plan);
+  if (wishes.kv_cache_memory > 0) return std::min(most, wishes.kv_cache_memory / block);
+  const double disk = wishes.kv_cache_free_mem_fraction * static_cast<double>(machine.disk_room);
+  return std::min(most, std::max<int64_t>(room, 0) / block +
+                            static_cast<int64_t>(disk) / place_bytes(config, plan));
+}
+
+void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan) {
+  Plan most = plan;
+  most.policy.resident_kv = 1;
+  share_kv(config, most);
+  if (most.kv_bytes <= room) {
+    plan = most;
+    return;
+  }
+  plan.policy.resident_kv = 0;
+  share_kv(config, plan);
+  const int64_t kept = std::max<int64_t>(room - plan.kv_bytes, 0) / place_bytes(config, plan);
+  const int64_t blocks = std::min(kept, plan.kv_blocks - 1);
+  plan.policy.resident_kv = static_cast<double>(blocks) / static_cast<double>(plan.kv_blocks);
+  share_kv(config, plan);
+}
+
+}  // namespace sluice::plan

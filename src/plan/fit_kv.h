@@ -1,0 +1,26 @@
+// The part of fit_plan() that says where the blocks of the KV cache lie, once the batch, lengths
+// and types are chosen. Pure functions.
+#pragma once
+
+#include "plan/fit.h"
+
+namespace sluice::plan {
+
+// Bytes of one block of the cache, over all layers, where all of it is in memory.
+int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan);
+
+// Of a cache whose home is not where attention runs, once kv_blocks are known: which blocks stay
+// there by policy.resident_kv, how many of the others find room at a time, and the bytes of host
+// memory and disk that the plan's cache takes.
+void share_kv(const models::ModelConfig& config, Plan& plan);
+
+// Of such a cache, bytes where attention runs; else 0.
+int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan);
+
+// With a home on disk: the blocks that the batch needs, as far as the wishes, `room` bytes of
+// memory and the disk have room for them; and as many that stay in memory as have room there.
+int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
+                       const FitMachine& machine, int64_t room, const Plan& plan);
+void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan);
+
+}  // namespace sluice::plan

@@ -1,0 +1,113 @@
+// Caches of which a part lies on disk.
+#include "plan/fit_kv.h"
+
+#include <gtest/gtest.h>
+
+#include "plan/test_model.h"
+
+namespace sluice::plan {
+namespace {
+
+constexpr int64_t kLayers = 2;
+constexpr int64_t kPlace = 32 * 2 * 64 * 4;  // a block of one layer: tokens, K and V, width, f32
+
+// 16 sequences of 8 blocks, four at a time.
+FitWishes wishes() {
+  return {.schedule = "auto",
+          .max_batch_size = 16,
+          .micro_batch_size = 4,
+          .max_num_tokens = 16,
+          .max_seq_len = 256,
+          .kv_on = "disk"};
+}
+
+TEST(FitKv, WhatStaysIsCounted) {
+  FitWishes some = wishes();
+  some.resident_kv = 0.25;
+  const auto plan =
+      fit_plan(small(), with_experts(), some, {.available_memory = kGiB, .disk_room = kGiB});
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->policy.schedule, "resident");
+  EXPECT_TRUE(plan->policy.kv_on_disk());
+  EXPECT_EQ(plan->kv_blocks, 16 * 8);
+  EXPECT_EQ(plan->resident_kv_blocks, 32);
+  EXPECT_EQ(plan->kv_tails, 2 * 16);
+  EXPECT_EQ(plan->kv_window, 4 * 8);
+  EXPECT_EQ(plan->kv_disk_bytes, 96 * kLayers * kPlace);
+  EXPECT_EQ(plan->kv_bytes, ((32 + 32) * kLayers + 2 * 32) * kPlace + 96 * kLayers * 4);
+}
+
+TEST(FitKv, WhatFindsRoomStays) {
+  const FitMachine ample{.available_memory = kGiB, .disk_room = kGiB};
+  const auto all = fit_plan(small(), with_experts(), wishes(), ample);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_FALSE(all->policy.kv_on_disk());
+  EXPECT_EQ(all->kv_disk_bytes, 0);
+  EXPECT_EQ(all->kv_bytes, all->kv_blocks * kLayers * kPlace);
+  // Beside the weights 6 MiB, of which the cache gets half: less than its 8, more than its windows.
+  FitMachine tight = ample;
+  const int64_t rest = all->activation_bytes + all->weight_bytes;
+  tight.available_memory = rest + 6 * kMiB;
+  FitWishes alone = wishes();
+  alone.schedule = "resident";
+  const auto some = fit_plan(small(), with_experts(), alone, tight);
+  ASSERT_TRUE(some.ok()) << some.error().message;
+  EXPECT_GT(some->policy.resident_kv, 0);
+  EXPECT_TRUE(some->policy.kv_on_disk());
+  EXPECT_LE(some->kv_bytes, 3 * kMiB);
+  EXPECT_GT(some->kv_bytes, 3 * kMiB - 2 * kLayers * kPlace);
+}
+
+// The share that a plan states gives the same plan again.
+TEST(FitKv, AShareGivesTheSameBlocks) {
+  for (int64_t blocks = 0; blocks <= 16 * 8; ++blocks) {
+    FitWishes some = wishes();
+    some.resident_kv = static_cast<double>(blocks) / (16 * 8);
+    const auto plan =
+        fit_plan(small(), with_experts(), some, {.available_memory = kGiB, .disk_room = kGiB});
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    EXPECT_EQ(plan->policy.kv_on_disk() ? plan->resident_kv_blocks : plan->kv_blocks, blocks);
+  }
+}
+
+TEST(FitKv, LeavesTheRestToExperts) {
+  FitWishes paged = wishes();
+  paged.schedule = "layer_stream";
+  const FitMachine machine{.available_memory = 110 * kMiB, .disk_room = kGiB};
+  const auto host = [&] {
+    FitWishes w = paged;
+    w.kv_on = "host";
+    return fit_plan(small(), with_experts(), w, machine);
+  }();
+  ASSERT_TRUE(host.ok()) << host.error().message;
+  const auto disk = fit_plan(small(), with_experts(), paged, machine);
+  ASSERT_TRUE(disk.ok()) << disk.error().message;
+  EXPECT_EQ(disk->kv_blocks, host->kv_blocks);
+  EXPECT_LT(disk->kv_bytes, host->kv_bytes);
+  EXPECT_GT(disk->expert_slots, host->expert_slots);
+  EXPECT_LE(disk->total_bytes(), machine.available_memory);
+}
+
+TEST(FitKv, SaysWhatHasNoRoom) {
+  const auto refused = [](const FitWishes& w, const FitMachine& machine) {
+    const auto plan = fit_plan(small(), with_experts(), w, machine);
+    EXPECT_FALSE(plan.ok());
+    return plan.ok() ? "" : plan.error().message;
+  };
+  FitWishes alone = wishes();
+  alone.schedule = "resident";
+  const FitMachine no_disk{.available_memory = 170 * kMiB, .disk_room = 0};
+  alone.max_seq_len = 4096;
+  alone.max_batch_size = alone.micro_batch_size = 16;
+  alone.kv_cache_free_mem_fraction = 0.1;
+  EXPECT_NE(refused(alone, no_disk).find("the disk has no room"), std::string::npos)
+      << refused(alone, no_disk);
+  // Windows for 16 sequences of 4,096 tokens.
+  const FitMachine no_memory{.available_memory = 170 * kMiB, .disk_room = kGiB};
+  alone.kv_cache_free_mem_fraction = 1;
+  EXPECT_NE(refused(alone, no_memory).find("a smaller --micro-batch-size"), std::string::npos)
+      << refused(alone, no_memory);
+}
+
+}  // namespace
+}  // namespace sluice::plan
