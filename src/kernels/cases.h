@@ -21,9 +21,10 @@ struct LinearCase {
   int64_t rows, cols;
 };
 
-// Edges of panels, of pairs of bf16, and of every tile.
-inline constexpr LinearCase kLinearEdges[] = {{1, 1},   {15, 3},  {16, 16},  {17, 31}, {33, 64},
-                                              {48, 20}, {80, 65}, {129, 40}, {272, 7}};
+// Edges of panels, of pairs of bf16, of every tile, of slabs of K, and of lists of panels.
+inline constexpr LinearCase kLinearEdges[] = {{1, 1},   {15, 3},   {16, 16},  {17, 31},
+                                              {33, 64}, {48, 20},  {80, 65},  {129, 40},
+                                              {272, 7}, {33, 257}, {560, 129}};
 inline constexpr int64_t kTokenEdges[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 24, 25, 70, 73, 145};
 
 // Layers of real models: hidden, experts, top_k, expert width, heads.

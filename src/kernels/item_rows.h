@@ -29,15 +29,25 @@ class ItemRows {
   template <class PanelAt, class Emit>
   void for_each(const OpTable& ops, const PackedMatrix& w, int64_t panels, int group,
                 const PanelAt& panel_at, int64_t tokens, const Emit& emit) const {
-    if (!blocks_) {
-      return for_each_tile(ops, w.dtype, w.cols, panels, group == 2 ? 1 : 0, panel_at, floats_,
-                           tokens, emit);
+    if (blocks_) {
+      const BlockPanels blocks = ops.blocks->panels[static_cast<size_t>(w.dtype)];
+      const int64_t most = ops.blocks->tiles[static_cast<size_t>(w.dtype)].list_panels;
+      return by_lists(blocks, coded_, most, w.cols, panels, panel_at, tokens, emit);
     }
+    const FloatPanels floats = ops.panels[static_cast<size_t>(w.dtype)];
+    if (floats != nullptr && tokens >= ops.panel_tokens)
+      return by_lists(floats, floats_, kMaxBlockPanels, w.cols, panels, panel_at, tokens, emit);
+    for_each_tile(ops, w.dtype, w.cols, panels, group == 2 ? 1 : 0, panel_at, floats_, tokens,
+                  emit);
+  }
+
+ private:
+  template <class ListProduct, class Row, class PanelAt, class Emit>
+  static void by_lists(ListProduct product, const Row* rows, int64_t most, int64_t cols,
+                       int64_t panels, const PanelAt& panel_at, int64_t tokens, const Emit& emit) {
     // Rows a power of two apart would share a few sets of the cache.
     constexpr int64_t kLd = (kMaxBlockPanels + 1) * kPanelRows;
     alignas(64) float tile[kMaxItemTokens * kLd];
-    const BlockPanels product = ops.blocks->panels[static_cast<size_t>(w.dtype)];
-    const int64_t most = ops.blocks->tiles[static_cast<size_t>(w.dtype)].list_panels;
     const std::byte* addresses[2][kMaxBlockPanels];
     const auto find = [&](int64_t panel, const std::byte*(&found)[kMaxBlockPanels]) {
       const int64_t count = std::clamp<int64_t>(panels - panel, 0, most);
@@ -47,15 +57,14 @@ class ItemRows {
     int64_t count = find(0, addresses[0]);
     for (int64_t panel = 0, turn = 0; panel < panels; turn = 1 - turn) {
       const int64_t next_count = find(panel + count, addresses[1 - turn]);
-      product({addresses[turn], count, addresses[1 - turn], next_count}, w.cols, coded_, tokens,
-              tile, kLd);
+      product({addresses[turn], count, addresses[1 - turn], next_count}, cols, rows, tokens, tile,
+              kLd);
       emit(panel, count, 0, tokens, tile, kLd);
       panel += count;
       count = next_count;
     }
   }
 
- private:
   const bool blocks_;
   const float* const x_;
   const int64_t ld_x_;

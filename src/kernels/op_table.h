@@ -17,6 +17,10 @@ namespace sluice::kernels {
 using GemmTile = void (*)(const std::byte* const* panels, int64_t step, const float* const* rows,
                           int64_t cols, float* out, int64_t ld_out, bool resume);
 
+// The same from zero for a whole list of panels and up to kMaxItemTokens tokens.
+using FloatPanels = void (*)(const PanelList& panels, int64_t cols, const float* const* rows,
+                             int64_t tokens, float* out, int64_t ld_out);
+
 constexpr int kMaxTileTokens = 12;
 constexpr int kTilePanelSizes = 3;  // 1, 2, 4 panels
 constexpr int kMaxTilePanels = 4;
@@ -36,6 +40,10 @@ struct OpTable {
   // rounded to bf16, and of each pair of k the odd one is added first; what is below the smallest
   // normal float counts as 0, before and after each multiply-add: the dot product of AVX-512 BF16.
   GemmTile gemm[tensor::kFloatDTypes][kTilePanelSizes][kMaxTileTokens + 1];
+  // For panel_tokens tokens or more: tiles of gemm would widen a weight once for each of them. Null
+  // where gemm is all there is.
+  FloatPanels panels[tensor::kFloatDTypes];
+  int64_t panel_tokens;
   // The same over panels of a KV cache, by KvDType: a group is one k in each, codes of q8 are
   // multiplied as they are.
   GemmTile kv_gemm[kKvDTypes][kTilePanelSizes][kMaxTileTokens + 1];

@@ -37,6 +37,8 @@ constexpr OpTable make_table() {
   fill_dots<1, kTiles[0]>(table.gemm[3][0]);
   fill_dots<2, kTiles[1]>(table.gemm[3][1]);
   fill_dots<4, kTiles[2]>(table.gemm[3][2]);
+  table.panels[2] = kBf16Panels;
+  table.panel_tokens = kBf16PanelTokens;
   fill_dtype<F32Weights>(table.kv_gemm[0]);
   fill_dtype<F16Weights>(table.kv_gemm[1]);
   fill_dtype<Bf16Weights>(table.kv_gemm[2]);

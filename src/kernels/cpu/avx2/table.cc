@@ -1,6 +1,7 @@
 #include <hwy/highway.h>
 #include <immintrin.h>
 
+#include "kernels/block_layout.h"
 #include "kernels/denormals.h"
 #include "kernels/op_table.h"
 
@@ -25,6 +26,7 @@ constexpr int kTiles[kTilePanelSizes] = {6, 3, 1};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/gemm_slab.h"
 #include "kernels/cpu/rounded_rows.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"

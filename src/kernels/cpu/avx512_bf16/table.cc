@@ -27,6 +27,7 @@ constexpr int kTiles[kTilePanelSizes] = {12, 12, 6};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/no_gemm_slab.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
 

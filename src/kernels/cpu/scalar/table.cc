@@ -20,6 +20,7 @@ constexpr int kTiles[kTilePanelSizes] = {4, 4, 0};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/no_gemm_slab.h"
 #include "kernels/cpu/rounded_rows.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
