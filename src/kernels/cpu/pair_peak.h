@@ -14,6 +14,8 @@ int32_t dot_loop(int64_t rounds) {
       SLUICE_UNROLL for (auto& chain : sum) {
         __asm__ volatile("" : "+v"(a));  // each product is another one to the compiler
         chain = add16(chain, multiply_bytes(a, a));
+        // Added here: compilers keep many products on the stack for later.
+        __asm__ volatile("" : "+v"(chain));
       }
     }
   }
