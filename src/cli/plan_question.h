@@ -21,6 +21,7 @@ struct PlanFlags {
   double resident_weights = 1;
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;
   std::string kv_on = "host";
+  std::optional<double> resident_kv;
   bool runnable = false;
 };
 

@@ -52,16 +52,13 @@ int64_t DiskKv::number_of(int32_t block, int layer) const {
 }
 
 // Of these blocks one that may not be read or written now: a write that nobody waits for may still
-// come after whatever is done. What the flight's last task failed for is forgotten.
-std::optional<int32_t> DiskKv::late_block(size_t flight, int layer,
-                                          std::span<const int32_t> blocks) {
+// come after whatever is done.
+std::optional<int32_t> DiskKv::late_block(int layer, std::span<const int32_t> blocks) const {
   const std::lock_guard lock(mutex_);
-  failed_[flight].reset();
   if (late_.empty()) return std::nullopt;
   const auto found =
       std::ranges::find_if(blocks, [&](int32_t block) { return late_.contains({layer, block}); });
   if (found == blocks.end()) return std::nullopt;
-  failed_[flight] = *found;
   return *found;
 }
 
@@ -75,13 +72,18 @@ Result<DiskKv::Start> DiskKv::wait_or(const std::string& what, const std::string
                                         " ms (disk_timeout_ms)" + why + "; check the disk"};
 }
 
-Result<DiskKv::Start> DiskKv::wait_for_write(int32_t block, int layer) {
-  return wait_or(text_of(block, layer) + " have been on their way to the disk", "");
+Result<DiskKv::Start> DiskKv::wait_for_write(size_t flight, int32_t block, int layer) {
+  Result<Start> waits = wait_or(text_of(block, layer) + " have been on their way to the disk", "");
+  if (!waits.ok()) {
+    const std::lock_guard lock(mutex_);
+    fail_for(flight, block);
+  }
+  return waits;
 }
 
 Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
   const std::span<const int32_t> blocks = kv_.arriving(flight);
-  if (const auto late = late_block(flight, layer, blocks)) return wait_for_write(*late, layer);
+  if (const auto late = late_block(layer, blocks)) return wait_for_write(flight, *late, layer);
   if (!kv_.claim(flight, layer)) {
     if (kv_.stalled_windows() < StreamedKv::kWindows) return Start::kNoRoom;
     return wait_or("reads or writes of keys and values have stalled",
@@ -101,7 +103,7 @@ Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
 Result<DiskKv::Start> DiskKv::leave(size_t flight, int layer, bool planned) {
   leaving_.clear();
   for (const StreamedKv::Leaving& one : kv_.leaving(flight)) leaving_.push_back(one.block);
-  if (const auto late = late_block(flight, layer, leaving_)) return wait_for_write(*late, layer);
+  if (const auto late = late_block(layer, leaving_)) return wait_for_write(flight, *late, layer);
   waits_until_.reset();
   if (leaving_.empty()) {
     kv_.release(flight, layer);
@@ -184,13 +186,18 @@ void DiskKv::note(Move& move, const Item& item, const Status& status) {
     (move.writes ? written_ : read_) += kv_.place_bytes();
     if (move.writes && !move.given_up)
       sums_[static_cast<size_t>(number_of(item.block, move.layer))] = item.sum;
-    doubtful_.erase(item.block);
+    doubtful_.erase({item.block, move.layer});
     return;
   }
-  doubtful_.insert(item.block);
+  doubtful_.insert({item.block, move.layer});
   if (move.given_up) return;
   if (!move.error) move.error = status.error().in(text_of(item.block, move.layer));
-  failed_[move.flight] = item.block;
+  fail_for(move.flight, item.block);
+}
+
+// Under the lock.
+void DiskKv::fail_for(size_t flight, int32_t block) {
+  if (!failed_[flight]) failed_[flight] = block;
 }
 
 std::optional<std::pair<uint32_t, Status>> DiskKv::conclude(uint32_t window) {
@@ -216,8 +223,8 @@ void DiskKv::give_up(uint32_t window) {
   const std::lock_guard lock(mutex_);
   for (const Item& item : items_[window]) {
     if (!item.out) continue;
-    failed_[move.flight] = item.block;
-    doubtful_.insert(item.block);
+    fail_for(move.flight, item.block);
+    doubtful_.insert({item.block, move.layer});
     if (move.writes) late_.insert({move.layer, item.block});
   }
 }
@@ -235,6 +242,11 @@ std::string DiskKv::name(uint32_t window) const {
   return "keys and values of layer " + std::to_string(moves_[window].layer);
 }
 
+void DiskKv::begin_iteration(size_t flight) {
+  const std::lock_guard lock(mutex_);
+  failed_[flight].reset();
+}
+
 std::optional<int32_t> DiskKv::failed_block(size_t flight) const {
   const std::lock_guard lock(mutex_);
   return failed_[flight];
@@ -242,7 +254,8 @@ std::optional<int32_t> DiskKv::failed_block(size_t flight) const {
 
 bool DiskKv::doubtful(int32_t block) const {
   const std::lock_guard lock(mutex_);
-  return doubtful_.contains(block);
+  const auto found = doubtful_.lower_bound({block, 0});
+  return found != doubtful_.end() && found->first == block;
 }
 
 }  // namespace sluice::engine

@@ -59,8 +59,9 @@ class DiskKv {
   bool moving() const;                      // requests are out
   std::string name(uint32_t window) const;  // "keys and values of layer 3"
 
-  // From any thread. The block for want of which this micro-batch's last task failed; and whether a
-  // block's last request failed.
+  // From any thread. The block for want of which a task of this micro-batch's iteration failed, the
+  // first; and whether a block's last request failed, in any layer.
+  void begin_iteration(size_t flight);
   std::optional<int32_t> failed_block(size_t flight) const;
   bool doubtful(int32_t block) const;
   int64_t bytes_read() const { return read_; }
@@ -93,9 +94,10 @@ class DiskKv {
   void note(Move& move, const Item& item, const Status& status);
   std::optional<std::pair<uint32_t, Status>> conclude(uint32_t window);
   void end_work(Move& move);
-  std::optional<int32_t> late_block(size_t flight, int layer, std::span<const int32_t> blocks);
+  void fail_for(size_t flight, int32_t block);
+  std::optional<int32_t> late_block(int layer, std::span<const int32_t> blocks) const;
   Result<Start> wait_or(const std::string& what, const std::string& why);
-  Result<Start> wait_for_write(int32_t block, int layer);
+  Result<Start> wait_for_write(size_t flight, int32_t block, int layer);
   int64_t number_of(int32_t block, int layer) const;
 
   StreamedKv& kv_;
@@ -114,7 +116,7 @@ class DiskKv {
   std::set<std::pair<int, int32_t>> late_;  // (layer, block) with a write that was given up
   mutable std::mutex mutex_;
   std::vector<std::optional<int32_t>> failed_;  // [flight]
-  std::set<int32_t> doubtful_;
+  std::set<std::pair<int32_t, int>> doubtful_;  // (block, layer)
   std::atomic<int64_t> read_{0}, written_{0}, retries_{0};
 };
 

@@ -66,7 +66,7 @@ class DiskRunner final : public pipeline::AsyncTaskRunner {
   // From any thread.
   // What the paging knows, and this lane.
   DiskStats stats() const;
-  const DiskKv* kv() const { return kv_.get(); }  // null: all of the cache is in memory
+  DiskKv* kv() const { return kv_.get(); }  // null: all of the cache is in memory
   std::string notes() const { return reader_ ? reader_->notes() : ""; }
 
   // Pages on their way: enough for any disk's queue, few beside the slots they take.

@@ -15,7 +15,8 @@ scheduler::SchedulerLimits scheduler_limits(const plan::Plan& plan, const Engine
           .prefix_sharing = options.prefix_sharing,
           .admission = options.kv_reserve_fraction < 1.0 ? scheduler::Admission::kOptimistic
                                                          : scheduler::Admission::kGuaranteed,
-          .reserve_fraction = options.kv_reserve_fraction};
+          .reserve_fraction = options.kv_reserve_fraction,
+          .one_block_begun = plan.kv_tails > 0};
 }
 
 }  // namespace

@@ -122,7 +122,7 @@ class Running : public Engine {
   std::vector<size_t> in_flight_;  // slots, oldest first
   std::vector<bool> warm_;         // [micro-batch]: events of its last iteration may be waited for
   std::vector<Failed> failed_;     // of the step that runs
-  int failed_rounds_ = 0;          // one after the other, with no iteration completed in between
+  int failed_rounds_ = 0;          // one after the other, with nothing completed in between
   int64_t given_up_ = 0;           // requests, since an iteration was completed
   std::set<DiskPage> lost_pages_;  // for which requests were given up
   std::optional<Error> stopped_;

@@ -10,9 +10,10 @@ namespace {
 // Failures of a request for want of a page that its rows have chosen, until it is given up. Later
 // requests are not kept waiting for that page.
 constexpr int kMaxAttempts = 3;
-// Steps that failed, one after the other, with no iteration completed in between, until the engine
-// stops: the machine is broken. Failures for want of a page for which requests have been given up
-// do not count: there may be many such requests. Their number has a limit of its own, in batches.
+// Steps that failed, one after the other, with no iteration or answer completed in between, until
+// the engine stops: the machine is broken. Failures for want of a page for which requests have been
+// given up do not count: there may be many such requests. Their number has a limit of its own, in
+// batches.
 constexpr int kMaxFailedRounds = 8;
 constexpr int64_t kMaxGivenUpBatches = 4;
 
@@ -65,7 +66,7 @@ Status Running::recover(EventSink& sink) {
   return {};
 }
 
-// What had been sampled counts; the rest is computed again.
+// What had been sampled counts, and may have been an answer's last; the rest is computed again.
 void Running::take_back(Flight& flight, EventSink& sink) {
   outcomes_.clear();
   for (size_t i = 0; i < flight.batch.slices.size(); ++i) {
@@ -88,6 +89,7 @@ void Running::take_back(Flight& flight, EventSink& sink) {
     const scheduler::SequenceId sequence = flight.batch.slices[i].sequence;
     scheduler_.cancel(sequence);
     finish_choice(sequence, sink);
+    failed_rounds_ = 0;
   }
 }
 

@@ -5,9 +5,10 @@
 //
 // A block of the cache is resident if its number is below `resident`. Of a home that takes whole
 // blocks alone, as a disk does, a block that is being filled stays too, in every layer, as its
-// sequence's tail, and goes home once, when it is full. The memory is one array of places, each of
-// one layer's block: those of blocks that stay, layer by layer, then the windows. Blocks that
-// several sequences of a micro-batch share come once.
+// sequence's tail, and goes home once, when it is full. (So a sequence must not fill one and begin
+// another in one iteration: SchedulerLimits::one_block_begun.) The memory is one array of places,
+// each of one layer's block: those of blocks that stay, layer by layer, then the windows. Blocks
+// that several sequences of a micro-batch share come once.
 #pragma once
 
 #include <memory>
@@ -34,7 +35,7 @@ class StreamedKv {
     std::vector<kernels::KvLayout> layers;  // all of the same block_tokens
     int64_t blocks = 0;                     // of the whole cache
     int64_t resident = 0;
-    int64_t tails = 0;  // two of each sequence that may be at work; 0: home takes single tokens
+    int64_t tails = 0;          // sequences that may be at work; 0: home takes single tokens
     int64_t window_blocks = 0;  // of one micro-batch, at most, that are not resident
     int64_t micro_batches = 0;
     int64_t sequences = 0, rows = 0;  // of one micro-batch's iteration, at most

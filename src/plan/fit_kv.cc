@@ -49,8 +49,7 @@ void share_kv(const models::ModelConfig& config, Plan& plan) {
     plan.kv_bytes = plan.kv_blocks * kv_block_bytes(config, plan);
     return;
   }
-  // One of each sequence at work; a chunk of a prompt may fill one and begin another.
-  plan.kv_tails = std::min(home, 2 * plan.policy.batch);
+  plan.kv_tails = std::min(home, plan.policy.batch);  // one of each sequence at work
   plan.kv_disk_bytes = home * place_bytes(config, plan);
   plan.kv_bytes = streamed_kv_bytes(config, plan) + home * config.layer_count() * kSumBytes;
 }

@@ -31,10 +31,10 @@ TEST(FitKv, WhatStaysIsCounted) {
   EXPECT_TRUE(plan->policy.kv_on_disk());
   EXPECT_EQ(plan->kv_blocks, 16 * 8);
   EXPECT_EQ(plan->resident_kv_blocks, 32);
-  EXPECT_EQ(plan->kv_tails, 2 * 16);
+  EXPECT_EQ(plan->kv_tails, 16);
   EXPECT_EQ(plan->kv_window, 4 * 8);
   EXPECT_EQ(plan->kv_disk_bytes, 96 * kLayers * kPlace);
-  EXPECT_EQ(plan->kv_bytes, ((32 + 32) * kLayers + 2 * 32) * kPlace + 96 * kLayers * 4);
+  EXPECT_EQ(plan->kv_bytes, ((32 + 16) * kLayers + 2 * 32) * kPlace + 96 * kLayers * 4);
 }
 
 TEST(FitKv, WhatFindsRoomStays) {

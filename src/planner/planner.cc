@@ -62,7 +62,8 @@ SearchOptions search_options(const Question& question, const std::string& quant,
                         .micro_batch = question.micro_batch,
                         .max_num_tokens = question.max_num_tokens,
                         .most_resident_weights = question.most_resident_weights,
-                        .kv_on_disk = question.kv_on_disk};
+                        .kv_on_disk = question.kv_on_disk,
+                        .resident_kv = question.resident_kv};
   if (options.kv_dtypes.empty()) options.kv_dtypes = {automatic};
   if (!question.experts_on.empty()) options.experts_on = question.experts_on;
   if (question.schedule != "auto") options.schedules = {question.schedule};

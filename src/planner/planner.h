@@ -36,7 +36,8 @@ struct Question {
   bool runnable_only = false;           // of this program, today
   int64_t batch = 0, micro_batch = 0, max_num_tokens = 0;  // 0: searched
   double most_resident_weights = 1;
-  bool kv_on_disk = false;  // a part of the cache may lie there
+  bool kv_on_disk = false;            // a part of the cache may lie there
+  std::optional<double> resident_kv;  // of the cache, where attention runs; none: searched
   bool replays = true;
   std::optional<Candidate> first;  // of the search, as `stride` (SearchOptions)
   int stride = 1;

@@ -14,7 +14,8 @@ scheduler::SchedulerLimits limits_of(const plan::Plan& plan) {
           .max_num_tokens = plan.max_num_tokens,
           .max_seq_len = plan.max_seq_len,
           .max_queued = plan.policy.batch + 1,
-          .prefix_sharing = false};
+          .prefix_sharing = false,
+          .one_block_begun = plan.kv_tails > 0};
 }
 
 }  // namespace

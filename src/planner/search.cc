@@ -124,9 +124,11 @@ class Walk {
     // Of the cache, on the device or, where the host attends, in memory, the rest on disk.
     const bool on_device = candidate.policy.attention_on == plan::Place::kDevice;
     const bool on_disk = options_.kv_on_disk && subject_.machine.has_disk();
+    const bool asked = options_.resident_kv && (on_device || on_disk);
     for (const double share : kKvShares) {
-      if (share > 0 && !on_device && !on_disk) break;
+      if (share > 0 && (asked || (!on_device && !on_disk))) break;
       candidate.policy.resident_kv = on_device ? share : 1 - share;
+      if (asked) candidate.policy.resident_kv = *options_.resident_kv;
       for (const int64_t tokens : token_limits(kind)) {
         candidate.max_num_tokens = tokens;
         sizes(candidate);

@@ -29,8 +29,9 @@ struct SearchOptions {
   int64_t batch = 0;  // 0: searched, like the next two
   int64_t micro_batch = 0;
   int64_t max_num_tokens = 0;
-  double most_resident_weights = 1;  // share of the experts where they are computed
-  bool kv_on_disk = false;           // whether a part of the cache may lie there
+  double most_resident_weights = 1;   // share of the experts where they are computed
+  bool kv_on_disk = false;            // whether a part of the cache may lie there
+  std::optional<double> resident_kv;  // where that or a device may be; none: searched
   int64_t most_sequences = 16384;
   size_t finalists = 4;
   // One that is costed whatever the grid, if it is among those asked for and has room.

@@ -269,6 +269,9 @@ TEST(CacheOnDisk, IsChosenWhereMemoryBindsTheBatch) {
   f.machine.rates(Lane::kHostCompute).flops_per_second = 1e11;
   f.machine.host_memory = int64_t{512} << 30;
   EXPECT_EQ(best(true).candidate.policy.resident_kv, 1);
+  const SearchOptions half{.kv_on_disk = true, .resident_kv = 0.5};
+  EXPECT_EQ(search(f.subject(), kWorkload, half).finalists.front().candidate.policy.resident_kv,
+            0.5);
   // No room on the disk either.
   f.machine.rates(Lane::kHostCompute).flops_per_second = 1e14;
   f.machine.host_memory = int64_t{24} << 30;

@@ -48,11 +48,14 @@ void Scheduler::place_prompts(Group& group, MicroBatch& out) {
   }
 }
 
-// A chunk ends at a multiple of the KV block unless it is the last. Only the first prompt of an
+// A chunk ends at a multiple of the KV block unless it is the last, and at the next one if
+// `one_block_begun` wants it. Only the first prompt of an
 // iteration may end elsewhere when the budget has no room for that, so that it always goes on.
 int64_t Scheduler::chunk_end(const Sequence& s, int64_t budget, bool first) const {
-  if (s.uncomputed() <= budget) return s.length();
   const int64_t step = blocks_.block_tokens();
+  if (limits_.one_block_begun && s.computed % step != 0)
+    budget = std::min(budget, step - s.computed % step);
+  if (s.uncomputed() <= budget) return s.length();
   const int64_t aligned = (s.computed + budget) / step * step;
   return aligned > s.computed || !first ? aligned : s.computed + budget;
 }

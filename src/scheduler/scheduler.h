@@ -47,6 +47,9 @@ struct SchedulerLimits {
   bool prefix_sharing = true;
   Admission admission = Admission::kGuaranteed;
   double reserve_fraction = 1.0;  // kOptimistic: 0..1
+  // A chunk that begins within a block ends with it, so that a sequence has one block that is
+  // begun: for who keeps those apart.
+  bool one_block_begun = false;
 
   int64_t micro_batches() const { return base::div_up(max_batch_size, micro_batch_size); }
 };

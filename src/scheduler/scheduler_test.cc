@@ -224,5 +224,34 @@ TEST(Scheduler, AbortsWhenAnIterationIsCompletedTwiceOrWithoutItsOutcomes) {
   EXPECT_DEATH(h.scheduler.complete(batch, {}), "an iteration ends once");
 }
 
+// A token that was sampled in an iteration that failed makes two to compute, on either side of a
+// block's end.
+TEST(Scheduler, FillsABlockBeforeItBeginsAnother) {
+  for (const bool one : {false, true}) {
+    Harness h({.max_batch_size = 1,
+               .micro_batch_size = 1,
+               .max_num_tokens = 16,
+               .max_seq_len = 16,
+               .one_block_begun = one},
+              8, 4);
+    ASSERT_TRUE(h.add(1, tokens(3), 6).ok());
+    h.step();
+    const MicroBatch failed = h.form();
+    ASSERT_EQ(failed.slices.size(), 1u);
+    EXPECT_EQ(failed.slices[0].first_position, 3);
+    const std::vector<Outcome> sampled = {{.token = 1, .ended = false, .sampled = true}};
+    h.scheduler.fail(failed, sampled);
+    const MicroBatch again = h.step();
+    EXPECT_EQ(again.slices[0].first_position, 3);
+    EXPECT_EQ(again.slices[0].rows, one ? 1 : 2);
+    EXPECT_EQ(again.slices[0].samples, !one);
+    if (one) {
+      const MicroBatch next = h.step();
+      EXPECT_EQ(next.slices[0].first_position, 4);
+      EXPECT_TRUE(next.slices[0].samples);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice::scheduler
