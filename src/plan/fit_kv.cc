@@ -27,6 +27,15 @@ int64_t place_bytes(const models::ModelConfig& config, const Plan& plan) {
          memory::kv_place_bytes(layouts(config, plan), memory::kDiskKvAlignment);
 }
 
+// The plan with so many blocks, of which those stay in memory that must.
+Plan with_blocks(const models::ModelConfig& config, const FitWishes& wishes, int64_t blocks,
+                 Plan plan) {
+  plan.kv_blocks = blocks;
+  plan.policy.resident_kv = wishes.resident_kv.value_or(0);
+  share_kv(config, plan);
+  return plan;
+}
+
 }  // namespace
 
 int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan) {
@@ -63,14 +72,29 @@ int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
       plan.resident_kv_blocks + plan.kv_tails, plan.kv_window);
 }
 
+int64_t least_kv_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
+                         const Plan& plan) {
+  return with_blocks(config, wishes, per_sequence(plan), plan).kv_bytes;
+}
+
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan) {
-  const int64_t most = plan.policy.batch * per_sequence(plan);
+  const int64_t wanted = plan.policy.batch * per_sequence(plan);
   const int64_t block = kv_block_bytes(config, plan);
-  if (wishes.kv_cache_memory > 0) return std::min(most, wishes.kv_cache_memory / block);
+  if (wishes.kv_cache_memory > 0) return std::min(wanted, wishes.kv_cache_memory / block);
   const double disk = wishes.kv_cache_free_mem_fraction * static_cast<double>(machine.disk_room);
-  return std::min(most, std::max<int64_t>(room, 0) / block +
-                            static_cast<int64_t>(disk) / place_bytes(config, plan));
+  // The largest number with room on both.
+  int64_t fits = 0, most = wanted;
+  while (fits < most) {
+    const int64_t blocks = fits + base::div_up(most - fits, 2);
+    const Plan tried = with_blocks(config, wishes, blocks, plan);
+    if (tried.kv_bytes <= room && tried.kv_disk_bytes <= static_cast<int64_t>(disk)) {
+      fits = blocks;
+    } else {
+      most = blocks - 1;
+    }
+  }
+  return fits;
 }
 
 void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan) {

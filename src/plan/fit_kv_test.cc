@@ -88,25 +88,47 @@ TEST(FitKv, LeavesTheRestToExperts) {
   EXPECT_LE(disk->total_bytes(), machine.available_memory);
 }
 
+// Fewer sequences run side by side, or shorter ones if nobody said how long they are, where what is
+// at work of them has no room.
+TEST(FitKv, WhatIsAtWorkBoundsTheCache) {
+  FitWishes long_ones = wishes();
+  long_ones.schedule = "resident";
+  long_ones.max_seq_len = 4096;
+  long_ones.micro_batch_size = 16;
+  const FitMachine machine{.available_memory = 170 * kMiB, .disk_room = kGiB};
+  const auto fewer = fit_plan(small(), with_experts(), long_ones, machine);
+  ASSERT_TRUE(fewer.ok()) << fewer.error().message;
+  EXPECT_LT(fewer->kv_blocks, 16 * 128);
+  EXPECT_GE(fewer->kv_blocks, 128);
+  EXPECT_LE(fewer->total_bytes(), machine.available_memory);
+  FitMachine tight = machine;
+  tight.available_memory = fewer->weight_bytes + fewer->activation_bytes + 2 * kMiB;
+  FitWishes unknown = long_ones;
+  unknown.max_seq_len = 0;
+  const auto shorter = fit_plan(small(), with_experts(), unknown, tight);
+  ASSERT_TRUE(shorter.ok()) << shorter.error().message;
+  EXPECT_LT(shorter->max_seq_len, 4096);
+  EXPECT_GT(shorter->max_seq_len, 0);
+  // What the disk has no room for is not there.
+  FitMachine full = machine;
+  full.disk_room = 256 * 2 * kPlace * 2;
+  EXPECT_EQ(fit_plan(small(), with_experts(), long_ones, full)->kv_blocks, 256);
+}
+
 TEST(FitKv, SaysWhatHasNoRoom) {
-  const auto refused = [](const FitWishes& w, const FitMachine& machine) {
-    const auto plan = fit_plan(small(), with_experts(), w, machine);
-    EXPECT_FALSE(plan.ok());
-    return plan.ok() ? "" : plan.error().message;
+  FitWishes long_ones = wishes();
+  long_ones.schedule = "resident";
+  long_ones.max_seq_len = 4096;
+  const auto said = [&](const FitMachine& machine) {
+    const auto plan = fit_plan(small(), with_experts(), long_ones, machine);
+    return plan.ok() ? std::string() : plan.error().message;
   };
-  FitWishes alone = wishes();
-  alone.schedule = "resident";
-  const FitMachine no_disk{.available_memory = 170 * kMiB, .disk_room = 0};
-  alone.max_seq_len = 4096;
-  alone.max_batch_size = alone.micro_batch_size = 16;
-  alone.kv_cache_free_mem_fraction = 0.1;
-  EXPECT_NE(refused(alone, no_disk).find("the disk has no room"), std::string::npos)
-      << refused(alone, no_disk);
-  // Windows for 16 sequences of 4,096 tokens.
-  const FitMachine no_memory{.available_memory = 170 * kMiB, .disk_room = kGiB};
-  alone.kv_cache_free_mem_fraction = 1;
-  EXPECT_NE(refused(alone, no_memory).find("a smaller --micro-batch-size"), std::string::npos)
-      << refused(alone, no_memory);
+  const std::string no_disk = said({.available_memory = 170 * kMiB, .disk_room = kMiB});
+  EXPECT_NE(no_disk.find("or more room on the disk, would help"), std::string::npos) << no_disk;
+  const std::string no_memory = said({.available_memory = 152 * kMiB, .disk_room = kGiB});
+  EXPECT_NE(no_memory.find("of KV cache in f32 for what is at work of a sequence of 4096 tokens"),
+            std::string::npos)
+      << no_memory;
 }
 
 }  // namespace

@@ -36,12 +36,11 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const Fit
               const FitMachine& machine) {
   const int64_t room = room_for(wishes, machine);
   const bool limited = wishes.host_memory > 0 && room < machine.available_memory;
-  const bool disk = plan.policy.kv_on_disk();
+  const bool disk = wishes.kv_on == "disk";
   std::string message = "the model does not fit: " + show(plan.weight_bytes) + " of weights, " +
-                        show(plan.activation_bytes) + " of activations and " +
-                        show(disk ? plan.kv_bytes : per_sequence) + " of KV cache in " +
-                        kernels::name(plan.kv_dtype) + " for " +
-                        (disk ? "what is at work of " : "one sequence of ") +
+                        show(plan.activation_bytes) + " of activations and " + show(per_sequence) +
+                        " of KV cache in " + kernels::name(plan.kv_dtype) + " for " +
+                        (disk ? "what is at work of a sequence of " : "one sequence of ") +
                         std::to_string(plan.max_seq_len) + " tokens, but ";
   if (limited) {
     message += "of --host-memory " + show(wishes.host_memory) + " the program itself takes " +
@@ -52,18 +51,17 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const Fit
   }
   const int64_t tokens = per_sequence > 0 && !disk ? kv_room * plan.max_seq_len / per_sequence : 0;
   const int64_t fitting = tokens / plan.kv_block_tokens * plan.kv_block_tokens;
-  const int64_t least =
-      least_host_memory(plan, disk ? plan.kv_bytes : per_sequence, wishes, machine);
+  const int64_t least = least_host_memory(plan, per_sequence, wishes, machine);
   const std::string more = "--host-memory of at least " + std::to_string(least >> 20) + "M";
   if (fitting > 0) {
     message += "; --max-seq-len " + std::to_string(fitting) +
                (limited ? ", or " + more + "," : "") + " would fit";
   } else if (limited && least - wishes.host_memory <= machine.available_memory - room) {
     message += "; " + more + " would fit";
-  } else if (disk && plan.kv_blocks * plan.kv_block_tokens < plan.max_seq_len) {
-    message += "; the disk has no room for the others";
   } else if (disk) {
-    message += "; a smaller --micro-batch-size, --max-seq-len or --resident-kv would make room";
+    message +=
+        "; a smaller --micro-batch-size, --max-seq-len or --resident-kv, or more room on the disk, "
+        "would help";
   } else if (plan.weight_bytes + plan.activation_bytes > room && plan.weight_bytes < room) {
     message += "; a smaller --max-num-tokens or --max-batch-size would make room";
   } else {
@@ -104,7 +102,8 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
   const bool disk = wishes.kv_on == "disk";
   if (disk) {
-    plan.kv_blocks = blocks_on_disk(config, wishes, machine, 0, plan);
+    plan.kv_blocks =
+        blocks_on_disk(config, wishes, machine, kv_room_beside_experts(model, wishes, left), plan);
     shorten(wishes, plan);
     plan.policy.resident_kv = wishes.resident_kv.value_or(0);
     if (plan.kv_blocks > 0) share_kv(config, plan);
@@ -138,7 +137,6 @@ Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const F
   plan.policy.resident_kv = 0;
   plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
   shorten(wishes, plan);
-  const int64_t block = kv_block_bytes(config, plan);
   if (plan.kv_blocks >= per_sequence(plan)) {
     if (wishes.resident_kv) {
       plan.policy.resident_kv = *wishes.resident_kv;
@@ -148,7 +146,7 @@ Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const F
     }
     if (plan.kv_bytes <= left) return plan;
   }
-  return no_room(plan, per_sequence(plan) * block, 0, wishes, machine);
+  return no_room(plan, least_kv_on_disk(config, wishes, plan), 0, wishes, machine);
 }
 
 }  // namespace
@@ -195,8 +193,10 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
                        embedding_bytes(config, model, plan);
   share_out(config, model, wishes, machine, base, plan);
   if (plan.total_bytes() > room || plan.kv_blocks < per_sequence(plan)) {
-    return no_room(plan, per_sequence(plan) * kv_block_bytes(config, plan), plan.kv_bytes, wishes,
-                   machine);
+    const int64_t least = wishes.kv_on == "disk"
+                              ? least_kv_on_disk(config, wishes, plan)
+                              : per_sequence(plan) * kv_block_bytes(config, plan);
+    return no_room(plan, least, plan.kv_bytes, wishes, machine);
   }
   return plan;
 }

@@ -89,6 +89,21 @@ class AutoPlan(unittest.TestCase):
             words = {"device": "on the device", "host": "on the host", "auto": "where each is sooner"}[plan["experts_on"]]
             self.assertRegex(said, f"planned: schedule {plan['schedule']}, batch {plan['batch']}[ ,].*experts {words}: ")
 
+    def test_the_cache_may_lie_on_disk_and_the_answers_are_the_same(self):
+        self.measured()
+        kept = DIRECTORY / "cache/sluice/hardware.json"
+        machine = json.loads(kept.read_text())
+        machine["levels"].append({"name": "disk", "kind": "disk", "capacity_bytes": 1 << 40, "read_bytes_per_second": 1e12})
+        kept.write_text(json.dumps(machine))
+        usual, _ = self.batch("--no-probe", "--host-memory", "100M")
+        expected = self.answers()
+        plan, said = self.batch("--host-memory", "100M", "--kv-on", "disk", "--kv-directory", DIRECTORY, "--max-seq-len", 1024)
+        self.assertIn("planned: ", said)
+        self.assertEqual(self.answers(), expected)
+        self.assertEqual("of the KV cache on disk" in said, plan["resident_kv"] < 1)
+        by_hand, _ = self.batch("--kv-on", "disk", "--resident-kv", 0, "--kv-directory", DIRECTORY)
+        self.assertEqual((by_hand["resident_kv"], self.answers()), (0, expected))
+
     def test_quiet_is_quiet(self):
         self.measured()
         self.assertEqual(self.batch("--quiet")[1], "")

@@ -73,6 +73,12 @@ class PlanMemory(unittest.TestCase):
                 engine = self.check(False, "--schedule", "layer_stream", "--resident-weights", share, "--max-batch-size", batch)
                 self.assertGreater(engine["expert_slots"], 0)
 
+    def test_the_cache_on_disk(self):
+        for schedule, batch, share in (("resident", 16, 0.25), ("resident", 8, 0), ("layer_stream", 16, 0.5)):
+            engine = self.check(False, "--schedule", schedule, "--max-batch-size", batch, "--kv-on", "disk", "--resident-kv", share)
+            self.assertGreater(engine["kv_disk_bytes"], 0)
+            self.assertLessEqual(engine["resident_kv"], share)
+
     def test_beside_a_device(self):
         for schedule in ("cgopipe", "kv_prefetch", "serial"):
             for memory in ("8M", "4G"):

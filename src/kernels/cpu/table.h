@@ -38,6 +38,7 @@ constexpr OpTable make_table() {
   fill_dots<2, kTiles[1]>(table.gemm[3][1]);
   fill_dots<4, kTiles[2]>(table.gemm[3][2]);
   table.panels[2] = kBf16Panels;
+  table.panels[3] = kBf16DotPanels;
   table.panel_tokens = kBf16PanelTokens;
   fill_dtype<F32Weights>(table.kv_gemm[0]);
   fill_dtype<F16Weights>(table.kv_gemm[1]);

@@ -26,10 +26,11 @@ constexpr int kTiles[kTilePanelSizes] = {6, 3, 1};
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/gemm.h"
-#include "kernels/cpu/gemm_slab.h"
 #include "kernels/cpu/rounded_rows.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax_block.h"
+
+#include "kernels/cpu/gemm_slab.h"
 
 #include "kernels/cpu/no_bf16_peak.h"
 #include "kernels/cpu/peaks.h"
