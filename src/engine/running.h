@@ -56,7 +56,9 @@ class Running : public Engine {
   const EngineStats& stats() const override { return stats_; }
 
   const memory::KvBlocks& kv_blocks() const { return blocks_; }
-  ExpertPaging* paging() const;     // null where nothing moves
+  ExpertPaging* paging() const;  // null where nothing moves
+  // Null where none of the cache is on disk.
+  const DiskKv* disk_kv() const { return disk_ != nullptr ? disk_->kv() : nullptr; }
   StreamedKv* streamed_kv() const;  // null where all of the cache is where attention runs
   memory::EmbeddingRows* rows() const { return model_->embedding_rows.get(); }  // null: a table
 

@@ -52,6 +52,9 @@ void Watch::claim(const pipeline::TaskContext& task) {
 void Watch::still_blocked(const schedule::Task& task) {
   const schedule::Transfer* transfer = task.transfer();
   if (transfer == nullptr || transfer->payload == schedule::Payload::kRow) return;
+  // A block whose write hangs is waited for.
+  const bool waits = engine_->disk_kv() != nullptr && engine_->disk_kv()->waits_until();
+  if (transfer->payload == schedule::Payload::kKv && waits) return;
   const engine::StreamedKv* kv = engine_->streamed_kv();
   const bool room = transfer->payload == schedule::Payload::kKv
                         ? kv->used_windows() + kv->stalled_windows() < engine::StreamedKv::kWindows
