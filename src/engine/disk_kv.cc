@@ -85,7 +85,10 @@ Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
   const std::span<const int32_t> blocks = kv_.arriving(flight);
   if (const auto late = late_block(layer, blocks)) return wait_for_write(flight, *late, layer);
   if (!kv_.claim(flight, layer)) {
-    if (kv_.stalled_windows() < StreamedKv::kWindows) return Start::kNoRoom;
+    if (kv_.stalled_windows() < StreamedKv::kWindows) {
+      waits_until_.reset();
+      return Start::kNoRoom;
+    }
     return wait_or("reads or writes of keys and values have stalled",
                    ", and hold all memory for them");
   }

@@ -220,5 +220,31 @@ TEST_F(DiskKvTest, SaysWhenAllWindowsHaveStalled) {
   EXPECT_EQ(stalled.error().code, ErrorCode::kTimeout);
 }
 
+// Where a window only has another user, nothing has stalled, and the wait begins anew another time.
+TEST_F(DiskKvTest, AWaitForStalledWindowsEndsWithThem) {
+  io::ListedFaults faults;
+  faults.add({.offset = 0, .fault = {.stall_ms = 50}, .uses = 1});
+  faults.add({.offset = 0, .fault = {.stall_ms = 3'600'000}});
+  make(&faults);
+  fill(0);
+  for (size_t flight = 0; flight < 2; ++flight) {
+    place(flight, 48, 1, {0, 1, 2, static_cast<int32_t>(3 + flight)});
+    ASSERT_EQ(disk_->arrive(flight, 0, true).value(), Start::kStarted);
+    disk_->give_up(disk_->window_of(flight, 0));
+    kv_->release_all(flight);
+  }
+  ASSERT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
+  ASSERT_TRUE(disk_->waits_until().has_value());
+  std::array<io::Completion, 4> ended;
+  for (int i = 0; i < 100 && kv_->stalled_windows() == 2; ++i) {
+    const size_t count = reader_->wait(ended, 100);
+    for (size_t j = 0; j < count; ++j) disk_->finish(ended[j].user, ended[j].status);
+  }
+  ASSERT_EQ(kv_->stalled_windows(), 1);
+  ASSERT_TRUE(kv_->claim(1, 1));
+  EXPECT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
+  EXPECT_FALSE(disk_->waits_until().has_value());
+}
+
 }  // namespace
 }  // namespace sluice::engine

@@ -40,7 +40,9 @@ int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
     timeout_ms = std::clamp<int64_t>(left, 0, timeout_ms);
   };
   for (const Waiter& waiter : waiters_) look_again(waiter.until);
-  if (kv_ != nullptr && kv_->waits_until()) look_again(*kv_->waits_until());
+  // One whose time has come is asked again whenever this lane looks.
+  const auto waits = kv_ != nullptr ? kv_->waits_until() : std::nullopt;
+  if (waits && *waits > now) look_again(*waits);
   return timeout_ms;
 }
 
