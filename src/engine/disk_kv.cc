@@ -8,9 +8,6 @@
 namespace sluice::engine {
 namespace {
 
-// As often as a page of weights.
-constexpr int kTries = 3;
-
 std::string text_of(int32_t block, int layer) {
   return "keys and values of block " + std::to_string(block) + " in layer " + std::to_string(layer);
 }
@@ -173,7 +170,7 @@ std::optional<std::pair<uint32_t, Status>> DiskKv::finish(uint64_t user, const S
   Item& item = items_[window][(user - first_) % most];
   item.out = false;
   const Status found = status.ok() && !move.writes && !move.given_up ? check(move, item) : status;
-  if (!found.ok() && !move.given_up && item.tries < kTries && submit(window, item)) {
+  if (!found.ok() && !move.given_up && item.tries < kDiskTries && submit(window, item)) {
     ++retries_;
     return std::nullopt;
   }

@@ -19,6 +19,9 @@
 
 namespace sluice::engine {
 
+// A read or write that failed may succeed the next time; what is wrong twice is wrong on the disk.
+inline constexpr int kDiskTries = 3;
+
 // A block is read and written whole, each layer's part by itself, and is checked when it is read by
 // the sum of what was written. A request that fails is tried again a few times, at once; then the
 // task fails, when all its other requests have ended. Of the lane's thread, but for what says so.

@@ -9,9 +9,6 @@ namespace {
 
 using Clock = base::Clock;
 
-// A read that failed may succeed the next time; a page that is wrong twice is wrong on the disk.
-constexpr int kTries = 3;
-
 }  // namespace
 
 DiskRunner::DiskRunner(ExpertPaging* paging, models::WeightSource* source, const Options& options)
@@ -226,7 +223,7 @@ void DiskRunner::finish(size_t index, const Status& read) {
   const DiskPage page = load.page;
   Status status = read.ok() ? pages(page).arrived(page.id, static_cast<int>(index)) : read;
   end_work(load);
-  const int tries = load.needed ? kTries : 1;
+  const int tries = load.needed ? kDiskTries : 1;
   if (!status.ok() && load.tries < tries && submit(index).ok()) {
     ++retries_;
     return;

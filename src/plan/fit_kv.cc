@@ -17,10 +17,6 @@ std::vector<kernels::KvLayout> layouts(const models::ModelConfig& config, const 
   return models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype);
 }
 
-int64_t per_sequence(const Plan& plan) {
-  return base::div_up(plan.max_seq_len, plan.kv_block_tokens);
-}
-
 // Bytes of one block over all layers, on disk or kept in the memory before it.
 int64_t place_bytes(const models::ModelConfig& config, const Plan& plan) {
   return config.layer_count() *
@@ -38,6 +34,10 @@ Plan with_blocks(const models::ModelConfig& config, const FitWishes& wishes, int
 
 }  // namespace
 
+int64_t blocks_per_sequence(const Plan& plan) {
+  return base::div_up(plan.max_seq_len, plan.kv_block_tokens);
+}
+
 int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan) {
   return memory::KvCache::bytes_per_block(layouts(config, plan));
 }
@@ -47,7 +47,7 @@ void share_kv(const models::ModelConfig& config, Plan& plan) {
   const int64_t home = plan.kv_blocks - resident;
   plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
   plan.resident_kv_blocks = resident;
-  plan.kv_window = std::min(home, plan.policy.micro_batch * per_sequence(plan));
+  plan.kv_window = std::min(home, plan.policy.micro_batch * blocks_per_sequence(plan));
   if (plan.policy.attention_on == Place::kDevice) {
     plan.kv_bytes = home * kv_block_bytes(config, plan);
     return;
@@ -74,12 +74,12 @@ int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
 
 int64_t least_kv_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                          const Plan& plan) {
-  return with_blocks(config, wishes, per_sequence(plan), plan).kv_bytes;
+  return with_blocks(config, wishes, blocks_per_sequence(plan), plan).kv_bytes;
 }
 
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan) {
-  const int64_t wanted = plan.policy.batch * per_sequence(plan);
+  const int64_t wanted = plan.policy.batch * blocks_per_sequence(plan);
   const int64_t block = kv_block_bytes(config, plan);
   if (wishes.kv_cache_memory > 0) return std::min(wanted, wishes.kv_cache_memory / block);
   const double disk = wishes.kv_cache_free_mem_fraction * static_cast<double>(machine.disk_room);

@@ -6,6 +6,9 @@
 
 namespace sluice::plan {
 
+// Blocks of the cache that the longest sequence takes.
+int64_t blocks_per_sequence(const Plan& plan);
+
 // Bytes of one block of the cache, over all layers, where all of it is in memory.
 int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan);
 

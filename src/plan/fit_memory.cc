@@ -81,14 +81,11 @@ int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, i
   return static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
 }
 
-int64_t per_sequence(const Plan& plan) {
-  return base::div_up(plan.max_seq_len, plan.kv_block_tokens);
-}
-
 // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
 // refused.
 void shorten(const FitWishes& wishes, Plan& plan) {
-  if (wishes.max_seq_len > 0 || plan.kv_blocks >= per_sequence(plan) || plan.kv_blocks == 0) return;
+  if (wishes.max_seq_len > 0 || plan.kv_blocks >= blocks_per_sequence(plan) || plan.kv_blocks == 0)
+    return;
   plan.max_seq_len = plan.kv_blocks * plan.kv_block_tokens;
 }
 
@@ -109,7 +106,7 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
     if (plan.kv_blocks > 0) share_kv(config, plan);
   } else {
     const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
-    plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * per_sequence(plan));
+    plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * blocks_per_sequence(plan));
     plan.kv_bytes = plan.kv_blocks * block;
     shorten(wishes, plan);
   }
@@ -137,7 +134,7 @@ Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const F
   plan.policy.resident_kv = 0;
   plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
   shorten(wishes, plan);
-  if (plan.kv_blocks >= per_sequence(plan)) {
+  if (plan.kv_blocks >= blocks_per_sequence(plan)) {
     if (wishes.resident_kv) {
       plan.policy.resident_kv = *wishes.resident_kv;
       share_kv(config, plan);
@@ -172,12 +169,13 @@ Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wi
           ? wishes.kv_cache_memory
           : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
                                  wishes.kv_cache_free_mem_fraction);
-  plan.kv_blocks = std::min(kv_room / bytes, kCacheShare * plan.policy.batch * per_sequence(plan));
+  plan.kv_blocks =
+      std::min(kv_room / bytes, kCacheShare * plan.policy.batch * blocks_per_sequence(plan));
   shorten(wishes, plan);
   plan.kv_bytes = plan.kv_blocks * bytes;
-  if (left < plan.kv_bytes || plan.kv_blocks < per_sequence(plan)) {
-    return no_room(plan, per_sequence(plan) * bytes, std::min(kv_room, std::max<int64_t>(left, 0)),
-                   wishes, machine);
+  if (left < plan.kv_bytes || plan.kv_blocks < blocks_per_sequence(plan)) {
+    return no_room(plan, blocks_per_sequence(plan) * bytes,
+                   std::min(kv_room, std::max<int64_t>(left, 0)), wishes, machine);
   }
   return plan;
 }
@@ -192,10 +190,10 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
   const int64_t base = model.weight_bytes - model.expert_bytes - model.embedding_bytes +
                        embedding_bytes(config, model, plan);
   share_out(config, model, wishes, machine, base, plan);
-  if (plan.total_bytes() > room || plan.kv_blocks < per_sequence(plan)) {
+  if (plan.total_bytes() > room || plan.kv_blocks < blocks_per_sequence(plan)) {
     const int64_t least = wishes.kv_on == "disk"
                               ? least_kv_on_disk(config, wishes, plan)
-                              : per_sequence(plan) * kv_block_bytes(config, plan);
+                              : blocks_per_sequence(plan) * kv_block_bytes(config, plan);
     return no_room(plan, least, plan.kv_bytes, wishes, machine);
   }
   return plan;
