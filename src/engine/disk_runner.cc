@@ -5,11 +5,6 @@
 #include "base/check.h"
 
 namespace sluice::engine {
-namespace {
-
-using Clock = base::Clock;
-
-}  // namespace
 
 DiskRunner::DiskRunner(ExpertPaging* paging, models::WeightSource* source, const Options& options)
     : paging_(paging),

@@ -5,8 +5,6 @@
 
 namespace sluice::engine {
 
-using Clock = base::Clock;
-
 int DiskRunner::outlived() const {
   const auto loads = std::ranges::count_if(loads_, [&](const Load& load) {
     return load.used && std::ranges::none_of(waiters_, [&](const Waiter& waiter) {
@@ -34,8 +32,8 @@ void DiskRunner::wait_for(DiskPage page, uint64_t token) {
 
 // Until the first patience ends, if that is sooner.
 int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
-  const Clock::time_point now = clock_.now();
-  const auto look_again = [&](Clock::time_point then) {
+  const base::Clock::time_point now = clock_.now();
+  const auto look_again = [&](base::Clock::time_point then) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(then - now).count();
     timeout_ms = std::clamp<int64_t>(left, 0, timeout_ms);
   };
@@ -47,7 +45,7 @@ int64_t DiskRunner::poll_ms(int64_t timeout_ms) const {
 }
 
 void DiskRunner::end_overdue() {
-  const Clock::time_point now = clock_.now();
+  const base::Clock::time_point now = clock_.now();
   std::erase_if(waiters_, [&](const Waiter& waiter) {
     if (waiter.until > now) return false;
     if (waiter.page.kind == schedule::Payload::kKv) {
