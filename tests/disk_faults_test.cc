@@ -9,9 +9,8 @@
 #include <filesystem>
 #include <map>
 
+#include "disk_trouble.h"
 #include "engine/build_engine.h"
-#include "engine_runs.h"
-#include "io/faults.h"
 #include "weights/engine_directory.h"
 
 namespace sluice::tests {
@@ -19,20 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-// One fault for every so many reads.
-class Every final : public io::Faults {
- public:
-  Every(int64_t reads, const io::Fault& fault) : every_(reads), fault_(fault) {}
-  io::Fault of_read(io::FileId, int64_t, int64_t) override {
-    return ++reads_ % every_ == 0 ? fault_ : io::Fault{};
-  }
-
- private:
-  int64_t every_;
-  io::Fault fault_;
-  int64_t reads_ = 0;
-};
 
 class DiskFaults : public testing::Test {
  protected:
@@ -158,13 +143,7 @@ TEST_F(DiskFaults, ThatPassLaterAreOvercomeByAnotherAttempt) {
       }
       options_.disk_timeout_ms = c.fault.stall_ms > 0 ? 300 : 60'000;
       auto engine = load(schedule, &faults);
-      const StoppableRun got = run_until_stopped(*engine, requests);
-      EXPECT_TRUE(got.stopped.empty()) << got.stopped;
-      for (const auto& [id, output] : expected) {
-        EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
-      }
-      EXPECT_GT(engine->stats().failed_iterations, 0);
-      EXPECT_EQ(engine->stats().requests_failed, 0);
+      expect_overcome(*engine, requests, expected);
     }
   }
 }

@@ -6,32 +6,12 @@
 
 #include <cerrno>
 
-#include "engine_runs.h"
-#include "io/faults.h"
+#include "disk_trouble.h"
 
 namespace sluice::tests {
 namespace {
 
 using ::testing::HasSubstr;
-
-// One fault for every so many calls.
-class Every final : public io::Faults {
- public:
-  Every(int64_t calls, const io::Fault& fault) : every_(calls), fault_(fault) {}
-  io::Fault of_read(io::FileId, int64_t, int64_t) override { return next(fault_); }
-  io::Fault of_write(io::FileId, int64_t, int64_t) override {
-    io::Fault fault = fault_;
-    fault.flipped_bit.reset();
-    return next(fault);
-  }
-
- private:
-  io::Fault next(const io::Fault& fault) { return ++calls_ % every_ == 0 ? fault : io::Fault{}; }
-
-  int64_t every_;
-  io::Fault fault_;
-  int64_t calls_ = 0;
-};
 
 class KvFaults : public testing::Test {
  protected:
@@ -107,13 +87,7 @@ TEST_F(KvFaults, ThatPassLaterAreOvercomeByAnotherAttempt) {
       }
       timeout_ms_ = fault.error != 0 ? 60'000 : 150;
       auto engine = load(&faults);
-      const StoppableRun got = run_until_stopped(*engine, requests(*engine));
-      EXPECT_TRUE(got.stopped.empty()) << got.stopped;
-      for (const auto& [id, output] : expected) {
-        EXPECT_TRUE(same_answers(got.outputs.at(id), output)) << id;
-      }
-      EXPECT_GT(engine->stats().failed_iterations, 0);
-      EXPECT_EQ(engine->stats().requests_failed, 0);
+      expect_overcome(*engine, requests(*engine), expected);
     }
   }
 }

@@ -11,6 +11,7 @@
 #include "device/emulated.h"
 #include "engine/engine_plan.h"
 #include "engine/host_memory.h"
+#include "plan/fit_kv.h"
 #include "plan/fit_memory.h"
 
 namespace sluice::cli {
@@ -170,7 +171,7 @@ engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest&
   const bool shared = answer.plan.expert_slots > 0 || answer.plan.policy.kv_on_disk();
   if (request.all_lengths && options.max_seq_len == 0 && shared && !answer.machine.has_device()) {
     options.kv_cache_memory =
-        planner::kv_cache_bytes(answer.subject(), candidate, request.workload);
+        answer.plan.kv_blocks * plan::kv_block_bytes(answer.model, answer.plan);
   }
   return options;
 }

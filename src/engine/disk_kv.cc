@@ -1,6 +1,7 @@
 #include "engine/disk_kv.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/check.h"
 #include "weights/checksum.h"
@@ -32,12 +33,12 @@ DiskKv::DiskKv(StreamedKv& kv, const Options& options, io::FileId file)
       timeout_(options.timeout),
       file_(file),
       home_blocks_(kv.shape().blocks - kv.shape().resident),
+      first_(options.first_request),
       sums_(static_cast<size_t>(home_blocks_ * std::ssize(kv.shape().layers))),
       moves_(StreamedKv::kWindows),
       items_(StreamedKv::kWindows),
       failed_(static_cast<size_t>(kv.shape().micro_batches)) {
   for (std::vector<Item>& items : items_) items.reserve(static_cast<size_t>(kv.most_moved()));
-  leaving_.reserve(static_cast<size_t>(kv.most_moved()));
 }
 
 int64_t DiskKv::most_requests(const StreamedKv& kv) {
@@ -50,13 +51,14 @@ int64_t DiskKv::number_of(int32_t block, int layer) const {
 
 // Of these blocks one that may not be read or written now: a write that nobody waits for may still
 // come after whatever is done.
-std::optional<int32_t> DiskKv::late_block(int layer, std::span<const int32_t> blocks) const {
+template <class Blocks, class Number>
+std::optional<int32_t> DiskKv::late_block(int layer, const Blocks& blocks, Number number) const {
   const std::lock_guard lock(mutex_);
   if (late_.empty()) return std::nullopt;
-  const auto found =
-      std::ranges::find_if(blocks, [&](int32_t block) { return late_.contains({layer, block}); });
+  const auto found = std::ranges::find_if(
+      blocks, [&](int32_t block) { return late_.contains({layer, block}); }, number);
   if (found == blocks.end()) return std::nullopt;
-  return *found;
+  return std::invoke(number, *found);
 }
 
 // What was given up may still end, and is waited for as long as it was itself.
@@ -80,7 +82,8 @@ Result<DiskKv::Start> DiskKv::wait_for_write(size_t flight, int32_t block, int l
 
 Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
   const std::span<const int32_t> blocks = kv_.arriving(flight);
-  if (const auto late = late_block(layer, blocks)) return wait_for_write(flight, *late, layer);
+  if (const auto late = late_block(layer, blocks, std::identity{}))
+    return wait_for_write(flight, *late, layer);
   if (!kv_.claim(flight, layer)) {
     if (kv_.stalled_windows() < StreamedKv::kWindows) {
       waits_until_.reset();
@@ -101,18 +104,18 @@ Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
 }
 
 Result<DiskKv::Start> DiskKv::leave(size_t flight, int layer, bool planned) {
-  leaving_.clear();
-  for (const StreamedKv::Leaving& one : kv_.leaving(flight)) leaving_.push_back(one.block);
-  if (const auto late = late_block(layer, leaving_)) return wait_for_write(flight, *late, layer);
+  const std::span<const StreamedKv::Leaving> leaving = kv_.leaving(flight);
+  if (const auto late = late_block(layer, leaving, &StreamedKv::Leaving::block))
+    return wait_for_write(flight, *late, layer);
   waits_until_.reset();
-  if (leaving_.empty()) {
+  if (leaving.empty()) {
     kv_.release(flight, layer);
     return Start::kDone;
   }
   begin(flight, layer, true, planned);
   const uint32_t window = window_of(flight, layer);
   const auto bytes = static_cast<size_t>(kv_.place_bytes());
-  for (const StreamedKv::Leaving& one : kv_.leaving(flight)) {
+  for (const StreamedKv::Leaving& one : leaving) {
     add(window, one.block, kv_.place_of(one.entry, layer, static_cast<int>(window)));
     Item& item = items_[window].back();
     item.sum = weights::crc32c({item.place, bytes});

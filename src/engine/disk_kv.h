@@ -34,14 +34,14 @@ class DiskKv {
     io::Reader* reader = nullptr;  // all are borrowed
     LaneTimes* times = nullptr;
     const base::Clock* clock = nullptr;
+    uint64_t first_request = 0;                 // the number of the first of its requests
     std::chrono::milliseconds timeout{60'000};  // kTimeout for a task that has waited longer
   };
   // Makes the file in `directory`. Errors: those of Reader::open_scratch.
   static Result<std::unique_ptr<DiskKv>> create(StreamedKv& kv, const Options& options,
                                                 const std::filesystem::path& directory);
-  // Requests out at a time, at most; `user` of one is below that number, and `first` is added.
+  // Requests out at a time, at most: their `user`s are so many numbers from first_request on.
   static int64_t most_requests(const StreamedKv& kv);
-  void number_from(uint64_t first) { first_ = first; }
 
   // Tasks of a micro-batch's layer: full blocks come, before it is attended over; and go.
   // `planned`: its time counts as work. kStarted: the task waits for the window's number as its
@@ -98,7 +98,8 @@ class DiskKv {
   std::optional<std::pair<uint32_t, Status>> conclude(uint32_t window);
   void end_work(Move& move);
   void fail_for(size_t flight, int32_t block);
-  std::optional<int32_t> late_block(int layer, std::span<const int32_t> blocks) const;
+  template <class Blocks, class Number>
+  std::optional<int32_t> late_block(int layer, const Blocks& blocks, Number number) const;
   Result<Start> wait_or(const std::string& what, const std::string& why);
   Result<Start> wait_for_write(size_t flight, int32_t block, int layer);
   int64_t number_of(int32_t block, int layer) const;
@@ -110,11 +111,10 @@ class DiskKv {
   const std::chrono::milliseconds timeout_;
   const io::FileId file_;
   const int64_t home_blocks_;
-  uint64_t first_ = 0;
+  const uint64_t first_;
   std::vector<uint32_t> sums_;            // [layer][block - resident], of what was written last
   std::vector<Move> moves_;               // [window]
   std::vector<std::vector<Item>> items_;  // [window]
-  std::vector<int32_t> leaving_;          // blocks of the task at hand
   std::optional<base::Clock::time_point> waits_until_;
   std::set<std::pair<int, int32_t>> late_;  // (layer, block) with a write that was given up
   mutable std::mutex mutex_;

@@ -92,6 +92,19 @@ class DiskKvTest : public ::testing::Test {
     }
   }
 
+  // Both micro-batches' reads are given up, and what comes next waits for them.
+  void stall_both() {
+    fill(0);
+    for (size_t flight = 0; flight < 2; ++flight) {
+      place(flight, 48, 1, {0, 1, 2, static_cast<int32_t>(3 + flight)});
+      ASSERT_EQ(disk_->arrive(flight, 0, true).value(), Start::kStarted);
+      disk_->give_up(disk_->window_of(flight, 0));
+      kv_->release_all(flight);
+    }
+    ASSERT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
+    ASSERT_TRUE(disk_->waits_until().has_value());
+  }
+
   static constexpr kernels::KvLayout kLayout{
       .kv_heads = 1, .key_dim = 8, .value_dim = 8, .block_tokens = kTokens};
   const base::Clock& clock_ = base::steady_clock();
@@ -205,15 +218,7 @@ TEST_F(DiskKvTest, SaysWhenAllWindowsHaveStalled) {
   io::ListedFaults faults;
   faults.add({.offset = 0, .fault = {.stall_ms = 3'600'000}});
   make(&faults);
-  fill(0);
-  for (size_t flight = 0; flight < 2; ++flight) {
-    place(flight, 48, 1, {0, 1, 2, static_cast<int32_t>(3 + flight)});
-    ASSERT_EQ(disk_->arrive(flight, 0, true).value(), Start::kStarted);
-    disk_->give_up(disk_->window_of(flight, 0));
-    kv_->release_all(flight);
-  }
-  ASSERT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
-  ASSERT_TRUE(disk_->waits_until().has_value());
+  stall_both();
   clock_.sleep_until(*disk_->waits_until());
   const auto stalled = disk_->arrive(0, 1, true);
   ASSERT_FALSE(stalled.ok());
@@ -226,15 +231,7 @@ TEST_F(DiskKvTest, AWaitForStalledWindowsEndsWithThem) {
   faults.add({.offset = 0, .fault = {.stall_ms = 50}, .uses = 1});
   faults.add({.offset = 0, .fault = {.stall_ms = 3'600'000}});
   make(&faults);
-  fill(0);
-  for (size_t flight = 0; flight < 2; ++flight) {
-    place(flight, 48, 1, {0, 1, 2, static_cast<int32_t>(3 + flight)});
-    ASSERT_EQ(disk_->arrive(flight, 0, true).value(), Start::kStarted);
-    disk_->give_up(disk_->window_of(flight, 0));
-    kv_->release_all(flight);
-  }
-  ASSERT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
-  ASSERT_TRUE(disk_->waits_until().has_value());
+  stall_both();
   std::array<io::Completion, 4> ended;
   for (int i = 0; i < 100 && kv_->stalled_windows() == 2; ++i) {
     const size_t count = reader_->wait(ended, 100);

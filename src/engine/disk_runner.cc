@@ -44,9 +44,9 @@ Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging* paging,
                                             {.reader = runner->reader_.get(),
                                              .times = &runner->times_,
                                              .clock = &runner->clock_,
+                                             .first_request = runner->loads_.size(),
                                              .timeout = runner->timeout_},
                                             options.kv_directory));
-  runner->kv_->number_from(runner->loads_.size());
   return runner;
 }
 

@@ -97,9 +97,8 @@ void Running::take_back(Flight& flight, EventSink& sink) {
 // all rows, is no request's alone. Of the cache on disk, the block.
 std::optional<DiskPage> Running::asked_page(const Failed& failed) const {
   const schedule::Transfer* transfer = failed.task ? failed.task->transfer() : nullptr;
-  if (transfer != nullptr && transfer->payload == schedule::Payload::kKv && disk_ != nullptr &&
-      disk_->kv() != nullptr) {
-    const auto block = disk_->kv()->failed_block(failed.slot);
+  if (transfer != nullptr && transfer->payload == schedule::Payload::kKv && disk_kv() != nullptr) {
+    const auto block = disk_kv()->failed_block(failed.slot);
     if (!block) return std::nullopt;
     return DiskPage{schedule::Payload::kKv, static_cast<uint32_t>(*block)};
   }
@@ -113,7 +112,7 @@ std::optional<DiskPage> Running::asked_page(const Failed& failed) const {
 bool Running::doubtful(DiskPage page) const {
   if (page.kind == schedule::Payload::kRow) return rows()->doubtful(page.id);
   if (page.kind == schedule::Payload::kKv)
-    return disk_->kv()->doubtful(static_cast<int32_t>(page.id));
+    return disk_kv()->doubtful(static_cast<int32_t>(page.id));
   return paging()->pages().doubtful(page.id);
 }
 

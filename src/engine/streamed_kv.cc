@@ -93,13 +93,10 @@ void StreamedKv::take_tail(int32_t block, const memory::KvBlocks& owners) {
   tail_[static_cast<size_t>(block)] = static_cast<int32_t>(found - tail_block_.begin());
 }
 
-// Blocks that were full before this iteration; without tails, all that hold earlier tokens. In the
-// order of their numbers, which is that of their homes, so that neighbours come together.
+// In the order of their numbers, which is that of their homes, so that neighbours come together.
 void StreamedKv::add_arriving(Flight& flight, const models::BatchView& batch) {
   for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t old =
-        shape_.tails > 0 ? s.first_position / step() : base::div_up(s.first_position, step());
-    for (int64_t i = 0; i < old; ++i) {
+    for (int64_t i = 0; use_of(s, i).arrives; ++i) {
       if (resident(s.blocks[i])) continue;
       free_tail(s.blocks[i]);
       add_streamed(flight, s.blocks[i]);
@@ -120,17 +117,17 @@ void StreamedKv::add_new(Flight& flight, const models::BatchView& batch,
     for (int64_t i = s.first_position / step(); i < all; ++i) {
       const int32_t block = s.blocks[i];
       if (resident(block)) continue;
+      const memory::KvBlockUse use = use_of(s, i);
       const bool begun = i * step() < s.first_position;
-      const bool full = (i + 1) * step() <= s.first_position + s.rows;
-      if (shape_.tails > 0 && !begun) free_tail(block);  // that of its tokens of before
-      if (shape_.tails > 0 && (begun || !full)) {
+      if (!begun) free_tail(block);  // that of its tokens of before
+      if (use.stays) {
         SLUICE_CHECK(!begun || tail_[static_cast<size_t>(block)] >= 0,
                      "a block that is being filled has stayed");
         take_tail(block, owners);
       } else {
         add_streamed(flight, block);
       }
-      if (shape_.tails > 0 && full) flight.leaving.push_back({block, entry_of(block)});
+      if (use.leaves) flight.leaving.push_back({block, entry_of(block)});
     }
   }
 }

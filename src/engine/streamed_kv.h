@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "memory/arena.h"
+#include "memory/kv_block_use.h"
 #include "memory/kv_blocks.h"
 #include "memory/kv_cache.h"
 #include "memory/streamed_kv_size.h"
@@ -114,7 +115,13 @@ class StreamedKv {
 
   StreamedKv(const Shape& shape, memory::Arena arena);
   int64_t step() const { return shape_.layers.front().block_tokens; }
-  int64_t most_leaving() const { return shape_.rows / step() + 2 * shape_.sequences; }
+  int64_t most_leaving() const {
+    return memory::most_leaving_blocks(shape_.rows, shape_.sequences, step());
+  }
+  memory::KvBlockUse use_of(const models::SequenceRows& s, int64_t block) const {
+    return memory::kv_block_use(block, s.first_position, s.first_position + s.rows, step(),
+                                shape_.tails > 0);
+  }
   bool resident(int32_t block) const { return block < shape_.resident; }
   void add_arriving(Flight& flight, const models::BatchView& batch);
   void add_new(Flight& flight, const models::BatchView& batch, const memory::KvBlocks& owners);

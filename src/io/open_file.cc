@@ -99,13 +99,12 @@ Result<OpenFile> make_scratch(const std::filesystem::path& directory, int64_t by
   const auto finish = [&](int fd, bool direct) -> Result<OpenFile> {
     OpenFile file(fd, directory, bytes, direct, true);
     const int error = take_room(fd, bytes);
-    if (error == ENOSPC || error == EFBIG || error == EDQUOT) {
-      Error none = cannot_make(directory, error);
+    if (error == 0) return file;
+    Error none = cannot_make(directory, error);
+    if (none.code == ErrorCode::kNoRoom) {
       none.message += "; " + base::format_bytes(static_cast<double>(bytes)) + " are needed";
-      return none;
     }
-    if (error != 0) return cannot_make(directory, error);
-    return file;
+    return none;
   };
   if (want_direct) {
     if (const int fd = open_nameless(directory.c_str(), true); fd >= 0) {

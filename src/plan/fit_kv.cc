@@ -72,8 +72,9 @@ int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan) {
       plan.resident_kv_blocks + plan.kv_tails, plan.kv_window);
 }
 
-int64_t least_kv_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
-                         const Plan& plan) {
+int64_t least_kv_bytes(const models::ModelConfig& config, const FitWishes& wishes,
+                       const Plan& plan) {
+  if (wishes.kv_on != "disk") return blocks_per_sequence(plan) * kv_block_bytes(config, plan);
   return with_blocks(config, wishes, blocks_per_sequence(plan), plan).kv_bytes;
 }
 

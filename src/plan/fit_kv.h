@@ -21,12 +21,14 @@ void share_kv(const models::ModelConfig& config, Plan& plan);
 int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan);
 
 // With a home on disk: the blocks that the batch needs, as far as the wishes say, or as `room`
-// bytes of memory have room for what is at work of them, and the disk for the others; as many that
-// stay in memory as have room there; and what a cache of one sequence takes of memory.
+// bytes of memory have room for what is at work of them, and the disk for the others; and as many
+// that stay in memory as have room there.
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan);
 void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan);
-int64_t least_kv_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
-                         const Plan& plan);
+
+// What a cache of one sequence takes of host memory, with its home where the wishes have it.
+int64_t least_kv_bytes(const models::ModelConfig& config, const FitWishes& wishes,
+                       const Plan& plan);
 
 }  // namespace sluice::plan

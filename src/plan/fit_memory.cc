@@ -70,6 +70,12 @@ Error no_room(const Plan& plan, int64_t per_sequence, int64_t kv_room, const Fit
   return {ErrorCode::kNoRoom, message};
 }
 
+// What the cache may take of `left` where nobody says how large it is.
+int64_t kv_share_of(const FitWishes& wishes, int64_t left) {
+  return static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
+                              wishes.kv_cache_free_mem_fraction);
+}
+
 // What the cache may take of `left`, which it shares with experts. A sequence less in flight costs
 // its share of the throughput, an expert less in memory one read of many; so where the length of
 // sequences is known, all of the batch come first, but for the slots that pages pass through.
@@ -78,7 +84,7 @@ int64_t kv_room_beside_experts(const FitModel& model, const FitWishes& wishes, i
   if (wishes.max_seq_len > 0) {
     return left - std::min(left / 2, std::min(kMovingSlots, model.pages) * model.page_bytes);
   }
-  return static_cast<int64_t>(static_cast<double>(left) * wishes.kv_cache_free_mem_fraction);
+  return kv_share_of(wishes, left);
 }
 
 // A length nobody asked for shrinks to what the cache holds; one that was asked for is kept or
@@ -98,14 +104,13 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
   const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
   const bool disk = wishes.kv_on == "disk";
+  const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
   if (disk) {
-    plan.kv_blocks =
-        blocks_on_disk(config, wishes, machine, kv_room_beside_experts(model, wishes, left), plan);
+    plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
     shorten(wishes, plan);
     plan.policy.resident_kv = wishes.resident_kv.value_or(0);
     if (plan.kv_blocks > 0) share_kv(config, plan);
   } else {
-    const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
     plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * blocks_per_sequence(plan));
     plan.kv_bytes = plan.kv_blocks * block;
     shorten(wishes, plan);
@@ -129,8 +134,7 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
 Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const FitWishes& wishes,
                                       const FitMachine& machine, Plan plan) {
   const int64_t left = room_for(wishes, machine) - plan.weight_bytes - plan.activation_bytes;
-  const auto kv_room = static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
-                                            wishes.kv_cache_free_mem_fraction);
+  const int64_t kv_room = kv_share_of(wishes, left);
   plan.policy.resident_kv = 0;
   plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
   shorten(wishes, plan);
@@ -143,7 +147,7 @@ Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const F
     }
     if (plan.kv_bytes <= left) return plan;
   }
-  return no_room(plan, least_kv_on_disk(config, wishes, plan), 0, wishes, machine);
+  return no_room(plan, least_kv_bytes(config, wishes, plan), 0, wishes, machine);
 }
 
 }  // namespace
@@ -165,16 +169,13 @@ Result<Plan> fit_resident(const models::ModelConfig& config, const FitWishes& wi
   const int64_t bytes = kv_block_bytes(config, plan);
   const int64_t left = room - plan.weight_bytes - plan.activation_bytes;
   const int64_t kv_room =
-      wishes.kv_cache_memory > 0
-          ? wishes.kv_cache_memory
-          : static_cast<int64_t>(static_cast<double>(std::max<int64_t>(left, 0)) *
-                                 wishes.kv_cache_free_mem_fraction);
+      wishes.kv_cache_memory > 0 ? wishes.kv_cache_memory : kv_share_of(wishes, left);
   plan.kv_blocks =
       std::min(kv_room / bytes, kCacheShare * plan.policy.batch * blocks_per_sequence(plan));
   shorten(wishes, plan);
   plan.kv_bytes = plan.kv_blocks * bytes;
   if (left < plan.kv_bytes || plan.kv_blocks < blocks_per_sequence(plan)) {
-    return no_room(plan, blocks_per_sequence(plan) * bytes,
+    return no_room(plan, least_kv_bytes(config, wishes, plan),
                    std::min(kv_room, std::max<int64_t>(left, 0)), wishes, machine);
   }
   return plan;
@@ -191,10 +192,7 @@ Result<Plan> fit_paged(const models::ModelConfig& config, const FitModel& model,
                        embedding_bytes(config, model, plan);
   share_out(config, model, wishes, machine, base, plan);
   if (plan.total_bytes() > room || plan.kv_blocks < blocks_per_sequence(plan)) {
-    const int64_t least = wishes.kv_on == "disk"
-                              ? least_kv_on_disk(config, wishes, plan)
-                              : blocks_per_sequence(plan) * kv_block_bytes(config, plan);
-    return no_room(plan, least, plan.kv_bytes, wishes, machine);
+    return no_room(plan, least_kv_bytes(config, wishes, plan), plan.kv_bytes, wishes, machine);
   }
   return plan;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/rounding.h"
+#include "memory/kv_block_use.h"
 #include "memory/streamed_kv_size.h"
 #include "models/batch_view.h"
 #include "plan/plan.h"
@@ -32,8 +33,10 @@ class ReplayKv {
   // Of any iteration.
   schedule::KvMoves most(const plan::Plan& plan) const {
     if (!moves_) return {};
-    const int64_t leaving =
-        tails_ ? plan.max_num_tokens / block_tokens_ + 2 * plan.policy.micro_batch : 0;
+    const int64_t leaving = tails_
+                                ? memory::most_leaving_blocks(
+                                      plan.max_num_tokens, plan.policy.micro_batch, block_tokens_)
+                                : 0;
     return {.blocks = window_ + leaving,
             .arriving_blocks = window_,
             .leaving_tokens = plan.max_num_tokens,
@@ -49,18 +52,14 @@ class ReplayKv {
   void release() { ++free_windows_; }
 
  private:
-  // A block that is being filled stays, if its home takes whole blocks, and leaves when it is full.
   void add(const models::SequenceRows& s, schedule::KvMoves& moves) const {
-    const int64_t whole = s.first_position / block_tokens_;
-    const int64_t old = tails_ ? whole : base::div_up(s.first_position, block_tokens_);
     const int64_t end = s.first_position + s.rows;
     for (int64_t i = 0; i < base::div_up(end, block_tokens_); ++i) {
       if (s.blocks[i] < resident_) continue;
-      const bool leaves = tails_ && i >= whole && (i + 1) * block_tokens_ <= end;
-      const bool stays = tails_ && i >= whole && !leaves;
-      moves.blocks += !stays;
-      moves.arriving_blocks += i < old;
-      moves.leaving_blocks += leaves;
+      const auto use = memory::kv_block_use(i, s.first_position, end, block_tokens_, tails_);
+      moves.blocks += !use.stays || use.leaves;
+      moves.arriving_blocks += use.arrives;
+      moves.leaving_blocks += use.leaves;
     }
   }
 

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "memory/streamed_kv_size.h"
-#include "schedule/paged_experts.h"
 
 namespace sluice::schedule {
 
@@ -32,35 +31,13 @@ void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
   follow(add_stage(context_, Lane::kHostCompute, stage, routing, out_));
 }
 
-void Chain::follow(TaskIndex index) {
-  if (last_ != kNone) {
-    const bool grows = out_.tasks[last_].expansion != kNone;
-    out_.after(grows ? Dependency::expansion(last_) : Dependency::task(last_));
-  }
-  last_ = index;
-}
-
-TaskIndex Chain::move_kv(int16_t layer, Level to, int64_t blocks, int64_t rank) {
-  const Transfer transfer{.payload = Payload::kKv,
-                          .from = to == Level::kHost ? Level::kDisk : Level::kHost,
-                          .to = to,
-                          .bytes = blocks * disk_block_bytes(context_, layer)};
-  return add_transfer(context_, Lane::kDisk, transfer, layer, rank, out_);
-}
-
 void Chain::attend(int16_t layer, bool ahead) {
-  const Stage attend{.kind = StageKind::kAttend, .layer = layer};
   const KvMoves& kv = context_.batch.kv;
-  if (kv.blocks == 0) return add(attend);
-  const TaskIndex there =
-      move_kv(layer, Level::kHost, kv.arriving_blocks, ahead ? kv_rank(layer) : load_rank(layer));
-  if (!ahead) follow(there);
-  add(attend);
-  if (ahead) out_.after(Dependency::task(there));
-  const TaskIndex attended = last_;
-  const TaskIndex home = move_kv(layer, Level::kDisk, kv.leaving_blocks, load_rank(layer));
-  if (!ahead) return follow(home);
-  out_.after(Dependency::task(attended));
+  if (kv.blocks == 0) return add({.kind = StageKind::kAttend, .layer = layer});
+  const int64_t block = disk_block_bytes(context_, layer);
+  attend_between(
+      {Lane::kDisk, Level::kDisk, Level::kHost, kv.arriving_blocks * block}, Lane::kHostCompute,
+      {Lane::kDisk, Level::kHost, Level::kDisk, kv.leaving_blocks * block}, layer, 0, ahead);
 }
 
 void Chain::aside(const Stage& stage, const Bounds& bounds) {

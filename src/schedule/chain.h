@@ -1,13 +1,13 @@
 // A chain of stages on the host: what `resident` and `serial` are made of.
 #pragma once
 
-#include "schedule/stages.h"
+#include "schedule/task_chain.h"
 
 namespace sluice::schedule {
 
-class Chain {
+class Chain : private TaskChain {
  public:
-  Chain(const Context& context, Subgraph& out) : context_(context), out_(out) {}
+  Chain(const Context& context, Subgraph& out) : TaskChain(context, out) {}
 
   // The next stage, after the one before and whatever that expanded to.
   void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
@@ -20,14 +20,6 @@ class Chain {
   void embed();
   // The last stage added expands.
   void expand(const Bounds& bounds) { out_.expand(bounds); }
-
- private:
-  TaskIndex move_kv(int16_t layer, Level to, int64_t blocks, int64_t rank);
-  void follow(TaskIndex index);
-
-  const Context& context_;
-  Subgraph& out_;
-  TaskIndex last_ = kNone;
 };
 
 // Every stage of one iteration as one chain, expanding after each MoE layer's `route`, behind the

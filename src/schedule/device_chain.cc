@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "schedule/paged_experts.h"
-#include "schedule/stages.h"
+#include "schedule/task_chain.h"
 
 namespace sluice::schedule {
 
@@ -14,38 +14,41 @@ namespace {
 
 constexpr int64_t kFloat = sizeof(float);
 
-// A chain over several lanes: each task after the one before, and whatever that expanded to.
-class LaneChain {
+// Of a compute lane's ready tasks those of lower layers go first.
+int64_t compute_rank(int16_t layer) { return std::max<int16_t>(layer, 0); }
+
+// A chain over the lanes of a device.
+class LaneChain : private TaskChain {
  public:
-  LaneChain(const Context& context, Subgraph& out) : context_(context), out_(out) {}
+  LaneChain(const Context& context, Subgraph& out) : TaskChain(context, out) {}
 
   void stage(Lane lane, const Stage& stage) {
     const TaskIndex index = add_stage(context_, lane, stage, nullptr, out_);
-    out_.tasks[index].rank = std::max<int16_t>(stage.layer, 0);
+    out_.tasks[index].rank = compute_rank(stage.layer);
     follow(index);
   }
 
   void move(Lane lane, Payload payload, int16_t layer, int64_t bytes) {
-    follow(transfer(lane, payload, layer, bytes, load_rank(layer)));
+    const bool up = lane == Lane::kHostToDevice;
+    const Transfer transfer{.payload = payload,
+                            .from = up ? Level::kHost : Level::kDevice,
+                            .to = up ? Level::kDevice : Level::kHost,
+                            .bytes = bytes};
+    follow(add_transfer(context_, lane, transfer, layer, load_rank(layer), out_));
   }
 
   // Attention over keys and values of which some come from the host, and whose new ones go there.
   void attend_on_device(int16_t layer, bool ahead) {
-    const Stage attend{.kind = StageKind::kAttend, .layer = layer};
     const KvMoves& kv = context_.batch.kv;
-    if (kv.blocks == 0) return stage(Lane::kDeviceCompute, attend);
+    if (kv.blocks == 0)
+      return stage(Lane::kDeviceCompute, {.kind = StageKind::kAttend, .layer = layer});
     const kernels::KvLayout layout = layout_of(layer);
-    const TaskIndex there = transfer(Lane::kHostToDevice, Payload::kKv, layer,
-                                     kv.arriving_blocks * layout.block_bytes(),
-                                     ahead ? kv_rank(layer) : load_rank(layer));
-    if (!ahead) follow(there);
-    stage(Lane::kDeviceCompute, attend);
-    if (ahead) out_.after(Dependency::task(there));
-    const TaskIndex attended = last_;
-    const TaskIndex home = transfer(Lane::kDeviceToHost, Payload::kKv, layer,
-                                    kv.leaving_tokens * layout.bytes_per_token(), load_rank(layer));
-    if (!ahead) return follow(home);
-    out_.after(Dependency::task(attended));
+    attend_between({Lane::kHostToDevice, Level::kHost, Level::kDevice,
+                    kv.arriving_blocks * layout.block_bytes()},
+                   Lane::kDeviceCompute,
+                   {Lane::kDeviceToHost, Level::kDevice, Level::kHost,
+                    kv.leaving_tokens * layout.bytes_per_token()},
+                   layer, compute_rank(layer), ahead);
   }
 
  private:
@@ -54,27 +57,6 @@ class LaneChain {
                              static_cast<int>(context_.plan->kv_block_tokens),
                              context_.plan->kv_dtype);
   }
-
-  TaskIndex transfer(Lane lane, Payload payload, int16_t layer, int64_t bytes, int64_t rank) {
-    const bool up = lane == Lane::kHostToDevice;
-    const Transfer transfer{.payload = payload,
-                            .from = up ? Level::kHost : Level::kDevice,
-                            .to = up ? Level::kDevice : Level::kHost,
-                            .bytes = bytes};
-    return add_transfer(context_, lane, transfer, layer, rank, out_);
-  }
-
-  void follow(TaskIndex index) {
-    if (last_ != kNone) {
-      const bool grows = out_.tasks[last_].expansion != kNone;
-      out_.after(grows ? Dependency::expansion(last_) : Dependency::task(last_));
-    }
-    last_ = index;
-  }
-
-  const Context& context_;
-  Subgraph& out_;
-  TaskIndex last_ = kNone;
 };
 
 // Queries, keys and values to the host, and what came of them back.
