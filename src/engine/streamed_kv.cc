@@ -47,7 +47,7 @@ StreamedKv::StreamedKv(const Shape& shape, memory::Arena arena)
   for (const kernels::KvLayout& layout : shape.layers) views_.push_back({layout, base_, stride_});
   number_.assign(static_cast<size_t>(shape.blocks), -1);
   tail_.assign(static_cast<size_t>(shape.blocks), -1);
-  tail_block_.assign(static_cast<size_t>(shape.tails), -1);
+  tails_.resize(static_cast<size_t>(shape.tails));
   flights_.resize(static_cast<size_t>(shape.micro_batches));
   const auto table = static_cast<size_t>(shape.sequences * shape.sequence_blocks);
   for (Flight& flight : flights_) {
@@ -76,21 +76,23 @@ int32_t StreamedKv::entry_of(int32_t block) const {
 
 void StreamedKv::free_tail(int32_t block) {
   int32_t& tail = tail_[static_cast<size_t>(block)];
-  if (tail >= 0) tail_block_[static_cast<size_t>(tail)] = -1;
+  if (tail >= 0) tails_[static_cast<size_t>(tail)] = {};
   tail = -1;
 }
 
-// A tail is free for another block if nobody has its own any more, or if all know it by its tokens:
-// then it is full, and was taken home when it became so. Else it is the one of a sequence at work.
+// A tail is free for another block if nobody has its own any more, or somebody else has it now; or
+// if all know it by its tokens: then it is full, and was taken home when it became so. Else it is
+// the one of a sequence at work.
 void StreamedKv::take_tail(int32_t block, const memory::KvBlocks& owners) {
   if (tail_[static_cast<size_t>(block)] >= 0) return;
-  const auto found = std::ranges::find_if(tail_block_, [&](int32_t other) {
-    return other < 0 || owners.references(other) == 0 || owners.published(other);
+  const auto found = std::ranges::find_if(tails_, [&](const Tail& tail) {
+    return tail.block < 0 || owners.references(tail.block) == 0 || owners.published(tail.block) ||
+           owners.allocations(tail.block) != tail.allocation;
   });
-  SLUICE_CHECK(found != tail_block_.end(), "every sequence at work has room for its tail");
-  if (*found >= 0) free_tail(*found);
-  *found = block;
-  tail_[static_cast<size_t>(block)] = static_cast<int32_t>(found - tail_block_.begin());
+  SLUICE_CHECK(found != tails_.end(), "every sequence at work has room for its tail");
+  if (found->block >= 0) free_tail(found->block);
+  *found = {block, owners.allocations(block)};
+  tail_[static_cast<size_t>(block)] = static_cast<int32_t>(found - tails_.begin());
 }
 
 // In the order of their numbers, which is that of their homes, so that neighbours come together.

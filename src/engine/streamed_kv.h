@@ -136,9 +136,13 @@ class StreamedKv {
   int64_t bytes_ = 0, stride_ = 0;
   std::vector<kernels::KvLayerView> views_;
   std::vector<Flight> flights_;
-  std::vector<int32_t> number_;      // by block: within the window of the batch being placed, or -1
-  std::vector<int32_t> tail_;        // by block: its tail, or -1
-  std::vector<int32_t> tail_block_;  // by tail: whose it is, or -1
+  std::vector<int32_t> number_;  // by block: within the window of the batch being placed, or -1
+  std::vector<int32_t> tail_;    // by block: its tail, or -1
+  struct Tail {
+    int32_t block = -1;
+    int64_t allocation = 0;  // of the block, as it was (KvBlocks::allocations)
+  };
+  std::vector<Tail> tails_;
   mutable std::mutex mutex_;
   Window windows_[kWindows];
 };

@@ -273,6 +273,17 @@ TEST_F(StreamedKvTails, ATailThatIsNobodysIsTakenByAnother) {
   EXPECT_EQ(kv_->entries(0)[0], kept);
 }
 
+// Whoever holds the block now may have another tail, and no rows yet for this block.
+TEST_F(StreamedKvTails, ATailWhoseBlockIsSomebodyElsesIsTakenByAnother) {
+  place({{0, 3, {1}}, {0, 5, {2}}});
+  const int32_t gone = kv_->entries(0)[1];
+  const int32_t set_back[] = {2};
+  owners_.release(set_back);
+  ASSERT_EQ(owners_.allocate(), 2);
+  place({{3, 1, {1, 2}}, {0, 7, {4}}});
+  EXPECT_EQ(kv_->entries(0)[1], gone);
+}
+
 TEST_F(StreamedKvTails, ABlockThatBeginsAnewForgetsItsTail) {
   place({{0, 3, {1}}});
   EXPECT_LT(kv_->entries(0)[0], kv_->first_in_window());

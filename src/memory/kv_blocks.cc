@@ -86,6 +86,7 @@ BlockId KvBlocks::allocate() {
   Node& n = node(block);
   n.free = false;
   n.references = 1;
+  ++n.allocations;
   ++counters_.allocated;
   return block;
 }
@@ -137,7 +138,7 @@ void KvBlocks::release_one(BlockId block) {
 void KvBlocks::give_free(BlockId block) {
   Node& n = node(block);
   SLUICE_CHECK(!n.free, "a free block is not freed again");
-  n = Node{};
+  n = Node{.allocations = n.allocations};
   free_.push_back(block);
 }
 

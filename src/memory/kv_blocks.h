@@ -59,6 +59,9 @@ class KvBlocks {
   int64_t held() const { return blocks() - available(); }
   int64_t references(BlockId block) const { return node(block).references; }
   bool published(BlockId block) const { return node(block).published; }
+  // How often allocate() has given the block: what somebody keeps of it is another's once this
+  // has changed.
+  int64_t allocations(BlockId block) const { return node(block).allocations; }
 
   // The longest path of published blocks whose tokens lead `tokens` (whole blocks only) under
   // `salt`. `path` is overwritten with it and must have the capacity. Nothing is held yet.
@@ -92,6 +95,7 @@ class KvBlocks {
  private:
   struct Node {
     int64_t references = 0;
+    int64_t allocations = 0;
     int64_t children = 0;  // published blocks whose parent this is
     uint64_t hash = 0;
     uint64_t salt = 0;
