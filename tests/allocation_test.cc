@@ -79,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Steady{.schedule = "serial", .device = true},
                     Steady{.schedule = "serial", .device = true, .attention_on = "device"},
                     Steady{.schedule = "resident", .kv_on = "disk"},
-                    Steady{.schedule = "layer_stream", .embedding_on = "disk", .kv_on = "disk"}));
+                    Steady{.schedule = "layer_stream", .embedding_on = "disk", .kv_on = "disk"},
+                    Steady{.schedule = "cgopipe", .device = true, .kv_on = "disk"}));
 
 }  // namespace
 }  // namespace sluice::tests

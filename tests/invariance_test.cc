@@ -110,6 +110,10 @@ std::vector<Variant> paged_variants() {
       {"expert_fetch, batch 6 by 2, most in memory", options(6, 2, 16, "expert_fetch", 1)},
       {"layer_stream by 3, cache on disk", options(12, 3, 60, "layer_stream", 1)},
       {"expert_fetch, cache on disk", options(1, 1, 40, "expert_fetch", 2)},
+      {"cgopipe by 3, cache on disk", options(12, 3, 60, "cgopipe", 2)},
+      {"cgopipe by 2, some experts on the host, cache on disk", options(8, 2, 50, "cgopipe", 1)},
+      {"cgopipe, cache on disk, set back", options(26, 5, 64, "cgopipe", 1)},
+      {"serial on a device, cache on disk", options(8, 4, 64, "serial", 1)},
   };
   for (size_t i = 4; i < 17; ++i) all[i].options.device = fast_device();
   for (Variant& variant : all) variant.options.resident_weights = 0;
@@ -131,6 +135,13 @@ std::vector<Variant> paged_variants() {
   all[19].options.resident_weights = 0.75;
   keep_on_disk(all[20].options, 0.2);
   keep_on_disk(all[21].options, 0);
+  for (size_t i = 22; i < 26; ++i) {
+    all[i].options.device = i == 23 ? behind_a_link() : fast_device();
+    keep_on_disk(all[i].options, i == 22 ? 0.3 : 0);
+  }
+  all[23].options.experts_on = "auto";
+  all[24].options.kv_reserve_fraction = 0;
+  all[24].options.kv_block_tokens = 16;
   return all;
 }
 

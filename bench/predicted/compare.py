@@ -169,7 +169,7 @@ class Comparison:
         return [predict(self.bench, case, *run, self.file) for run in runs(case)]
 
     def once(self, case: Case) -> dict:
-        disk = [self.bench.disk_rate()] if case.share < 1 and not case.device else []
+        disk = [self.bench.disk_rate()] if min(case.share, case.kv_share) < 1 and not case.device else []
         predicted = [self.guess(case, disk)]
         experts_on = predicted[0][-1]["policy"]["experts_on"]
         # All three in turn, so that a slow minute meets each of them.

@@ -161,11 +161,11 @@ engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest&
   if (answer.machine.has_device()) {
     options.experts_on = plan::name(candidate.policy.experts_on);
     options.attention_on = plan::name(candidate.policy.attention_on);
-    if (candidate.policy.attention_on == plan::Place::kDevice)
-      options.resident_kv = candidate.policy.resident_kv;
-  } else if (options.kv_on == "disk") {
-    options.resident_kv = candidate.policy.resident_kv;
+    // What of the cache a device has no room for lies in host memory.
+    if (candidate.policy.attention_on == plan::Place::kDevice) options.kv_on = "host";
   }
+  if (candidate.policy.attention_on == plan::Place::kDevice || options.kv_on == "disk")
+    options.resident_kv = candidate.policy.resident_kv;
   // What the cache does not need is room for experts; who may be longer than all that is known
   // needs what the usual rule gives.
   const bool shared = answer.plan.expert_slots > 0 || answer.plan.policy.kv_on_disk();

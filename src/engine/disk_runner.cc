@@ -30,7 +30,7 @@ Result<std::unique_ptr<DiskRunner>> DiskRunner::create(ExpertPaging* paging,
                                                        models::WeightSource* source,
                                                        const Options& options) {
   std::unique_ptr<DiskRunner> runner(new DiskRunner(paging, source, options));
-  const bool pages = source != nullptr && !source->files().empty();
+  const bool pages = paging != nullptr && !source->files().empty();
   if (!pages && options.kv == nullptr) return runner;
   const int64_t kv = options.kv != nullptr ? DiskKv::most_requests(*options.kv) : 0;
   SLUICE_ASSIGN(runner->reader_,

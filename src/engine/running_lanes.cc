@@ -50,7 +50,8 @@ ExpertPaging* Running::paging() const {
 }
 
 StreamedKv* Running::streamed_kv() const {
-  return model_->device != nullptr ? model_->device->kv.get() : model_->streamed_kv.get();
+  const bool there = model_->device != nullptr && model_->device->kv != nullptr;
+  return there ? model_->device->kv.get() : model_->streamed_kv.get();
 }
 
 Status Running::add_lanes(pipeline::ExecutorOptions& executor) {

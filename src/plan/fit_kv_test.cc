@@ -58,6 +58,28 @@ TEST(FitKv, WhatFindsRoomStays) {
   EXPECT_GT(some->kv_bytes, 3 * kMiB - 2 * kLayers * kPlace);
 }
 
+// The host's windows, and nothing of the cache on the device.
+TEST(FitKv, BesideADeviceTheHostAttendsOverIt) {
+  FitWishes some = wishes();
+  some.resident_kv = 0.25;
+  const FitMachine host{.available_memory = kGiB, .disk_room = kGiB};
+  FitMachine machine = host;
+  machine.device_memory = 200 * kMiB;
+  const auto alone = fit_plan(small(), with_experts(), some, host);
+  const auto beside = fit_plan(small(), with_experts(), some, machine);
+  ASSERT_TRUE(alone.ok() && beside.ok());
+  EXPECT_EQ(beside->policy.schedule, "cgopipe");
+  EXPECT_TRUE(beside->policy.kv_on_disk());
+  EXPECT_EQ(beside->kv_bytes, alone->kv_bytes);
+  EXPECT_EQ(beside->kv_disk_bytes, alone->kv_disk_bytes);
+  EXPECT_EQ(beside->kv_tails, 16);
+  some.kv_on = "host";
+  some.resident_kv.reset();
+  const auto without = fit_plan(small(), with_experts(), some, machine);
+  ASSERT_TRUE(without.ok());
+  EXPECT_EQ(beside->device_bytes, without->device_bytes);
+}
+
 // The share that a plan states gives the same plan again.
 TEST(FitKv, AShareGivesTheSameBlocks) {
   for (int64_t blocks = 0; blocks <= 16 * 8; ++blocks) {

@@ -225,12 +225,13 @@ int64_t smaller_embedding(const models::ModelConfig& config, const FitModel& mod
 Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model,
                         const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
-  if (plan.policy.attention_on == Place::kDevice) share_kv(config, plan);
+  const bool attends_there = plan.policy.attention_on == Place::kDevice;
+  if (attends_there) share_kv(config, plan);
   const int64_t room = wishes.device_memory > 0
                            ? std::min(wishes.device_memory, machine.device_memory)
                            : machine.device_memory;
   // The same activations as on the host, the weights that are not experts', and keys and values.
-  const int64_t kv = streamed_kv_bytes(config, plan);
+  const int64_t kv = attends_there ? streamed_kv_bytes(config, plan) : 0;
   const int64_t base = model.weight_bytes - model.expert_bytes + plan.activation_bytes + kv;
   const int64_t least = std::min(model.pages, kLeastSlots);
   const int64_t slots = (room - base - memory::WeightPages::bytes(0, 0)) / model.page_bytes;

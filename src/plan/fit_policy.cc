@@ -93,13 +93,15 @@ Status choose_on_device(const FitModel& model, const FitWishes& w, Policy& polic
 }
 
 // What of the cache is not where attention runs lies one level below.
-Status choose_kv(const FitWishes& w, const FitMachine& machine, Policy& policy) {
+Status choose_kv(const FitWishes& w, Policy& policy) {
   if (w.kv_on != "host" && w.kv_on != "disk") {
     return invalid("--kv-on is '" + w.kv_on + "'; host or disk is expected");
   }
   const bool attends_there = policy.attention_on == Place::kDevice;
-  if (w.kv_on == "disk" && machine.device_memory > 0) {
-    return invalid("--kv-on disk is for a host that computes alone; leave out --device");
+  if (w.kv_on == "disk" && attends_there) {
+    return invalid(
+        "--kv-on disk is for attention on the host; with --attention-on device what of the cache "
+        "is not there lies in host memory");
   }
   if (w.resident_kv && !attends_there && w.kv_on == "host") {
     return invalid(
@@ -146,7 +148,7 @@ Status choose_places(const FitModel& model, const FitWishes& w, const FitMachine
   }
   SLUICE_TRY(choose_experts(w, machine, policy));
   SLUICE_TRY(choose_guessing(w, policy));
-  return choose_kv(w, machine, policy);
+  return choose_kv(w, policy);
 }
 
 }  // namespace sluice::plan

@@ -257,7 +257,7 @@ TEST(Fit, SaysWhatCannotAttendWhere) {
       {{.resident_kv = 0.5}, kGiB, "needs --attention-on device"},
       {{.resident_kv = 0.5}, 0, "needs --attention-on device, or --kv-on disk"},
       {{.kv_on = "tape"}, 0, "--kv-on is 'tape'; host or disk"},
-      {{.kv_on = "disk"}, kGiB, "leave out --device"},
+      {{.attention_on = "device", .kv_on = "disk"}, kGiB, "is for attention on the host"},
       {{.attention_on = "device", .resident_kv = 1.5}, kGiB, "--resident-kv must be between"}};
   for (const auto& c : cases) {
     const auto plan = fit_plan(small(), with_experts(), c.wishes,

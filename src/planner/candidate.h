@@ -49,11 +49,11 @@ enum class HostAttention : uint8_t {
   kExpanded,  // in float32, repeated for every query head: batched products that know no groups
 };
 
-// What the cost model knows of a schedule. A part of the cache may lie on disk too, if the host
-// attends; with a device that is costed alone. `prompts_first`: all prompts of a
-// batch are computed, with attention on the device, before the first token is decoded; else they
-// ride along in chunks. The last ones are of engines that are not ours: ours pins its memory once,
-// attends in place and computes no more rows than there are.
+// What the cost model knows of a schedule. A part of the cache may lie on disk, if the host
+// attends. `prompts_first`: all prompts of a batch are computed, with attention on the device,
+// before the first token is decoded; else they ride along in chunks. The last ones are of engines
+// that are not ours: ours pins its memory once, attends in place and computes no more rows than
+// there are.
 struct ScheduleKind {
   const char* name;
   bool device;               // its layers are computed on a device

@@ -24,8 +24,6 @@ std::string cannot_run(const Answer& answer) {
   if (answer.model.family == "shape") return "the architecture is costed and not built";
   if (kind.device && c.host_weights < 1)
     return "a device whose experts come from disk is costed and not built";
-  if (kind.device && c.policy.kv_on_disk())
-    return "a device beside a cache of which a part lies on disk is costed and not built";
   if (answer.machine.devices > 1) return "several devices are costed and not built";
   return "";
 }

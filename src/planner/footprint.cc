@@ -141,7 +141,8 @@ std::optional<Shortage> settle(const Subject& subject, const Workload& workload,
   const Machine& machine = subject.machine;
   const double least = least_share(subject);
   candidate.policy.resident_weights = least;
-  candidate.host_weights = machine.has_disk() && kind.moves ? least : 1;
+  const bool from_disk = kind.moves && (!kind.device || machine.disk_feeds_device);
+  candidate.host_weights = machine.has_disk() && from_disk ? least : 1;
   candidate.embedding_rows = candidate.host_weights < 1 && !kind.device
                                  ? plan::smaller_embedding(subject.model, fit, plan_of(candidate))
                                  : 0;

@@ -30,7 +30,8 @@ struct Machine {
   int devices = 0;            // 0: none; several share every layer (tensor parallel)
   int64_t device_memory = 0;  // of all of them together, bytes
   int64_t host_memory = 0;
-  int64_t disk_bytes = 0;  // 0: no disk to stream from
+  int64_t disk_bytes = 0;         // 0: no disk to stream from
+  bool disk_feeds_device = true;  // experts of a device may lie there, else all in host memory
   int cores = 1;
   int memory_nodes = 1;
   schedule::CostModel costs;  // rates of all devices together; costs.weights is the candidate's

@@ -100,8 +100,8 @@ Result<Answer> answer_with(const Question& question, const std::string& quant) {
                                           " needs a --device to have so many of"};
   }
   answer.machine = question.devices > 1 ? with_devices(one, question.devices) : one;
-  // Experts of a device come from host memory, as it is built today.
-  if (question.runnable_only && answer.machine.has_device()) answer.machine.disk_bytes = 0;
+  // As it is built today.
+  if (question.runnable_only) answer.machine.disk_feeds_device = false;
   answer.layers = layers_of(answer.model, question.skew);
   SearchOptions options = search_options(question, quant, kv);
   for (int tries = 4;; --tries) {
@@ -166,7 +166,7 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
     wishes.attention_on = plan::name(plan::Place::kDevice);
     wishes.resident_kv = candidate.policy.resident_kv;
   }
-  if (candidate.policy.kv_on_disk() && !kind.device) {
+  if (candidate.policy.kv_on_disk()) {
     wishes.kv_on = "disk";
     wishes.resident_kv = candidate.policy.resident_kv;
   }
@@ -182,6 +182,11 @@ Result<plan::Plan> plan_of(const Subject& subject, const Candidate& candidate,
 }
 
 Result<Answer> answer(const Question& question) {
+  if (question.kv_on_disk && question.hardware.find(hardware::LevelKind::kDisk) == nullptr) {
+    return Error{ErrorCode::kInvalid,
+                 "--kv-on disk needs a disk whose rate is known, and '" + question.hardware.name +
+                     "' has none; name one with --disk, or measure it: sluice probe --disk DIR"};
+  }
   std::optional<Answer> best;
   std::optional<Error> problem;
   for (const std::string& quant : question.quants) {

@@ -117,29 +117,37 @@ TEST(Replay, KeysAndValuesMoveToADeviceThatAttends) {
   }
 }
 
-// The cache that does not stay in memory comes from the disk, and goes there once.
+// The cache that does not stay in memory comes from the disk, and goes there once; beside a device
+// too, if the host attends.
 TEST(Replay, KeysAndValuesMoveBetweenMemoryAndDisk) {
   const Workload workload{"w", {{60, 90, 12}}};
-  double before = 1e9;
-  for (const double share : {0.0, 0.5, 1.0}) {
-    Fixture f(false);
-    f.machine.disk_bytes = int64_t{1} << 40;
-    f.machine.rates(Lane::kDisk) = {.bytes_per_second = 1e9};
-    Candidate candidate = policy("resident", 4, 12);
-    candidate.policy.resident_kv = share;
-    const auto plan = plan_of(f.subject(), candidate, workload);
-    ASSERT_TRUE(plan.ok()) << plan.error().message;
-    EXPECT_EQ(plan->policy.kv_on_disk(), share < 1);
-    const Footprint foot = footprint(f.subject(), candidate, workload);
-    EXPECT_EQ(foot.host_kv, plan->kv_bytes);
-    EXPECT_EQ(foot.disk_kv, plan->kv_disk_bytes);
-    const auto replayed = replay(f.subject(), *plan, workload, {.tasks = 1 << 22}).value();
-    EXPECT_TRUE(replayed.whole);
-    EXPECT_EQ(replayed.tokens, 12 * 90);
-    const double disk = replayed.busy[static_cast<size_t>(Lane::kDisk)];
-    EXPECT_LT(disk, before) << share;
-    EXPECT_EQ(disk > 0, share < 1);
-    before = disk;
+  for (const bool device : {false, true}) {
+    double before = 1e9;
+    for (const double share : {0.0, 0.5, 1.0}) {
+      Fixture f(device);
+      f.machine.disk_feeds_device = false;
+      f.machine.rates(Lane::kDisk) = {.bytes_per_second = 1e9};
+      Candidate candidate = policy(device ? "cgopipe" : "resident", 4, 12);
+      candidate.policy.resident_kv = share;
+      if (device) {
+        ASSERT_FALSE(settle(f.subject(), workload, candidate));
+      }
+      const auto plan = plan_of(f.subject(), candidate, workload);
+      ASSERT_TRUE(plan.ok()) << plan.error().message;
+      EXPECT_EQ(plan->policy.kv_on_disk(), share < 1);
+      const Footprint foot = footprint(f.subject(), candidate, workload);
+      EXPECT_EQ(foot.host_kv, plan->kv_bytes);
+      EXPECT_EQ(foot.disk_kv, plan->kv_disk_bytes);
+      EXPECT_EQ(foot.device_kv, 0);
+      EXPECT_EQ(foot.disk_weights, 0);
+      const auto replayed = replay(f.subject(), *plan, workload, {.tasks = 1 << 22}).value();
+      EXPECT_TRUE(replayed.whole);
+      EXPECT_EQ(replayed.tokens, 12 * 90);
+      const double disk = replayed.busy[static_cast<size_t>(Lane::kDisk)];
+      EXPECT_LT(disk, before) << share;
+      EXPECT_EQ(disk > 0, share < 1);
+      before = disk;
+    }
   }
 }
 

@@ -16,7 +16,7 @@ namespace sluice::schedule {
 
 class Cgopipe final : public DevicePipeline {
  public:
-  Cgopipe() : DevicePipeline(AttendOn::kHost) {}
+  Cgopipe() : DevicePipeline(plan::Place::kHost) {}
 
   const char* name() const override { return "cgopipe"; }
 };

@@ -1,9 +1,6 @@
 #include "schedule/chain.h"
 
 #include <algorithm>
-#include <array>
-
-#include "memory/streamed_kv_size.h"
 
 namespace sluice::schedule {
 
@@ -11,14 +8,6 @@ using models::Stage;
 using models::StageKind;
 
 namespace {
-
-// Of one block, as it lies on disk.
-int64_t disk_block_bytes(const Context& context, int layer) {
-  const std::array layouts{
-      models::kv_layout(context.model->layers[static_cast<size_t>(layer)].attention,
-                        static_cast<int>(context.plan->kv_block_tokens), context.plan->kv_dtype)};
-  return memory::kv_place_bytes(layouts, memory::kDiskKvAlignment);
-}
 
 // Whether there is such a layer, with a router.
 bool guessed(const models::ModelConfig& model, int layer) {
@@ -29,15 +18,6 @@ bool guessed(const models::ModelConfig& model, int layer) {
 
 void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
   follow(add_stage(context_, Lane::kHostCompute, stage, routing, out_));
-}
-
-void Chain::attend(int16_t layer, bool ahead) {
-  const KvMoves& kv = context_.batch.kv;
-  if (kv.blocks == 0) return add({.kind = StageKind::kAttend, .layer = layer});
-  const int64_t block = disk_block_bytes(context_, layer);
-  attend_between(
-      {Lane::kDisk, Level::kDisk, Level::kHost, kv.arriving_blocks * block}, Lane::kHostCompute,
-      {Lane::kDisk, Level::kHost, Level::kDisk, kv.leaving_blocks * block}, layer, 0, ahead);
 }
 
 void Chain::aside(const Stage& stage, const Bounds& bounds) {
@@ -99,13 +79,7 @@ Bounds chain_bounds(const Context& context, bool guesses) {
     bounds.expansions += layer.ffn.is_moe();
   }
   bounds.dependencies = bounds.tasks - 1;
-  if (const KvMoves& kv = context.batch.kv; kv.blocks > 0) {
-    bounds.tasks += 2 * context.model->layer_count();
-    bounds.dependencies += 2 * context.model->layer_count();
-    for (int layer = 0; layer < context.model->layer_count(); ++layer) {
-      bounds.bytes += (kv.arriving_blocks + kv.leaving_blocks) * disk_block_bytes(context, layer);
-    }
-  }
+  bounds += disk_kv_bounds(context);
   const int64_t rows = std::min(context.batch.rows, context.plan->embedding_rows);
   bounds.tasks += static_cast<int32_t>(rows);
   bounds.dependencies += static_cast<int32_t>(rows);

@@ -13,9 +13,8 @@ class Chain : private TaskChain {
   void add(const models::Stage& stage, const RoutingOutcome* routing = nullptr);
   // A stage after the last one added, with an expansion, that nothing follows.
   void aside(const models::Stage& stage, const Bounds& bounds);
-  // Attention over keys and values of which some come from the disk, and of which blocks that
-  // become full go there. `ahead`: they come as soon as there is room, and go beside what follows.
-  void attend(int16_t layer, bool ahead);
+  // `attend`, with what it needs of keys and values from the disk; `ahead` as in task_chain.h.
+  void attend(int16_t layer, bool ahead) { attend_on_host(layer, 0, ahead); }
   // `embed`, the first stage, behind the rows that it needs from the disk, each a transfer.
   void embed();
   // The last stage added expands.

@@ -20,7 +20,8 @@ int64_t compute_rank(int16_t layer) { return std::max<int16_t>(layer, 0); }
 // A chain over the lanes of a device.
 class LaneChain : private TaskChain {
  public:
-  LaneChain(const Context& context, Subgraph& out) : TaskChain(context, out) {}
+  LaneChain(const Context& context, Subgraph& out)
+      : TaskChain(context, out), pages_(static_cast<TaskIndex>(out.tasks.size())) {}
 
   void stage(Lane lane, const Stage& stage) {
     const TaskIndex index = add_stage(context_, lane, stage, nullptr, out_);
@@ -35,6 +36,16 @@ class LaneChain : private TaskChain {
                             .to = up ? Level::kDevice : Level::kHost,
                             .bytes = bytes};
     follow(add_transfer(context_, lane, transfer, layer, load_rank(layer), out_));
+  }
+
+  // Queries, keys and values to the host, and what came of them back.
+  void attend_on_host(int16_t layer, bool ahead) {
+    const models::AttentionConfig& a = context_.model->layers[static_cast<size_t>(layer)].attention;
+    const int64_t rows = context_.batch.rows;
+    const int64_t q = int64_t{a.q_heads} * a.head_dim, kv = int64_t{a.kv_heads} * a.head_dim;
+    move(Lane::kDeviceToHost, Payload::kQkv, layer, rows * (q + 2 * kv) * kFloat);
+    TaskChain::attend_on_host(layer, compute_rank(layer), ahead, last_page_before(layer));
+    move(Lane::kHostToDevice, Payload::kHidden, layer, rows * q * kFloat);
   }
 
   // Attention over keys and values of which some come from the host, and whose new ones go there.
@@ -57,20 +68,20 @@ class LaneChain : private TaskChain {
                              static_cast<int>(context_.plan->kv_block_tokens),
                              context_.plan->kv_dtype);
   }
+  // Of the pages ahead of lower layers; asked layer by layer.
+  TaskIndex last_page_before(int16_t layer) {
+    while (seen_ < pages_ && out_.tasks[seen_].layer < layer) ++seen_;
+    return seen_ > 0 ? seen_ - 1 : kNone;
+  }
+
+  const TaskIndex pages_;  // so many are ahead
+  TaskIndex seen_ = 0;     // of them
 };
 
-// Queries, keys and values to the host, and what came of them back.
-void attend_on_host(int16_t layer, const models::AttentionConfig& a, int64_t rows,
-                    LaneChain& chain) {
-  const int64_t q = int64_t{a.q_heads} * a.head_dim, kv = int64_t{a.kv_heads} * a.head_dim;
-  chain.move(Lane::kDeviceToHost, Payload::kQkv, layer, rows * (q + 2 * kv) * kFloat);
-  chain.stage(Lane::kHostCompute, {.kind = StageKind::kAttend, .layer = layer});
-  chain.move(Lane::kHostToDevice, Payload::kHidden, layer, rows * q * kFloat);
-}
-
-// Bytes of one layer.
-int64_t attend_bytes(const Context& context, const models::AttentionConfig& a, AttendOn attend) {
-  if (attend == AttendOn::kHost) {
+// Bytes of one layer over the links.
+int64_t attend_bytes(const Context& context, const models::AttentionConfig& a,
+                     const Attention& attention) {
+  if (attention.on == plan::Place::kHost) {
     return context.batch.rows * a.head_dim * (2 * int64_t{a.q_heads} + 2 * a.kv_heads) * kFloat;
   }
   const kernels::KvLayout layout =
@@ -81,17 +92,17 @@ int64_t attend_bytes(const Context& context, const models::AttentionConfig& a, A
 
 }  // namespace
 
-void device_iteration(const Context& context, AttendOn attend, const Bounds& expansion,
+void device_iteration(const Context& context, const Attention& attention, const Bounds& expansion,
                       Subgraph& out) {
   LaneChain chain(context, out);
   chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kEmbed});
   for (int16_t layer = 0; layer < context.model->layer_count(); ++layer) {
     const models::LayerConfig& config = context.model->layers[static_cast<size_t>(layer)];
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kQkv, .layer = layer});
-    if (attend == AttendOn::kHost) {
-      attend_on_host(layer, config.attention, context.batch.rows, chain);
+    if (attention.on == plan::Place::kHost) {
+      chain.attend_on_host(layer, attention.ahead);
     } else {
-      chain.attend_on_device(layer, attend == AttendOn::kDeviceAhead);
+      chain.attend_on_device(layer, attention.ahead);
     }
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kOProj, .layer = layer});
     chain.stage(Lane::kDeviceCompute, {.kind = StageKind::kRoute, .layer = layer});
@@ -113,17 +124,21 @@ void device_iteration(const Context& context, AttendOn attend, const Bounds& exp
   }
 }
 
-Bounds device_bounds(const Context& context, AttendOn attend) {
+Bounds device_bounds(const Context& context, const Attention& attention) {
   const int parts = head_parts(context);
   Bounds iteration;
   iteration.tasks = 1 + 3 * parts;
   for (const models::LayerConfig& layer : context.model->layers) {
     iteration.tasks += layer.ffn.is_moe() ? 6 : 7;
     iteration.expansions += layer.ffn.is_moe();
-    iteration.bytes += attend_bytes(context, layer.attention, attend);
+    iteration.bytes += attend_bytes(context, layer.attention, attention);
   }
   iteration.dependencies = iteration.tasks - 1;
   iteration.bytes += context.batch.logit_rows * context.model->vocab * kFloat;
+  if (attention.on == plan::Place::kHost && context.batch.kv.blocks > 0) {
+    iteration += disk_kv_bounds(context);
+    iteration.dependencies += context.model->layer_count();  // on pages
+  }
   return iteration;
 }
 

@@ -6,17 +6,26 @@
 
 namespace sluice::schedule {
 
-// Where a micro-batch attends; and if on the device, whether the keys and values that are not there
-// come ahead of their turn.
-enum class AttendOn : uint8_t { kHost, kDeviceAhead, kDeviceInTurn };
+// Where a micro-batch attends, and whether the keys and values that are not there come ahead of
+// their turn.
+struct Attention {
+  plan::Place on = plan::Place::kHost;
+  bool ahead = true;
+};
 
 // Every stage and the transfers between them as one chain over the lanes, expanding after each MoE
-// layer's `route`. Of a lane's ready tasks those of lower layers go first. Keys and values ahead
-// wait for nobody, and new ones go home beside the chain.
-void device_iteration(const Context& context, AttendOn attend, const Bounds& expansion,
+// layer's `route`. Of a lane's ready tasks those of lower layers go first. Keys and values that
+// come ahead go home beside the chain.
+//
+// Tasks that are in `out` already are pages ahead, layer by layer. To a device that attends, pages
+// and keys and values come over the same lane, in one order (paged_experts.h). To a host that
+// attends, keys and values come over a lane of their own; so that a micro-batch which has got room
+// for them never waits for a page that has none, they come behind the last page ahead of the layer
+// before.
+void device_iteration(const Context& context, const Attention& attention, const Bounds& expansion,
                       Subgraph& out);
 
 // Tasks of that chain, without the expansions.
-Bounds device_bounds(const Context& context, AttendOn attend);
+Bounds device_bounds(const Context& context, const Attention& attention);
 
 }  // namespace sluice::schedule

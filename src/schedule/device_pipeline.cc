@@ -3,12 +3,12 @@
 namespace sluice::schedule {
 
 void DevicePipeline::iteration(const Context& context, Subgraph& out) const {
-  device_iteration(context, attend_on_, expansion_bounds(context), out);
   add_ahead(context, out);
+  device_iteration(context, attention_, expansion_bounds(context), out);
 }
 
 BuilderBounds DevicePipeline::bounds(const Context& context) const {
-  Bounds iteration = device_bounds(context, attend_on_);
+  Bounds iteration = device_bounds(context, attention_);
   return {iteration += ahead_bounds(context), expansion_bounds(context)};
 }
 

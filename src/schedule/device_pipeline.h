@@ -13,10 +13,11 @@ class DevicePipeline : public PagedExperts {
   BuilderBounds bounds(const Context& context) const override;
 
  protected:
-  explicit DevicePipeline(AttendOn attend_on) : PagedExperts(kDeviceLanes), attend_on_(attend_on) {}
+  explicit DevicePipeline(plan::Place attend_on)
+      : PagedExperts(kDeviceLanes), attention_{.on = attend_on} {}
 
  private:
-  AttendOn attend_on_;
+  Attention attention_;
 };
 
 }  // namespace sluice::schedule

@@ -12,7 +12,7 @@ namespace sluice::schedule {
 
 class KvPrefetch final : public DevicePipeline {
  public:
-  KvPrefetch() : DevicePipeline(AttendOn::kDeviceAhead) {}
+  KvPrefetch() : DevicePipeline(plan::Place::kDevice) {}
 
   const char* name() const override { return "kv_prefetch"; }
 };

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 
+#include "memory/streamed_kv_size.h"
 #include "schedule/rolling_graph.h"
 
 namespace sluice::schedule {
@@ -34,7 +35,7 @@ class KvPrefetchTest : public ::testing::Test {
     plan_.logit_rows = 8;
     plan_.kv_block_tokens = 16;
     plan_.device_bytes = 1;
-    plan_.policy.attention_on = plan::Place::kDevice;
+    plan_.policy.attention_on = plan_.policy.experts_on = plan::Place::kDevice;
     plan_.policy.batch = 8;
     page_bytes_.assign(kLayers, 4096);
     levels_.assign(kLayers * kExperts, Level::kHost);
@@ -145,13 +146,60 @@ TEST_F(KvPrefetchTest, SerialMovesThemInTurn) {
   EXPECT_EQ(transfers(g, Payload::kKv, Lane::kHostToDevice).size(), static_cast<size_t>(kLayers));
 }
 
-// What the device's memory allows: slots for pages, as WeightPages gives them out, and two windows.
+// To a host that attends they come from the disk, over a lane of their own: not before all pages
+// ahead of the layers below have found room.
+TEST_F(KvPrefetchTest, CgopipeHasThemBetweenHostAndDisk) {
+  plan_.policy.attention_on = plan::Place::kHost;
+  const Builder& cgopipe = **find("cgopipe");
+  Context c = context(0, 3);
+  c.batch.kv = {.blocks = 20, .arriving_blocks = 18, .leaving_blocks = 2};
+  Subgraph g;
+  cgopipe.iteration(c, g);
+  ASSERT_TRUE(validate(g, cgopipe.bounds(c).iteration).ok());
+  std::vector<TaskIndex> come, go;
+  for (const TaskIndex i : transfers(g, Payload::kKv, Lane::kDisk))
+    (g.tasks[i].transfer()->to == Level::kHost ? come : go).push_back(i);
+  const auto pages = transfers(g, Payload::kWeights, Lane::kHostToDevice);
+  ASSERT_EQ(pages.size(), static_cast<size_t>(kLayers * kExperts));
+  ASSERT_EQ(come.size(), static_cast<size_t>(kLayers));
+  ASSERT_EQ(go.size(), static_cast<size_t>(kLayers));
+  for (int layer = 0; layer < kLayers; ++layer) {
+    const auto at = static_cast<size_t>(layer);
+    const Task& there = g.tasks[come[at]];
+    EXPECT_EQ(there.transfer()->bytes, 18 * memory::kDiskKvAlignment);
+    EXPECT_EQ(g.tasks[go[at]].transfer()->bytes, 2 * memory::kDiskKvAlignment);
+    if (layer == 0) {
+      EXPECT_EQ(there.dependencies.count, 0u);
+    } else {
+      EXPECT_THAT(g.dependencies_of(there),
+                  ElementsAre(Dependency::task(pages[at * kExperts - 1])));
+    }
+    const TaskIndex attends = attend(g, layer);
+    EXPECT_EQ(g.tasks[attends].lane, Lane::kHostCompute);
+    EXPECT_EQ(g.dependencies_of(g.tasks[attends]).back(), Dependency::task(come[at]));
+    EXPECT_THAT(g.dependencies_of(g.tasks[go[at]]), ElementsAre(Dependency::task(attends)));
+  }
+  // In turn: each task behind the one before.
+  Subgraph one_by_one;
+  const Builder& serial = **find("serial");
+  serial.iteration(c, one_by_one);
+  EXPECT_TRUE(validate(one_by_one, serial.bounds(c).iteration).ok());
+  EXPECT_EQ(transfers(one_by_one, Payload::kKv, Lane::kDisk).size(), 2u * kLayers);
+  for (TaskIndex i = 1; i < one_by_one.tasks.size(); ++i) {
+    ASSERT_EQ(one_by_one.dependencies_of(one_by_one.tasks[i]).size(), 1u);
+    EXPECT_EQ(one_by_one.dependencies_of(one_by_one.tasks[i]).front().index(), i - 1);
+  }
+}
+
+// What memory allows: slots for pages, as WeightPages gives them out, and two windows.
 struct Room {
   int slots = 0, reserved = 1, windows = 2;
   std::map<PageId, int> claims;
+  bool any_page = false;
 
   bool start(const Task& task) {
     const Transfer& t = *task.transfer();
+    if (t.payload == Payload::kKv && t.to == Level::kDisk) return true;
     if (t.payload == Payload::kKv) return windows > 0 && windows-- > 0;
     if (t.payload != Payload::kWeights) return true;
     const PageId page = t.pages.first;
@@ -159,11 +207,13 @@ struct Room {
         std::ssize(claims) + (t.urgency == Urgency::kAhead ? reserved : 0) >= slots)
       return false;
     ++claims[page];
-    return true;
+    return any_page = true;
   }
   void end(const Task& task, std::span<const PageRange> pages) {
     const Transfer* t = task.transfer();
-    if (t != nullptr && t->payload == Payload::kKv && task.lane == Lane::kDeviceToHost) ++windows;
+    const bool leaves = t != nullptr && t->payload == Payload::kKv &&
+                        (t->from == Level::kDevice || t->to == Level::kDisk);
+    windows += leaves;
     for (const PageRange& range : pages) {
       if (--claims[range.first] == 0) claims.erase(range.first);
     }
@@ -178,6 +228,7 @@ TEST_F(KvPrefetchTest, NeverWaitsForRoomForEver) {
   for (int round = 0; round < 200; ++round) {
     const int micro_batches = 1 + draw(4);
     Room room{.slots = 2 + draw(5)};
+    // Of cgopipe keys and values come from the disk, over a lane of their own.
     const Builder& builder =
         draw(3) > 0 ? static_cast<const Builder&>(kv_prefetch_) : **find("cgopipe");
     const BuilderBounds bounds = builder.bounds(context(0, 0));
@@ -206,11 +257,12 @@ TEST_F(KvPrefetchTest, NeverWaitsForRoomForEver) {
         idle = 0;
       }
       const std::array lanes = {Lane::kDeviceCompute, Lane::kHostCompute, Lane::kHostToDevice,
-                                Lane::kDeviceToHost};
+                                Lane::kDeviceToHost, Lane::kDisk};
       TaskRef ref;
-      if (!graph.take(lanes[static_cast<size_t>(draw(4))], ref)) continue;
+      if (!graph.take(lanes[static_cast<size_t>(draw(5))], ref)) continue;
       const Task task = graph.task(ref);
-      if (task.lane == Lane::kHostToDevice && !room.start(task)) {
+      const bool needs_room = task.lane == Lane::kHostToDevice || task.lane == Lane::kDisk;
+      if (needs_room && !room.start(task)) {
         graph.give_back(ref);
         continue;
       }
@@ -220,6 +272,7 @@ TEST_F(KvPrefetchTest, NeverWaitsForRoomForEver) {
       graph.complete(ref, {counts});
       idle = 0;
     }
+    EXPECT_TRUE(room.any_page);
     EXPECT_TRUE(room.claims.empty());
     EXPECT_EQ(room.windows, 2);
   }

@@ -21,16 +21,15 @@ class SerialOnDevice final : public PagedExperts {
   SerialOnDevice() : PagedExperts(kDeviceLanes) {}
   const char* name() const override { return "serial"; }
   void iteration(const Context& context, Subgraph& out) const override {
-    device_iteration(context, attend_on(context), expansion_bounds(context), out);
+    device_iteration(context, in_turn(context), expansion_bounds(context), out);
   }
   BuilderBounds bounds(const Context& context) const override {
-    return {device_bounds(context, attend_on(context)), expansion_bounds(context)};
+    return {device_bounds(context, in_turn(context)), expansion_bounds(context)};
   }
 
  private:
-  static AttendOn attend_on(const Context& context) {
-    return context.plan->policy.attention_on == plan::Place::kDevice ? AttendOn::kDeviceInTurn
-                                                                     : AttendOn::kHost;
+  static Attention in_turn(const Context& context) {
+    return {.on = context.plan->policy.attention_on, .ahead = false};
   }
   bool ahead(const Context&, int, int) const override { return false; }
   bool overlaps() const override { return false; }

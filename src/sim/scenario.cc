@@ -72,7 +72,7 @@ void draw_places(Random& random, engine::EngineOptions& o) {
   if (there && random.chance(0.5)) o.resident_kv = random.chance(0.2) ? 1.0 : random.share();
 }
 
-// Where the host alone attends, what of the cache finds no room in memory.
+// Where the host attends, what of the cache finds no room in memory.
 void draw_kv_home(Random& random, engine::EngineOptions& o) {
   if (!random.chance(0.3)) return;
   o.kv_on = "disk";
@@ -99,6 +99,7 @@ void draw_schedule(Random& random, const ModelPool& pool, const Machines& machin
       o.device = "emulated:" + machines.files[which];
       life.machine = " on " + machines.names[which];
       draw_places(random, o);
+      if (o.schedule != "kv_prefetch" && o.attention_on != "device") draw_kv_home(random, o);
     }
   }
   life.machine = o.schedule + life.machine + ", batch " + std::to_string(o.max_batch_size) +

@@ -127,15 +127,18 @@ class PlanCommand(unittest.TestCase):
         self.assertEqual(plan["reserved"]["host_kv_bytes"], plan["plan"]["kv_bytes"])
         self.assertTrue(plan["runs"])
         self.assertRegex(told.stdout, r"in host memory stay [0-9]+ % of the cache")
+        self.assertIn("sluice probe --disk", self.refused("plan", "qwen3-235b-a22b", "--host", "xeon-24c", "--host-memory", "256G",
+                                                          "--kv-on", "disk"))
         without = json.loads(run(*flags, "--json").stdout)
         self.assertEqual(without["policy"]["resident_kv"], 1)
         self.assertGreater(max(g["times"] for g in without["what_ifs"] if "--kv-on disk" in g["what"]), 1)
         self.assertGreater(plan["predicted"]["tokens_per_second"], 1.3 * without["predicted"]["tokens_per_second"])
-        # Beside a device it is costed alone.
         beside = json.loads(run("plan", "mixtral-8x7b", "--device", "t4", "--host", "xeon-24c", "--host-memory", "96G", "--disk",
-                                "nvme-gen4", "--workload", "mtbench", "--kv-on", "disk", "--json").stdout)
+                                "nvme-gen4", "--workload", "mtbench", "--kv-on", "disk", "--runnable", "--json").stdout)
         self.assertLess(beside["policy"]["resident_kv"], 1)
-        self.assertFalse(beside["runs"])
+        self.assertEqual(beside["policy"]["attention_on"], "host")
+        self.assertTrue(beside["runs"])
+        self.assertEqual(beside["reserved"]["host_kv_bytes"], beside["plan"]["kv_bytes"])
 
     def test_a_plan_with_a_cache_on_disk_is_run(self):
         machine = self.machine(read=1e10, flops=1e11, disk=4e9)

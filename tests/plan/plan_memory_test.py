@@ -86,6 +86,13 @@ class PlanMemory(unittest.TestCase):
                     self.check(True, "--schedule", schedule, "--experts-on", place, "--max-batch-size", 8, "--max-num-tokens", 64,
                                device_memory=memory)
 
+    def test_the_cache_on_disk_beside_a_device(self):
+        for schedule, share in (("cgopipe", 0.25), ("serial", 0)):
+            engine = self.check(True, "--schedule", schedule, "--max-batch-size", 8, "--max-num-tokens", 64, "--kv-on", "disk",
+                                "--resident-kv", share, device_memory="8M")
+            self.assertGreater(engine["kv_disk_bytes"], 0)
+            self.assertLessEqual(engine["resident_kv"], share)
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
