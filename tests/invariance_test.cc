@@ -64,8 +64,11 @@ std::vector<Variant> variants() {
       {"cache on disk by 3, a third in memory", options(12, 3, 50, "resident", 2)},
       {"cache on disk, serial by 2, unshared", options(8, 2, 33, "serial", 1, false)},
       {"cache on disk, set back", options(26, 5, 64, "resident", 1)},
+      {"cache on disk, in parts", options(12, 12, 90, "resident", 2)},
+      {"cache on disk, serial, in parts", options(8, 8, 40, "serial", 1)},
   };
-  for (size_t i = 10; i < 14; ++i) keep_on_disk(all[i].options, i == 11 ? 0.33 : 0);
+  for (size_t i = 10; i < 16; ++i) keep_on_disk(all[i].options, i == 11 ? 0.33 : 0);
+  for (size_t i = 13; i < 16; ++i) all[i].options.kv_window_bytes = 1;
   all[13].options.kv_reserve_fraction = 0;
   all[13].options.kv_block_tokens = 16;
   all[8].options.kv_block_tokens = 16;
@@ -138,7 +141,9 @@ std::vector<Variant> paged_variants() {
   for (size_t i = 22; i < 26; ++i) {
     all[i].options.device = i == 23 ? behind_a_link() : fast_device();
     keep_on_disk(all[i].options, i == 22 ? 0.3 : 0);
+    if (i > 22) all[i].options.kv_window_bytes = 1;
   }
+  all[20].options.kv_window_bytes = 1;
   all[23].options.experts_on = "auto";
   all[24].options.kv_reserve_fraction = 0;
   all[24].options.kv_block_tokens = 16;

@@ -30,6 +30,7 @@ class KvFaults : public testing::Test {
     if (on_disk) {
       options.kv_on = "disk";
       options.resident_kv = 0;
+      options.kv_window_bytes = window_bytes_;
       options.kv_directory = testing::TempDir();
     }
     return load_engine(golden_model("mixtral_long"), options);
@@ -45,6 +46,7 @@ class KvFaults : public testing::Test {
   }
 
   int64_t timeout_ms_ = 60'000;
+  int64_t window_bytes_ = 1;  // attention in parts
 };
 
 TEST_F(KvFaults, ThatPassChangeNothing) {

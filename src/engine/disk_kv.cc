@@ -35,15 +35,13 @@ DiskKv::DiskKv(StreamedKv& kv, const Options& options, io::FileId file)
       home_blocks_(kv.shape().blocks - kv.shape().resident),
       first_(options.first_request),
       sums_(static_cast<size_t>(home_blocks_ * std::ssize(kv.shape().layers))),
-      moves_(StreamedKv::kWindows),
-      items_(StreamedKv::kWindows),
+      moves_(KvWindows::kCount),
+      items_(KvWindows::kCount),
       failed_(static_cast<size_t>(kv.shape().micro_batches)) {
   for (std::vector<Item>& items : items_) items.reserve(static_cast<size_t>(kv.most_moved()));
 }
 
-int64_t DiskKv::most_requests(const StreamedKv& kv) {
-  return StreamedKv::kWindows * kv.most_moved();
-}
+int64_t DiskKv::most_requests(const StreamedKv& kv) { return KvWindows::kCount * kv.most_moved(); }
 
 int64_t DiskKv::number_of(int32_t block, int layer) const {
   return layer * home_blocks_ + block - kv_.shape().resident;
@@ -80,12 +78,12 @@ Result<DiskKv::Start> DiskKv::wait_for_write(size_t flight, int32_t block, int l
   return waits;
 }
 
-Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
-  const std::span<const int32_t> blocks = kv_.arriving(flight);
+Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned, int part) {
+  const std::span<const int32_t> blocks = kv_.arriving(flight, part);
   if (const auto late = late_block(layer, blocks, std::identity{}))
     return wait_for_write(flight, *late, layer);
-  if (!kv_.claim(flight, layer)) {
-    if (kv_.stalled_windows() < StreamedKv::kWindows) {
+  if (!kv_.windows().claim(flight, layer, part)) {
+    if (kv_.windows().stalled() < KvWindows::kCount) {
       waits_until_.reset();
       return Start::kNoRoom;
     }
@@ -94,8 +92,8 @@ Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
   }
   waits_until_.reset();
   if (blocks.empty()) return Start::kDone;
-  begin(flight, layer, false, planned);
-  const uint32_t window = window_of(flight, layer);
+  const uint32_t window =
+      begin({.planned = planned, .flight = flight, .layer = layer, .part = part});
   int32_t entry = kv_.first_in_window();
   for (const int32_t block : blocks) {
     add(window, block, kv_.place_of(entry++, layer, static_cast<int>(window)));
@@ -103,17 +101,17 @@ Result<DiskKv::Start> DiskKv::arrive(size_t flight, int layer, bool planned) {
   return submit_all(window);
 }
 
-Result<DiskKv::Start> DiskKv::leave(size_t flight, int layer, bool planned) {
-  const std::span<const StreamedKv::Leaving> leaving = kv_.leaving(flight);
+Result<DiskKv::Start> DiskKv::leave(size_t flight, int layer, bool planned, int part) {
+  const std::span<const StreamedKv::Leaving> leaving = kv_.leaving(flight, part);
   if (const auto late = late_block(layer, leaving, &StreamedKv::Leaving::block))
     return wait_for_write(flight, *late, layer);
   waits_until_.reset();
   if (leaving.empty()) {
-    kv_.release(flight, layer);
+    kv_.windows().release(flight, layer, part);
     return Start::kDone;
   }
-  begin(flight, layer, true, planned);
-  const uint32_t window = window_of(flight, layer);
+  const uint32_t window =
+      begin({.writes = true, .planned = planned, .flight = flight, .layer = layer, .part = part});
   const auto bytes = static_cast<size_t>(kv_.place_bytes());
   for (const StreamedKv::Leaving& one : leaving) {
     add(window, one.block, kv_.place_of(one.entry, layer, static_cast<int>(window)));
@@ -123,12 +121,14 @@ Result<DiskKv::Start> DiskKv::leave(size_t flight, int layer, bool planned) {
   return submit_all(window);
 }
 
-void DiskKv::begin(size_t flight, int layer, bool writes, bool planned) {
-  const uint32_t window = window_of(flight, layer);
-  kv_.begin_move(static_cast<int>(window));
+// In the window that its part has.
+uint32_t DiskKv::begin(const Move& move) {
+  const uint32_t window = window_of(move.flight, move.layer, move.part);
+  kv_.windows().begin_move(static_cast<int>(window));
   items_[window].clear();
-  moves_[window] = {.writes = writes, .planned = planned, .flight = flight, .layer = layer};
-  if (planned) times_.begin(schedule::Lane::kDisk, clock_.now(), Work::kPlanned);
+  moves_[window] = move;
+  if (move.planned) times_.begin(schedule::Lane::kDisk, clock_.now(), Work::kPlanned);
+  return window;
 }
 
 void DiskKv::add(uint32_t window, int32_t block, std::byte* place) {
@@ -206,11 +206,11 @@ void DiskKv::fail_for(size_t flight, int32_t block) {
 std::optional<std::pair<uint32_t, Status>> DiskKv::conclude(uint32_t window) {
   Move& move = moves_[window];
   end_work(move);
-  kv_.end_move(static_cast<int>(window));
+  kv_.windows().end_move(static_cast<int>(window));
   if (move.given_up) return std::nullopt;
   // Of a failed one the window is given back with its iteration's end.
   if (move.error) return std::pair(window, Status(*move.error));
-  if (move.writes) kv_.release(move.flight, move.layer);
+  if (move.writes) kv_.windows().release(move.flight, move.layer, move.part);
   return std::pair(window, Status());
 }
 

@@ -43,13 +43,13 @@ class DiskKv {
   // Requests out at a time, at most: their `user`s are so many numbers from first_request on.
   static int64_t most_requests(const StreamedKv& kv);
 
-  // Tasks of a micro-batch's layer: full blocks come, before it is attended over; and go.
+  // Tasks of a layer of a micro-batch's part: full blocks come, before it is attended over; and go.
   // `planned`: its time counts as work. kStarted: the task waits for the window's number as its
   // page.
-  Result<Start> arrive(size_t flight, int layer, bool planned);
-  Result<Start> leave(size_t flight, int layer, bool planned);
-  uint32_t window_of(size_t flight, int layer) const {
-    return static_cast<uint32_t>(kv_.window_of(flight, layer));
+  Result<Start> arrive(size_t flight, int layer, bool planned, int part = 0);
+  Result<Start> leave(size_t flight, int layer, bool planned, int part = 0);
+  uint32_t window_of(size_t flight, int layer, int part = 0) const {
+    return static_cast<uint32_t>(kv_.windows().of(flight, layer, part));
   }
   // A request has ended. If it was the last one of a task that somebody waits for: that task's
   // window, and how it ended.
@@ -83,13 +83,13 @@ class DiskKv {
   struct Move {
     bool writes = false, given_up = false, planned = false;
     size_t flight = 0;
-    int layer = 0;
+    int layer = 0, part = 0;
     int64_t out = 0;
     std::optional<Error> error{};
   };
 
   DiskKv(StreamedKv& kv, const Options& options, io::FileId file);
-  void begin(size_t flight, int layer, bool writes, bool planned);
+  uint32_t begin(const Move& move);
   void add(uint32_t window, int32_t block, std::byte* place);
   Start submit_all(uint32_t window);
   bool submit(uint32_t window, Item& item);

@@ -61,7 +61,7 @@ class DiskKvTest : public ::testing::Test {
                owners_);
   }
   std::byte* at(size_t flight, int layer, size_t index) {
-    return kv_->place_of(kv_->entries(flight)[index], layer, kv_->window_of(flight, layer));
+    return kv_->place_of(kv_->entries(flight)[index], layer, kv_->windows().of(flight, layer));
   }
 
   // Until a task ends, or what is late has; how the task ended, if one did.
@@ -99,7 +99,7 @@ class DiskKvTest : public ::testing::Test {
       place(flight, 48, 1, {0, 1, 2, static_cast<int32_t>(3 + flight)});
       ASSERT_EQ(disk_->arrive(flight, 0, true).value(), Start::kStarted);
       disk_->give_up(disk_->window_of(flight, 0));
-      kv_->release_all(flight);
+      kv_->windows().release_all(flight);
     }
     ASSERT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
     ASSERT_TRUE(disk_->waits_until().has_value());
@@ -122,7 +122,7 @@ TEST_F(DiskKvTest, WhatWasWrittenComesBack) {
   make();
   fill(0);
   EXPECT_EQ(disk_->bytes_written(), 6 * kPlace);
-  EXPECT_EQ(kv_->used_windows(), 0);
+  EXPECT_EQ(kv_->windows().used(), 0);
   // Another micro-batch, in another order, beside a block of its own.
   place(1, 32, 1, {2, 0, 4});
   for (int layer = 1; layer >= 0; --layer) {
@@ -157,7 +157,7 @@ TEST_F(DiskKvTest, ABitThatIsWrongIsReadAgainThenSaid) {
   EXPECT_TRUE(moved(disk_->arrive(0, 0, true)).ok());
   EXPECT_EQ(disk_->retries(), 2);
   EXPECT_FALSE(disk_->failed_block(0));
-  kv_->release_all(0);
+  kv_->windows().release_all(0);
   const Status wrong = moved(disk_->arrive(0, 1, true));
   ASSERT_FALSE(wrong.ok());
   EXPECT_EQ(wrong.error().code, ErrorCode::kCorrupt);
@@ -177,8 +177,8 @@ TEST_F(DiskKvTest, AWriteThatFailsIsSaidAndDoneAgain) {
   ASSERT_FALSE(wrong.ok());
   EXPECT_THAT(wrong.error().message, HasSubstr("cannot write"));
   EXPECT_EQ(disk_->failed_block(0), 0);
-  EXPECT_EQ(kv_->used_windows(), 1);  // its iteration's, which ends now
-  kv_->release_all(0);
+  EXPECT_EQ(kv_->windows().used(), 1);  // its iteration's, which ends now
+  kv_->windows().release_all(0);
   ASSERT_TRUE(moved(disk_->arrive(0, 0, true)).ok());
   EXPECT_TRUE(moved(disk_->leave(0, 0, true)).ok());
   EXPECT_FALSE(disk_->doubtful(0));
@@ -195,8 +195,8 @@ TEST_F(DiskKvTest, ALateWriteHindersItsBlockAlone) {
   ASSERT_EQ(disk_->leave(0, 0, true).value(), Start::kStarted);
   disk_->give_up(disk_->window_of(0, 0));
   EXPECT_EQ(disk_->outlived(), 1);
-  kv_->release_all(0);
-  EXPECT_EQ(kv_->stalled_windows(), 1);
+  kv_->windows().release_all(0);
+  EXPECT_EQ(kv_->windows().stalled(), 1);
   place(0, 0, 48, {0, 1, 2});
   ASSERT_TRUE(moved(disk_->arrive(0, 0, true)).ok());
   ASSERT_EQ(disk_->leave(0, 0, true).value(), Start::kNoRoom);
@@ -204,12 +204,12 @@ TEST_F(DiskKvTest, ALateWriteHindersItsBlockAlone) {
   const auto hindered = disk_->leave(0, 0, true);
   ASSERT_FALSE(hindered.ok());
   EXPECT_THAT(hindered.error().message, HasSubstr("in layer 0 have been on their way"));
-  kv_->release_all(0);
+  kv_->windows().release_all(0);
   place(1, 0, 16, {5});
   ASSERT_TRUE(moved(disk_->arrive(1, 0, true)).ok());
   EXPECT_TRUE(moved(disk_->leave(1, 0, true)).ok());
   EXPECT_FALSE(finish().has_value());  // the late write ends for nobody
-  EXPECT_EQ(kv_->stalled_windows(), 0);
+  EXPECT_EQ(kv_->windows().stalled(), 0);
   EXPECT_EQ(disk_->outlived(), 0);
   fill(0);
 }
@@ -233,12 +233,12 @@ TEST_F(DiskKvTest, AWaitForStalledWindowsEndsWithThem) {
   make(&faults);
   stall_both();
   std::array<io::Completion, 4> ended;
-  for (int i = 0; i < 100 && kv_->stalled_windows() == 2; ++i) {
+  for (int i = 0; i < 100 && kv_->windows().stalled() == 2; ++i) {
     const size_t count = reader_->wait(ended, 100);
     for (size_t j = 0; j < count; ++j) disk_->finish(ended[j].user, ended[j].status);
   }
-  ASSERT_EQ(kv_->stalled_windows(), 1);
-  ASSERT_TRUE(kv_->claim(1, 1));
+  ASSERT_EQ(kv_->windows().stalled(), 1);
+  ASSERT_TRUE(kv_->windows().claim(1, 1));
   EXPECT_EQ(disk_->arrive(0, 1, true).value(), Start::kNoRoom);
   EXPECT_FALSE(disk_->waits_until().has_value());
 }

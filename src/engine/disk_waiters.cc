@@ -18,10 +18,11 @@ Result<pipeline::AsyncTaskRunner::Start> DiskRunner::start_kv(const schedule::Ta
                                                               size_t flight, uint64_t token) {
   const bool again = flights_ != nullptr && progress_of(task) <= (*flights_)[flight].done_before;
   const bool comes = task.transfer()->to == schedule::Level::kHost;
-  SLUICE_ASSIGN(const Start start, comes ? kv_->arrive(flight, task.layer, !again)
-                                         : kv_->leave(flight, task.layer, !again));
+  const int part = task.transfer()->part;
+  SLUICE_ASSIGN(const Start start, comes ? kv_->arrive(flight, task.layer, !again, part)
+                                         : kv_->leave(flight, task.layer, !again, part));
   if (start == Start::kStarted) {
-    wait_for({schedule::Payload::kKv, kv_->window_of(flight, task.layer)}, token);
+    wait_for({schedule::Payload::kKv, kv_->window_of(flight, task.layer, part)}, token);
   }
   return start;
 }

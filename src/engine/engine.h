@@ -60,6 +60,9 @@ struct EngineOptions {
   // Share of the KV cache that stays where attention runs; none: on a device nothing, on the host
   // what finds room.
   std::optional<double> resident_kv;
+  // Of a cache on disk, of each of the two windows that it passes through, at most; but any
+  // sequence finds room in one.
+  int64_t kv_window_bytes = int64_t{32} << 20;
   // on, off: whether experts are read before their layer's router has spoken, as the layer before
   // lets it be guessed; auto: with expert_fetch.
   std::string guess_experts = "auto";

@@ -21,6 +21,7 @@ plan::FitWishes wishes_of(const EngineOptions& options) {
           .experts_on = options.experts_on,
           .kv_on = options.kv_on,
           .resident_kv = options.resident_kv,
+          .kv_window_bytes = options.kv_window_bytes,
           .guess_experts = options.guess_experts,
           .embedding_on = options.embedding_on,
           .kv_cache_memory = options.kv_cache_memory,

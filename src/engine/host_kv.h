@@ -13,9 +13,9 @@ class HostKv {
   HostKv(StreamedKv& there, const memory::KvCache& cache) : there_(there), cache_(cache) {}
 
   // Blocks that hold tokens of earlier iterations, into the window that was claimed for the layer.
-  void bring(size_t flight, int layer) const;
+  void bring(size_t flight, int layer, int part = 0) const;
   // New tokens, from there.
-  void take_home(size_t flight, int layer, const models::BatchView& batch) const;
+  void take_home(size_t flight, int layer, const models::BatchView& batch, int part = 0) const;
 
  private:
   std::byte* home_of(int32_t block, int layer) const;

@@ -47,6 +47,7 @@ Result<pipeline::AsyncTaskRunner::Start> LinkRunner::start(const schedule::Task&
     if (!claim_kv(task, context.user)) return Start::kNoRoom;
     if (transfer->to == schedule::Level::kHost) next.leaves = context.user;
     next.layer = task.layer;
+    next.part = transfer->part;
   }
   const device::Fault fault = fault_of(next, task);
   options_.pace->begin();
@@ -137,14 +138,16 @@ void LinkRunner::copy_output(int expert, Flight& flight) const {
 }
 
 bool LinkRunner::claim_kv(const schedule::Task& task, size_t flight) const {
-  return task.transfer()->to == schedule::Level::kHost || options_.kv->claim(flight, task.layer);
+  return task.transfer()->to == schedule::Level::kHost ||
+         options_.kv->windows().claim(flight, task.layer, task.transfer()->part);
 }
 
 void LinkRunner::copy_kv(const schedule::Task& task, size_t flight) const {
   if (task.transfer()->to == schedule::Level::kHost) {
-    options_.kv_home->take_home(flight, task.layer, (*options_.flights)[flight].batch.view());
+    options_.kv_home->take_home(flight, task.layer, (*options_.flights)[flight].batch.view(),
+                                task.transfer()->part);
   } else {
-    options_.kv_home->bring(flight, task.layer);
+    options_.kv_home->bring(flight, task.layer, task.transfer()->part);
   }
 }
 
@@ -179,7 +182,8 @@ size_t LinkRunner::poll(std::span<Ended> ended, int64_t timeout_ms) {
     options_.paging->pages().loaded(*moving_->page);
   }
   // Of one that failed the window is given back with its iteration's end.
-  if (moving_->leaves && !moving_->error) options_.kv->release(*moving_->leaves, moving_->layer);
+  if (moving_->leaves && !moving_->error)
+    options_.kv->windows().release(*moving_->leaves, moving_->layer, moving_->part);
   ended[0] = {moving_->token, moving_->error ? Status(*moving_->error) : Status()};
   moving_.reset();
   return 1;

@@ -49,7 +49,7 @@ class LinkRunner final : public pipeline::AsyncTaskRunner {
     base::Clock::time_point end;
     std::optional<memory::WeightPageId> page;
     std::optional<size_t> leaves;  // the flight whose keys and values go home
-    int layer = -1;                // of these
+    int layer = -1, part = 0;      // of these
     std::optional<Error> error;    // that it ends with
     bool planned = false;          // else it is done again
   };

@@ -91,7 +91,7 @@ Status Running::start() {
   executor.on_failed_end = [this](uint64_t slot) {
     if (paging() != nullptr) paging()->pages().release_all(static_cast<int>(slot));
     if (rows() != nullptr) rows()->release(static_cast<int>(slot));
-    if (streamed_kv() != nullptr) streamed_kv()->release_all(slot);
+    if (streamed_kv() != nullptr) streamed_kv()->windows().release_all(slot);
   };
   SLUICE_TRY(add_lanes(executor));
   executor.trace = options_.trace;

@@ -82,6 +82,7 @@ Status Running::launch() {
         .costs = options_.trace != nullptr || device_ != nullptr ? &costs_ : nullptr};
     if (StreamedKv* kv = streamed_kv()) {
       flight.context.batch.kv = kv->place(slot, flight.batch.view(), blocks_);
+      flight.context.kv_parts = kv->parts(slot);
       if (disk_ != nullptr) disk_->kv()->begin_iteration(slot);
     }
     times_.start(environment_.clock->now());

@@ -31,12 +31,12 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
     if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
     return Error{ErrorCode::kFault, "the device failed at '" + label(task) + "'; check the device"};
   }
+  models::BatchView batch = flight.batch.view();
   if (stage->kind == StageKind::kSample) {
     sample(*stage, flight);
   } else {
-    models::BatchView batch = flight.batch.view();
     if (stage->kind == StageKind::kAttend && options_.kv != nullptr) {
-      batch = options_.kv->there(context.user, stage->layer, batch);
+      batch = options_.kv->there(context.user, stage->layer, batch, stage->first);
     }
     models::run_stage(forward_, *stage, batch, activations(flight));
   }
@@ -54,7 +54,7 @@ Result<pipeline::TaskResult> StageRunner::run(const schedule::Task& task,
     result.routing.expert_tokens = take_guess(*stage, context.user);
   }
   if (options_.pace != nullptr) options_.pace->end(task.predicted_ns);
-  account(*stage, flight, planned, result);
+  account(*stage, flight, batch, planned, result);
   if (stage->kind != StageKind::kGuess)
     flight.done = std::max<Progress>(flight.done, progress_of(*stage));
   release_pages(context);
@@ -92,12 +92,13 @@ void StageRunner::release_pages(const pipeline::TaskContext& context) {
   }
 }
 
-void StageRunner::account(const models::Stage& stage, Flight& flight, bool planned,
+void StageRunner::account(const models::Stage& stage, Flight& flight,
+                          const models::BatchView& batch, bool planned,
                           pipeline::TaskResult& result) {
-  const models::Cost cost = models::stage_cost(
-      *forward_.config, stage,
-      models::stage_load(*forward_.config, stage, flight.batch.view(), activations(flight)),
-      options_.weight_bytes);
+  const models::Cost cost =
+      models::stage_cost(*forward_.config, stage,
+                         models::stage_load(*forward_.config, stage, batch, activations(flight)),
+                         options_.weight_bytes);
   const std::lock_guard lock(stats_mutex_);
   StageStats& stats = stats_.stages[static_cast<size_t>(stage.kind)];
   // One reading of the clock per task: tasks of this lane run back to back.

@@ -81,8 +81,8 @@ class StageRunner : public pipeline::TaskRunner {
   std::span<const int32_t> take_guess(const models::Stage& stage, uint64_t holder);
   void end_guess(const models::Stage& stage, uint64_t holder);
   void release_pages(const pipeline::TaskContext& context);
-  void account(const models::Stage& stage, Flight& flight, bool planned,
-               pipeline::TaskResult& result);
+  void account(const models::Stage& stage, Flight& flight, const models::BatchView& batch,
+               bool planned, pipeline::TaskResult& result);
 
   models::Activations& activations(Flight& flight) const { return flight.*options_.activations; }
 

@@ -48,11 +48,17 @@ StreamedKv::StreamedKv(const Shape& shape, memory::Arena arena)
   number_.assign(static_cast<size_t>(shape.blocks), -1);
   tail_.assign(static_cast<size_t>(shape.blocks), -1);
   tails_.resize(static_cast<size_t>(shape.tails));
+  const auto window = static_cast<size_t>(shape.window_blocks + shape.sequence_blocks);
+  arriving_.reserve(window);
+  new_.reserve(window);
   flights_.resize(static_cast<size_t>(shape.micro_batches));
   const auto table = static_cast<size_t>(shape.sequences * shape.sequence_blocks);
   for (Flight& flight : flights_) {
+    const auto parts = static_cast<size_t>(most_parts());
+    flight.parts.reserve(parts);
+    flight.firsts.reserve(parts);
     flight.entries.reserve(table);
-    flight.streamed.reserve(static_cast<size_t>(shape.window_blocks));
+    flight.arriving.reserve(parts * static_cast<size_t>(shape.window_blocks));
     if (shape.tails > 0) flight.leaving.reserve(static_cast<size_t>(most_leaving()));
     flight.table.reserve(table);
     flight.slots.reserve(static_cast<size_t>(shape.rows));
@@ -60,11 +66,16 @@ StreamedKv::StreamedKv(const Shape& shape, memory::Arena arena)
   }
 }
 
-void StreamedKv::add_streamed(Flight& flight, int32_t block) {
+void StreamedKv::add_streamed(std::vector<int32_t>& list, int32_t block) {
   int32_t& number = number_[static_cast<size_t>(block)];
   if (number >= 0) return;
-  number = static_cast<int32_t>(flight.streamed.size());
-  flight.streamed.push_back(block);
+  number = 0;  // until the part is whole
+  list.push_back(block);
+}
+
+void StreamedKv::take_back(std::vector<int32_t>& list, size_t size) {
+  for (size_t i = size; i < list.size(); ++i) number_[static_cast<size_t>(list[i])] = -1;
+  list.resize(size);
 }
 
 int32_t StreamedKv::entry_of(int32_t block) const {
@@ -95,141 +106,123 @@ void StreamedKv::take_tail(int32_t block, const memory::KvBlocks& owners) {
   tail_[static_cast<size_t>(block)] = static_cast<int32_t>(found - tails_.begin());
 }
 
-// In the order of their numbers, which is that of their homes, so that neighbours come together.
-void StreamedKv::add_arriving(Flight& flight, const models::BatchView& batch) {
+// Before anything has its place: blocks that are full need no tail any more, those that get their
+// first tokens one of their own.
+void StreamedKv::keep_tails(const models::BatchView& batch, const memory::KvBlocks& owners) {
   for (const models::SequenceRows& s : batch.sequences) {
-    for (int64_t i = 0; use_of(s, i).arrives; ++i) {
-      if (resident(s.blocks[i])) continue;
-      free_tail(s.blocks[i]);
-      add_streamed(flight, s.blocks[i]);
-    }
+    for (int64_t i = 0; use_of(s, i).arrives; ++i) free_tail(s.blocks[i]);
   }
-  std::ranges::sort(flight.streamed);
-  flight.arriving = std::ssize(flight.streamed);
-  for (size_t i = 0; i < flight.streamed.size(); ++i) {
-    number_[static_cast<size_t>(flight.streamed[i])] = static_cast<int32_t>(i);
+  for (const models::SequenceRows& s : batch.sequences) {
+    for (int64_t i = s.first_position / step(); i < blocks_of(s); ++i) {
+      if (resident(s.blocks[i])) continue;
+      const bool begun = i * step() < s.first_position;
+      if (!begun) free_tail(s.blocks[i]);  // that of its tokens of before
+      if (!use_of(s, i).stays) continue;
+      SLUICE_CHECK(!begun || tail_[static_cast<size_t>(s.blocks[i])] >= 0,
+                   "a block that is being filled has stayed");
+      take_tail(s.blocks[i], owners);
+    }
   }
 }
 
-// Blocks that get tokens in this iteration.
-void StreamedKv::add_new(Flight& flight, const models::BatchView& batch,
-                         const memory::KvBlocks& owners) {
-  for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t all = base::div_up(s.first_position + s.rows, step());
-    for (int64_t i = s.first_position / step(); i < all; ++i) {
-      const int32_t block = s.blocks[i];
-      if (resident(block)) continue;
-      const memory::KvBlockUse use = use_of(s, i);
-      const bool begun = i * step() < s.first_position;
-      if (!begun) free_tail(block);  // that of its tokens of before
-      if (use.stays) {
-        SLUICE_CHECK(!begun || tail_[static_cast<size_t>(block)] >= 0,
-                     "a block that is being filled has stayed");
-        take_tail(block, owners);
-      } else {
-        add_streamed(flight, block);
+// What a sequence needs of its part's window.
+void StreamedKv::add(const models::SequenceRows& s) {
+  for (int64_t i = 0; i < blocks_of(s); ++i) {
+    if (resident(s.blocks[i])) continue;
+    const memory::KvBlockUse use = use_of(s, i);
+    if (!use.stays) add_streamed(use.arrives ? arriving_ : new_, s.blocks[i]);
+  }
+}
+
+// Blocks come in the order of their numbers, which is that of their homes, so that neighbours come
+// together.
+void StreamedKv::end_part(Flight& flight, const models::BatchView& batch, int64_t first,
+                          int64_t end, schedule::KvMoves& moves) {
+  std::ranges::sort(arriving_);
+  int32_t number = 0;
+  for (const std::vector<int32_t>* list : {&arriving_, &new_}) {
+    for (const int32_t block : *list) number_[static_cast<size_t>(block)] = number++;
+  }
+  SLUICE_CHECK(number <= shape_.window_blocks, "a window holds the blocks of any sequence");
+  flight.firsts.push_back({flight.entries.size(), flight.arriving.size(), flight.leaving.size()});
+  schedule::KvPart part = schedule::part_of(batch, first, end - first);
+  part.arriving_blocks = std::ssize(arriving_);
+  moves.blocks += number;
+  for (const models::SequenceRows& s :
+       batch.sequences.subspan(static_cast<size_t>(first), static_cast<size_t>(end - first))) {
+    for (int64_t i = 0; i < blocks_of(s); ++i) {
+      const int32_t entry = entry_of(s.blocks[i]);
+      flight.entries.push_back(entry);
+      if (resident(s.blocks[i])) continue;
+      if (use_of(s, i).leaves) {
+        flight.leaving.push_back({s.blocks[i], entry});
+        ++part.leaving_blocks;
+        moves.blocks += entry < first_in_window();
       }
-      if (use.leaves) flight.leaving.push_back({block, entry_of(block)});
+      part.leaving_tokens +=
+          std::max<int64_t>(std::min(s.first_position + s.rows, (i + 1) * step()) -
+                                std::max(s.first_position, i * step()),
+                            0);
     }
   }
+  flight.arriving.insert(flight.arriving.end(), arriving_.begin(), arriving_.end());
+  flight.parts.push_back(part);
+  moves.arriving_blocks += part.arriving_blocks;
+  moves.leaving_tokens += part.leaving_tokens;
+  moves.leaving_blocks += part.leaving_blocks;
+  take_back(arriving_, 0);
+  take_back(new_, 0);
 }
 
 schedule::KvMoves StreamedKv::most_moves() const {
   const int64_t leaving = shape_.tails > 0 ? most_leaving() : 0;
-  return {.blocks = shape_.window_blocks + leaving,
-          .arriving_blocks = shape_.window_blocks,
+  const int64_t streamed = most_parts() * shape_.window_blocks;
+  return {.blocks = streamed + leaving,
+          .arriving_blocks = streamed,
           .leaving_tokens = shape_.rows,
-          .leaving_blocks = leaving};
+          .leaving_blocks = leaving,
+          .parts = most_parts()};
 }
 
 schedule::KvMoves StreamedKv::place(size_t index, const models::BatchView& batch,
                                     const memory::KvBlocks& owners) {
   Flight& flight = flights_[index];
+  flight.parts.clear();
+  flight.firsts.clear();
   flight.entries.clear();
-  flight.streamed.clear();
+  flight.arriving.clear();
   flight.leaving.clear();
-  add_arriving(flight, batch);
-  add_new(flight, batch, owners);
-  SLUICE_CHECK(std::ssize(flight.streamed) <= shape_.window_blocks,
-               "a window holds the blocks of any micro-batch");
-  schedule::KvMoves moves{.blocks = std::ssize(flight.streamed),
-                          .arriving_blocks = flight.arriving,
-                          .leaving_blocks = std::ssize(flight.leaving)};
-  for (const Leaving& one : flight.leaving) moves.blocks += one.entry < first_in_window();
-  for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t all = base::div_up(s.first_position + s.rows, step());
-    for (int64_t i = 0; i < all; ++i) flight.entries.push_back(entry_of(s.blocks[i]));
+  keep_tails(batch, owners);
+  schedule::KvMoves moves;
+  int64_t first = 0;
+  for (int64_t i = 0; i < std::ssize(batch.sequences); ++i) {
+    const models::SequenceRows& s = batch.sequences[static_cast<size_t>(i)];
+    const size_t arriving = arriving_.size(), added = new_.size();
+    add(s);
+    if (i == first || streamed() <= shape_.window_blocks) continue;
+    take_back(arriving_, arriving);
+    take_back(new_, added);
+    end_part(flight, batch, first, i, moves);
+    first = i;
+    add(s);
   }
-  for (const int64_t slot : batch.kv_slots)
-    moves.leaving_tokens += slot / step() >= shape_.resident;
-  for (const int32_t block : flight.streamed) number_[static_cast<size_t>(block)] = -1;
+  end_part(flight, batch, first, std::ssize(batch.sequences), moves);
+  moves.parts = std::ssize(flight.parts);
   return moves;
 }
 
-std::span<const int32_t> StreamedKv::arriving(size_t flight) const {
-  return std::span(flights_[flight].streamed).first(static_cast<size_t>(flights_[flight].arriving));
+std::span<const int32_t> StreamedKv::arriving(size_t flight, int part) const {
+  const Flight& f = flights_[flight];
+  const auto at = static_cast<size_t>(part);
+  return std::span(f.arriving)
+      .subspan(f.firsts[at].arriving, static_cast<size_t>(f.parts[at].arriving_blocks));
 }
 
-bool StreamedKv::claim(size_t flight, int layer) {
-  const std::lock_guard lock(mutex_);
-  for (Window& window : windows_) {
-    if (window.used) continue;
-    window = {.used = true, .flight = flight, .layer = layer};
-    return true;
-  }
-  return false;
-}
-
-void StreamedKv::release(size_t flight, int layer) {
-  const int window = window_of(flight, layer);
-  SLUICE_CHECK(window >= 0, "a window is released once, after its claim");
-  const std::lock_guard lock(mutex_);
-  windows_[window] = {};
-}
-
-void StreamedKv::release_all(size_t flight) {
-  const std::lock_guard lock(mutex_);
-  for (Window& window : windows_) {
-    if (!window.used || window.stalled || window.flight != flight) continue;
-    if (window.moves) {
-      window.stalled = true;
-    } else {
-      window = {};
-    }
-  }
-}
-
-void StreamedKv::begin_move(int window) {
-  const std::lock_guard lock(mutex_);
-  windows_[window].moves = true;
-}
-
-void StreamedKv::end_move(int window) {
-  const std::lock_guard lock(mutex_);
-  windows_[window].moves = false;
-  if (windows_[window].stalled) windows_[window] = {};
-}
-
-int StreamedKv::used_windows() const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<int>(std::ranges::count_if(
-      windows_, [](const Window& window) { return window.used && !window.stalled; }));
-}
-
-int StreamedKv::stalled_windows() const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<int>(std::ranges::count_if(windows_, &Window::stalled));
-}
-
-int StreamedKv::window_of(size_t flight, int layer) const {
-  const std::lock_guard lock(mutex_);
-  for (int i = 0; i < kWindows; ++i) {
-    const Window& window = windows_[i];
-    if (window.used && !window.stalled && window.flight == flight && window.layer == layer) {
-      return i;
-    }
-  }
-  return -1;
+std::span<const StreamedKv::Leaving> StreamedKv::leaving(size_t flight, int part) const {
+  const Flight& f = flights_[flight];
+  const auto at = static_cast<size_t>(part);
+  return std::span(f.leaving).subspan(f.firsts[at].leaving,
+                                      static_cast<size_t>(f.parts[at].leaving_blocks));
 }
 
 std::byte* StreamedKv::place_of(int32_t entry, int layer, int window) const {
@@ -242,27 +235,35 @@ std::byte* StreamedKv::place_of(int32_t entry, int layer, int window) const {
   return base_ + place * stride_;
 }
 
-models::BatchView StreamedKv::there(size_t index, int layer, const models::BatchView& batch) {
+models::BatchView StreamedKv::there(size_t index, int layer, const models::BatchView& batch,
+                                    int part) {
   Flight& flight = flights_[index];
-  const int window = window_of(index, layer);
+  const schedule::KvPart& of = flight.parts[static_cast<size_t>(part)];
+  const int window = windows_.of(index, layer, part);
+  const auto sequences =
+      batch.sequences.subspan(static_cast<size_t>(of.first), static_cast<size_t>(of.sequences));
   flight.table.clear();
   flight.slots.clear();
-  flight.sequences.assign(batch.sequences.begin(), batch.sequences.end());
-  for (const int32_t entry : flight.entries) {
-    const int64_t place = (place_of(entry, layer, window) - base_) / stride_;
-    flight.table.push_back(static_cast<int32_t>(place));
-  }
-  const int32_t* blocks = flight.table.data();
+  flight.sequences.assign(sequences.begin(), sequences.end());
+  size_t entry = flight.firsts[static_cast<size_t>(part)].entry;
   for (models::SequenceRows& s : flight.sequences) {
-    s.blocks = blocks;
-    for (int64_t p = s.first_position; p < s.first_position + s.rows; ++p) {
-      flight.slots.push_back(int64_t{blocks[p / step()]} * step() + p % step());
+    const auto first = static_cast<std::ptrdiff_t>(flight.table.size());
+    for (int64_t i = 0; i < blocks_of(s); ++i) {
+      const int64_t place = (place_of(flight.entries[entry++], layer, window) - base_) / stride_;
+      flight.table.push_back(static_cast<int32_t>(place));
     }
-    blocks += base::div_up(s.first_position + s.rows, step());
+    s.blocks = flight.table.data() + first;  // which was reserved
+    for (int64_t p = s.first_position; p < s.first_position + s.rows; ++p) {
+      flight.slots.push_back(int64_t{s.blocks[p / step()]} * step() + p % step());
+    }
   }
   models::BatchView view = batch;
   view.sequences = flight.sequences;
   view.kv_slots = flight.slots;
+  if (std::ssize(flight.parts) == 1) return view;
+  const auto first = static_cast<size_t>(sequences.front().first_row);
+  view.token_ids = batch.token_ids.subspan(first, static_cast<size_t>(of.rows));
+  view.positions = batch.positions.subspan(first, static_cast<size_t>(of.rows));
   return view;
 }
 

@@ -1,22 +1,24 @@
 // Keys and values where attention runs, when not all of them have room there, and which of them are
 // there: some blocks of the cache stay, in every layer; the others come, one layer of one
-// micro-batch at a time, into one of two windows, and what is new goes home. Home is the host's
-// cache where a device attends, a file where the host does (disk_kv.h).
+// micro-batch at a time, or of a part of it, into one of two windows, and what is new goes home.
+// Home is the host's cache where a device attends, a file where the host does (disk_kv.h). Parts
+// are runs of sequences, as many as find room in a window together.
 //
 // A block of the cache is resident if its number is below `resident`. Of a home that takes whole
 // blocks alone, as a disk does, a block that is being filled stays too, in every layer, as its
 // sequence's tail, and goes home once, when it is full. (So a sequence must not fill one and begin
 // another in one iteration: SchedulerLimits::one_block_begun.) The memory is one array of places,
 // each of one layer's block: those of blocks that stay, layer by layer, then the windows. Blocks
-// that several sequences of a micro-batch share come once.
+// that several sequences of a part share come once.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
+#include "base/rounding.h"
+#include "engine/kv_windows.h"
 #include "memory/arena.h"
 #include "memory/kv_block_use.h"
 #include "memory/kv_blocks.h"
@@ -30,14 +32,13 @@ namespace sluice::engine {
 
 class StreamedKv {
  public:
-  static constexpr int kWindows = memory::kKvWindows;
-
   struct Shape {
     std::vector<kernels::KvLayout> layers;  // all of the same block_tokens
     int64_t blocks = 0;                     // of the whole cache
     int64_t resident = 0;
-    int64_t tails = 0;          // sequences that may be at work; 0: home takes single tokens
-    int64_t window_blocks = 0;  // of one micro-batch, at most, that are not resident
+    int64_t tails = 0;  // sequences that may be at work; 0: home takes single tokens
+    // Of a part, at most, that are not resident; no fewer than sequence_blocks, or all of them.
+    int64_t window_blocks = 0;
     int64_t micro_batches = 0;
     int64_t sequences = 0, rows = 0;  // of one micro-batch's iteration, at most
     int64_t sequence_blocks = 0;      // of one sequence, at most
@@ -71,42 +72,39 @@ class StreamedKv {
   schedule::KvMoves place(size_t flight, const models::BatchView& batch,
                           const memory::KvBlocks& owners);
 
-  // Of all blocks of its sequences, one after the other: where each lies, for place_of().
-  std::span<const int32_t> entries(size_t flight) const { return flights_[flight].entries; }
-  // Blocks that the iteration brings into its window, by their entry behind `kept`; with tails,
-  // those that leave once their layer has been attended over.
-  std::span<const int32_t> arriving(size_t flight) const;
-  std::span<const Leaving> leaving(size_t flight) const { return flights_[flight].leaving; }
+  // Of all blocks of its sequences from a part's first on, one after the other: where each lies,
+  // for place_of().
+  std::span<const int32_t> entries(size_t flight, int part = 0) const {
+    const Flight& f = flights_[flight];
+    return std::span(f.entries).subspan(f.firsts[static_cast<size_t>(part)].entry);
+  }
+  // As the iteration attends: valid until its flight is placed again.
+  std::span<const schedule::KvPart> parts(size_t flight) const { return flights_[flight].parts; }
+  // Blocks that a part brings into its window, by their entry behind `kept`; with tails, those that
+  // leave once it has attended over its layer.
+  std::span<const int32_t> arriving(size_t flight, int part = 0) const;
+  std::span<const Leaving> leaving(size_t flight, int part = 0) const;
   int32_t first_in_window() const { return static_cast<int32_t>(shape_.resident + shape_.tails); }
   std::byte* place_of(int32_t entry, int layer, int window) const;
 
-  // Who moves: takes a window for one layer of the micro-batch; false if none is free.
-  bool claim(size_t flight, int layer);
-  int window_of(size_t flight, int layer) const;  // -1: it has none
-  // Who computes: the micro-batch with the places of its blocks in that layer; valid until the next
-  // call for this flight.
-  models::BatchView there(size_t flight, int layer, const models::BatchView& batch);
-  void release(size_t flight, int layer);
-  // Once an iteration that failed has ended: the windows that it still has. One in which something
-  // still moves is nobody's until that has ended.
-  void release_all(size_t flight);
-  void begin_move(int window);
-  void end_move(int window);
-  int used_windows() const;     // of iterations
-  int stalled_windows() const;  // nobody's, as release_all() leaves them
+  // Who moves claims one; who computes asks for the part's sequences with the places of their
+  // blocks in that layer, valid until the next call for this flight.
+  KvWindows& windows() { return windows_; }
+  const KvWindows& windows() const { return windows_; }
+  models::BatchView there(size_t flight, int layer, const models::BatchView& batch, int part = 0);
 
  private:
-  struct Window {
-    bool used = false, moves = false, stalled = false;
-    size_t flight = 0;
-    int layer = 0;
+  // Where a part's begin in its flight's arrays.
+  struct First {
+    size_t entry = 0, arriving = 0, leaving = 0;
   };
   // Of a micro-batch. A block's entry is its number if it is resident, behind these its tail's, and
   // behind those its number within the window.
   struct Flight {
+    std::vector<schedule::KvPart> parts;
+    std::vector<First> firsts;      // [part]
     std::vector<int32_t> entries;   // by sequence, of its block table
-    std::vector<int32_t> streamed;  // [number within the window]: the block
-    int64_t arriving = 0;           // the first of these
+    std::vector<int32_t> arriving;  // by part, in the order of their numbers within the window
     std::vector<Leaving> leaving;
     std::vector<int32_t> table;  // what there() gives
     std::vector<int64_t> slots;
@@ -123,9 +121,19 @@ class StreamedKv {
                                 shape_.tails > 0);
   }
   bool resident(int32_t block) const { return block < shape_.resident; }
-  void add_arriving(Flight& flight, const models::BatchView& batch);
-  void add_new(Flight& flight, const models::BatchView& batch, const memory::KvBlocks& owners);
-  void add_streamed(Flight& flight, int32_t block);
+  int64_t blocks_of(const models::SequenceRows& s) const {
+    return base::div_up(s.first_position + s.rows, step());
+  }
+  int64_t most_parts() const {
+    return memory::most_kv_parts(shape_.sequences, shape_.sequence_blocks, shape_.window_blocks);
+  }
+  int64_t streamed() const { return std::ssize(arriving_) + std::ssize(new_); }
+  void keep_tails(const models::BatchView& batch, const memory::KvBlocks& owners);
+  void add(const models::SequenceRows& s);
+  void add_streamed(std::vector<int32_t>& list, int32_t block);
+  void take_back(std::vector<int32_t>& list, size_t size);
+  void end_part(Flight& flight, const models::BatchView& batch, int64_t first, int64_t end,
+                schedule::KvMoves& moves);
   int32_t entry_of(int32_t block) const;
   void free_tail(int32_t block);
   void take_tail(int32_t block, const memory::KvBlocks& owners);
@@ -136,15 +144,15 @@ class StreamedKv {
   int64_t bytes_ = 0, stride_ = 0;
   std::vector<kernels::KvLayerView> views_;
   std::vector<Flight> flights_;
-  std::vector<int32_t> number_;  // by block: within the window of the batch being placed, or -1
-  std::vector<int32_t> tail_;    // by block: its tail, or -1
+  std::vector<int32_t> number_;  // by block: within the window of the part being placed, or -1
+  std::vector<int32_t> arriving_, new_;  // of that part: blocks for its window
+  std::vector<int32_t> tail_;            // by block: its tail, or -1
   struct Tail {
     int32_t block = -1;
     int64_t allocation = 0;  // of the block, as it was (KvBlocks::allocations)
   };
   std::vector<Tail> tails_;
-  mutable std::mutex mutex_;
-  Window windows_[kWindows];
+  KvWindows windows_;
 };
 
 }  // namespace sluice::engine

@@ -98,7 +98,7 @@ TEST_F(StreamedKvTest, NothingMovesOfWhatStays) {
 TEST_F(StreamedKvTest, BringsBlocksOnceAndTakesNewTokensHome) {
   make_batch();
   kv_->place(1, batch_, owners_);
-  ASSERT_TRUE(kv_->claim(1, 1));
+  ASSERT_TRUE(kv_->windows().claim(1, 1));
   host_->bring(1, 1);
   const models::BatchView there = kv_->there(1, 1, batch_);
   const int32_t* first = there.sequences[0].blocks;
@@ -132,18 +132,18 @@ TEST_F(StreamedKvTest, BringsBlocksOnceAndTakesNewTokensHome) {
 TEST_F(StreamedKvTest, HasTwoWindows) {
   make_batch();
   for (size_t flight = 0; flight < 3; ++flight) kv_->place(flight, batch_, owners_);
-  EXPECT_TRUE(kv_->claim(0, 0));
-  EXPECT_TRUE(kv_->claim(1, 0));
-  EXPECT_FALSE(kv_->claim(2, 0));
+  EXPECT_TRUE(kv_->windows().claim(0, 0));
+  EXPECT_TRUE(kv_->windows().claim(1, 0));
+  EXPECT_FALSE(kv_->windows().claim(2, 0));
   const int32_t place = kv_->there(0, 0, batch_).sequences[0].blocks[0];
   EXPECT_NE(kv_->there(1, 0, batch_).sequences[0].blocks[0], place);
-  EXPECT_EQ(kv_->used_windows(), 2);
-  kv_->release(0, 0);
-  EXPECT_TRUE(kv_->claim(2, 0));
+  EXPECT_EQ(kv_->windows().used(), 2);
+  kv_->windows().release(0, 0);
+  EXPECT_TRUE(kv_->windows().claim(2, 0));
   EXPECT_EQ(kv_->there(2, 0, batch_).sequences[0].blocks[0], place);
-  kv_->release_all(2);
-  kv_->release_all(0);
-  EXPECT_EQ(kv_->used_windows(), 1);
+  kv_->windows().release_all(2);
+  kv_->windows().release_all(0);
+  EXPECT_EQ(kv_->windows().used(), 1);
 }
 
 // A window in which something moves is nobody's when its iteration has failed, until that has
@@ -151,146 +151,18 @@ TEST_F(StreamedKvTest, HasTwoWindows) {
 TEST_F(StreamedKvTest, AWindowThatMovesOutlivesItsIteration) {
   make_batch();
   kv_->place(0, batch_, owners_);
-  ASSERT_TRUE(kv_->claim(0, 0));
-  const int window = kv_->window_of(0, 0);
-  kv_->begin_move(window);
-  kv_->release_all(0);
-  EXPECT_EQ(kv_->window_of(0, 0), -1);
-  EXPECT_EQ(kv_->stalled_windows(), 1);
-  ASSERT_TRUE(kv_->claim(0, 0));
-  EXPECT_NE(kv_->window_of(0, 0), window);
-  EXPECT_FALSE(kv_->claim(0, 1));
-  kv_->end_move(window);
-  EXPECT_EQ(kv_->stalled_windows(), 0);
-  EXPECT_TRUE(kv_->claim(0, 1));
-}
-
-// One layer, six blocks of which one stays, two tails: a home that takes whole blocks.
-class StreamedKvTails : public ::testing::Test {
- protected:
-  StreamedKvTails() {
-    for (int i = 0; i < 6; ++i) blocks_.push_back(owners_.allocate());
-    std::ranges::sort(blocks_);
-  }
-
-  // The rows of sequences, each [first position, rows] over a table of blocks.
-  struct Rows {
-    int64_t first = 0, rows = 0;
-    std::vector<int32_t> blocks{};
-  };
-  schedule::KvMoves place(const std::vector<Rows>& all) {
-    rows_ = all;
-    sequences_.clear();
-    slots_.clear();
-    int64_t row = 0;
-    for (const Rows& one : rows_) {
-      sequences_.push_back({.first_row = row,
-                            .rows = one.rows,
-                            .first_position = one.first,
-                            .blocks = one.blocks.data()});
-      row += one.rows;
-      for (int64_t p = one.first; p < one.first + one.rows; ++p) {
-        slots_.push_back(one.blocks[static_cast<size_t>(p / kTokens)] * kTokens + p % kTokens);
-      }
-    }
-    return kv_->place(0,
-                      {.token_ids = {},
-                       .positions = {},
-                       .kv_slots = slots_,
-                       .sequences = sequences_,
-                       .logit_rows = {}},
-                      owners_);
-  }
-  std::vector<int32_t> leaving() const {
-    std::vector<int32_t> all;
-    for (const StreamedKv::Leaving& one : kv_->leaving(0)) all.push_back(one.block);
-    return all;
-  }
-
-  memory::KvBlocks owners_{6, kTokens};
-  std::unique_ptr<StreamedKv> kv_ =
-      StreamedKv::create(
-          {.layers = {{.kv_heads = 1, .key_dim = 8, .value_dim = 8, .block_tokens = kTokens}},
-           .blocks = 6,
-           .resident = 1,
-           .tails = 2,
-           .window_blocks = 5,
-           .micro_batches = 1,
-           .sequences = 2,
-           .rows = 64,
-           .sequence_blocks = 4})
-          .value();
-  std::vector<int32_t> blocks_;
-  std::vector<Rows> rows_;
-  std::vector<models::SequenceRows> sequences_;
-  std::vector<int64_t> slots_;
-};
-
-TEST_F(StreamedKvTails, ABlockStaysUntilItIsFullAndLeavesOnce) {
-  // A chunk of 20: a whole block, which goes at once, and the beginning of another.
-  EXPECT_EQ(place({{0, 20, {2, 3}}}),
-            (schedule::KvMoves{.blocks = 1, .leaving_tokens = 20, .leaving_blocks = 1}));
-  EXPECT_THAT(leaving(), ElementsAre(2));
-  const int32_t tail = kv_->entries(0)[1];
-  EXPECT_LT(tail, kv_->first_in_window());
-  for (int64_t p = 20; p < 31; ++p) {
-    EXPECT_EQ(place({{p, 1, {2, 3}}}),
-              (schedule::KvMoves{.blocks = 1, .arriving_blocks = 1, .leaving_tokens = 1}));
-    EXPECT_THAT(kv_->arriving(0), ElementsAre(2));
-    EXPECT_EQ(kv_->entries(0)[1], tail);
-  }
-  // The last token of the second block; an iteration that is done again finds it where it was.
-  for (int times = 0; times < 2; ++times) {
-    EXPECT_EQ(place({{31, 1, {2, 3}}}),
-              (schedule::KvMoves{
-                  .blocks = 2, .arriving_blocks = 1, .leaving_tokens = 1, .leaving_blocks = 1}));
-    EXPECT_THAT(leaving(), ElementsAre(3));
-    EXPECT_EQ(kv_->leaving(0)[0].entry, tail);
-  }
-  EXPECT_EQ(place({{32, 1, {2, 3, 5}}}),
-            (schedule::KvMoves{.blocks = 2, .arriving_blocks = 2, .leaving_tokens = 1}));
-  EXPECT_THAT(kv_->arriving(0), ElementsAre(2, 3));
-}
-
-TEST_F(StreamedKvTails, ResidentBlocksNeverMove) {
-  EXPECT_EQ(place({{0, 16, {0}}}), schedule::KvMoves{});
-  EXPECT_EQ(place({{16, 3, {0, 4}}}), (schedule::KvMoves{.leaving_tokens = 3}));
-  EXPECT_EQ(kv_->entries(0)[0], 0);
-}
-
-TEST_F(StreamedKvTails, ATailThatIsNobodysIsTakenByAnother) {
-  place({{0, 3, {1}}, {0, 5, {2}}});
-  const int32_t gone = kv_->entries(0)[1];
-  const int32_t ended[] = {2};
-  owners_.release(ended);
-  place({{3, 1, {1}}, {0, 7, {4}}});
-  EXPECT_EQ(kv_->entries(0)[1], gone);
-  // One that was published is full, and has gone home.
-  const int32_t kept = kv_->entries(0)[0];
-  const std::vector<int32_t> tokens(kTokens, 7);
-  ASSERT_EQ(owners_.publish(1, memory::kNoBlock, tokens, 0), 1);
-  place({{0, 9, {5}}});
-  EXPECT_EQ(kv_->entries(0)[0], kept);
-}
-
-// Whoever holds the block now may have another tail, and no rows yet for this block.
-TEST_F(StreamedKvTails, ATailWhoseBlockIsSomebodyElsesIsTakenByAnother) {
-  place({{0, 3, {1}}, {0, 5, {2}}});
-  const int32_t gone = kv_->entries(0)[1];
-  const int32_t set_back[] = {2};
-  owners_.release(set_back);
-  ASSERT_EQ(owners_.allocate(), 2);
-  place({{3, 1, {1, 2}}, {0, 7, {4}}});
-  EXPECT_EQ(kv_->entries(0)[1], gone);
-}
-
-TEST_F(StreamedKvTails, ABlockThatBeginsAnewForgetsItsTail) {
-  place({{0, 3, {1}}});
-  EXPECT_LT(kv_->entries(0)[0], kv_->first_in_window());
-  // Set back, and given to a chunk that fills it.
-  EXPECT_EQ(place({{0, 16, {1}}}),
-            (schedule::KvMoves{.blocks = 1, .leaving_tokens = 16, .leaving_blocks = 1}));
-  EXPECT_EQ(kv_->entries(0)[0], kv_->first_in_window());
+  ASSERT_TRUE(kv_->windows().claim(0, 0));
+  const int window = kv_->windows().of(0, 0);
+  kv_->windows().begin_move(window);
+  kv_->windows().release_all(0);
+  EXPECT_EQ(kv_->windows().of(0, 0), -1);
+  EXPECT_EQ(kv_->windows().stalled(), 1);
+  ASSERT_TRUE(kv_->windows().claim(0, 0));
+  EXPECT_NE(kv_->windows().of(0, 0), window);
+  EXPECT_FALSE(kv_->windows().claim(0, 1));
+  kv_->windows().end_move(window);
+  EXPECT_EQ(kv_->windows().stalled(), 0);
+  EXPECT_TRUE(kv_->windows().claim(0, 1));
 }
 
 }  // namespace

@@ -23,4 +23,8 @@ int64_t kv_place_bytes(std::span<const kernels::KvLayout> layers, int64_t alignm
 int64_t streamed_kv_bytes(std::span<const kernels::KvLayout> layers, int64_t alignment,
                           int64_t kept, int64_t window_blocks);
 
+// Parts in which a micro-batch of so many sequences attends, at most: as many of them in turn as
+// find room in a window together, each of which does by itself.
+int64_t most_kv_parts(int64_t sequences, int64_t sequence_blocks, int64_t window_blocks);
+
 }  // namespace sluice::memory

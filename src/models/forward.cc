@@ -106,13 +106,16 @@ void qkv(const Run& run) {
   rotate(run, act.k, a.kv_heads);
 }
 
-// The cache lies where attention runs, so new keys and values enter it here.
+// The cache lies where attention runs, so new keys and values enter it here. The batch may be some
+// of a micro-batch's sequences, in the rows that they have there.
 void attend(const Run& run) {
   const AttentionConfig& a = run.layer().attention;
   const int64_t width = int64_t{a.q_heads} * a.head_dim;
   const int64_t kv_width = int64_t{a.kv_heads} * a.head_dim;
-  kernels::store_kv(run.exec, run.context.kv[static_cast<size_t>(run.stage.layer)], run.act.k,
-                    kv_width, run.act.v, kv_width, run.batch.kv_slots.data(), run.rows);
+  const int64_t first = run.batch.sequences.empty() ? 0 : run.batch.sequences.front().first_row;
+  kernels::store_kv(run.exec, run.context.kv[static_cast<size_t>(run.stage.layer)],
+                    run.act.k + first * kv_width, kv_width, run.act.v + first * kv_width, kv_width,
+                    run.batch.kv_slots.data(), run.rows);
   run.act.sequences.clear();
   for (const SequenceRows& s : run.batch.sequences) {
     run.act.sequences.push_back({.blocks = s.blocks,

@@ -34,7 +34,7 @@ struct Stage {
   StageKind kind = StageKind::kEmbed;
   int16_t layer = -1;
   int16_t first = 0;  // kExpertGroup: position of the first expert; kHead, kSample: first part of
-                      // `logit_rows`
+                      // `logit_rows`; kAttend: part of the sequences, where they attend in parts
   int16_t count = 0;  // kExpertGroup: experts; kHead, kSample: 1
   bool operator==(const Stage&) const = default;
 };

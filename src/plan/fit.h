@@ -14,6 +14,9 @@ namespace sluice::plan {
 
 // Tokens of one KV block, where nobody says otherwise.
 constexpr int64_t kKvBlockTokens = 32;
+// Of one window of a cache on disk, where nobody says otherwise: reads of a second window keep a
+// disk busy while this one is attended over.
+constexpr int64_t kKvWindowBytes = int64_t{32} << 20;
 // With fewer slots for experts than this a model is refused: hardly anything could be moved ahead.
 constexpr int64_t kLeastSlots = 4;
 
@@ -37,6 +40,8 @@ struct FitWishes {
   std::string kv_on = "host";
   // Of the cache, where attention runs; none: on a device nothing, on the host what finds room.
   std::optional<double> resident_kv;
+  // Of a cache on disk, of each of two windows, at most; but any sequence finds room in one.
+  int64_t kv_window_bytes = kKvWindowBytes;
   std::string guess_experts = "auto";  // on, off; auto: where the schedule can
   // host, disk; auto: on disk where experts are and its rows take less than the table.
   std::string embedding_on = "auto";

@@ -17,10 +17,12 @@ std::vector<kernels::KvLayout> layouts(const models::ModelConfig& config, const 
   return models::kv_layouts(config, static_cast<int>(plan.kv_block_tokens), plan.kv_dtype);
 }
 
-// Bytes of one block over all layers, on disk or kept in the memory before it.
+// Bytes of one block in one layer, on disk or in the memory before it; and over all layers.
+int64_t layer_place_bytes(const models::ModelConfig& config, const Plan& plan) {
+  return memory::kv_place_bytes(layouts(config, plan), memory::kDiskKvAlignment);
+}
 int64_t place_bytes(const models::ModelConfig& config, const Plan& plan) {
-  return config.layer_count() *
-         memory::kv_place_bytes(layouts(config, plan), memory::kDiskKvAlignment);
+  return config.layer_count() * layer_place_bytes(config, plan);
 }
 
 // The plan with so many blocks, of which those stay in memory that must.
@@ -28,7 +30,7 @@ Plan with_blocks(const models::ModelConfig& config, const FitWishes& wishes, int
                  Plan plan) {
   plan.kv_blocks = blocks;
   plan.policy.resident_kv = wishes.resident_kv.value_or(0);
-  share_kv(config, plan);
+  share_kv(config, wishes.kv_window_bytes, plan);
   return plan;
 }
 
@@ -42,12 +44,15 @@ int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan) {
   return memory::KvCache::bytes_per_block(layouts(config, plan));
 }
 
-void share_kv(const models::ModelConfig& config, Plan& plan) {
+void share_kv(const models::ModelConfig& config, int64_t window_bytes, Plan& plan) {
   const int64_t resident = slots_of(plan.policy.resident_kv, plan.kv_blocks);
   const int64_t home = plan.kv_blocks - resident;
   plan.policy.resident_kv = static_cast<double>(resident) / static_cast<double>(plan.kv_blocks);
   plan.resident_kv_blocks = resident;
-  plan.kv_window = std::min(home, plan.policy.micro_batch * blocks_per_sequence(plan));
+  // All of a micro-batch; of those that a host attends over, enough for the disk to be read at its
+  // rate, and for any sequence.
+  const int64_t micro_batch = plan.policy.micro_batch * blocks_per_sequence(plan);
+  plan.kv_window = std::min(home, micro_batch);
   if (plan.policy.attention_on == Place::kDevice) {
     plan.kv_bytes = home * kv_block_bytes(config, plan);
     return;
@@ -58,6 +63,8 @@ void share_kv(const models::ModelConfig& config, Plan& plan) {
     plan.kv_bytes = plan.kv_blocks * kv_block_bytes(config, plan);
     return;
   }
+  const int64_t part = window_bytes / layer_place_bytes(config, plan);
+  plan.kv_window = std::min(plan.kv_window, std::max(part, blocks_per_sequence(plan)));
   plan.kv_tails = std::min(home, plan.policy.batch);  // one of each sequence at work
   plan.kv_disk_bytes = home * place_bytes(config, plan);
   plan.kv_bytes = streamed_kv_bytes(config, plan) + home * config.layer_count() * kSumBytes;
@@ -98,20 +105,20 @@ int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishe
   return fits;
 }
 
-void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan) {
+void keep_kv(const models::ModelConfig& config, const FitWishes& wishes, int64_t room, Plan& plan) {
   Plan most = plan;
   most.policy.resident_kv = 1;
-  share_kv(config, most);
+  share_kv(config, wishes.kv_window_bytes, most);
   if (most.kv_bytes <= room) {
     plan = most;
     return;
   }
   plan.policy.resident_kv = 0;
-  share_kv(config, plan);
+  share_kv(config, wishes.kv_window_bytes, plan);
   const int64_t kept = std::max<int64_t>(room - plan.kv_bytes, 0) / place_bytes(config, plan);
   const int64_t blocks = std::min(kept, plan.kv_blocks - 1);
   plan.policy.resident_kv = static_cast<double>(blocks) / static_cast<double>(plan.kv_blocks);
-  share_kv(config, plan);
+  share_kv(config, wishes.kv_window_bytes, plan);
 }
 
 }  // namespace sluice::plan

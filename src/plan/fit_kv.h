@@ -13,9 +13,9 @@ int64_t blocks_per_sequence(const Plan& plan);
 int64_t kv_block_bytes(const models::ModelConfig& config, const Plan& plan);
 
 // Of a cache whose home is not where attention runs, once kv_blocks are known: which blocks stay
-// there by policy.resident_kv, how many of the others find room at a time, and the bytes of host
-// memory and disk that the plan's cache takes.
-void share_kv(const models::ModelConfig& config, Plan& plan);
+// there by policy.resident_kv, how many of the others find room at a time (of a cache on disk in so
+// many bytes), and the bytes of host memory and disk that the plan's cache takes.
+void share_kv(const models::ModelConfig& config, int64_t window_bytes, Plan& plan);
 
 // Of such a cache, bytes where attention runs; else 0.
 int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan);
@@ -25,7 +25,7 @@ int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan);
 // that stay in memory as have room there.
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan);
-void keep_kv(const models::ModelConfig& config, int64_t room, Plan& plan);
+void keep_kv(const models::ModelConfig& config, const FitWishes& wishes, int64_t room, Plan& plan);
 
 // What a cache of one sequence takes of host memory, with its home where the wishes have it.
 int64_t least_kv_bytes(const models::ModelConfig& config, const FitWishes& wishes,

@@ -80,6 +80,21 @@ TEST(FitKv, BesideADeviceTheHostAttendsOverIt) {
   EXPECT_EQ(beside->device_bytes, without->device_bytes);
 }
 
+// A window has as many bytes as are asked for, but room for any sequence.
+TEST(FitKv, WindowsAreAsWideAsTheyNeedBe) {
+  const FitMachine machine{.available_memory = kGiB, .disk_room = kGiB};
+  for (const auto& [bytes, blocks] :
+       {std::pair{kKvWindowBytes, 4 * 8}, {20 * kPlace, 20}, {int64_t{1}, 8}}) {
+    FitWishes some = wishes();
+    some.resident_kv = 0;
+    some.kv_window_bytes = bytes;
+    const auto plan = fit_plan(small(), with_experts(), some, machine);
+    ASSERT_TRUE(plan.ok()) << plan.error().message;
+    EXPECT_EQ(plan->kv_window, blocks);
+    EXPECT_EQ(plan->kv_bytes, (16 * kLayers + 2 * blocks) * kPlace + 128 * kLayers * 4);
+  }
+}
+
 // The share that a plan states gives the same plan again.
 TEST(FitKv, AShareGivesTheSameBlocks) {
   for (int64_t blocks = 0; blocks <= 16 * 8; ++blocks) {

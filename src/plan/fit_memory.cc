@@ -109,7 +109,7 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
     plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
     shorten(wishes, plan);
     plan.policy.resident_kv = wishes.resident_kv.value_or(0);
-    if (plan.kv_blocks > 0) share_kv(config, plan);
+    if (plan.kv_blocks > 0) share_kv(config, wishes.kv_window_bytes, plan);
   } else {
     plan.kv_blocks = std::min(kv_room / block, plan.policy.batch * blocks_per_sequence(plan));
     plan.kv_bytes = plan.kv_blocks * block;
@@ -127,7 +127,7 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
   // A byte of either is read once an iteration; experts come first, since they need no writes.
   const int64_t rest = room - plan.weight_bytes - plan.activation_bytes;
   if (disk && !wishes.resident_kv && plan.kv_blocks > 0 && rest > plan.kv_bytes)
-    keep_kv(config, rest, plan);
+    keep_kv(config, wishes, rest, plan);
 }
 
 // Beside weights that are all in memory, a cache whose home is the disk.
@@ -141,9 +141,9 @@ Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const F
   if (plan.kv_blocks >= blocks_per_sequence(plan)) {
     if (wishes.resident_kv) {
       plan.policy.resident_kv = *wishes.resident_kv;
-      share_kv(config, plan);
+      share_kv(config, wishes.kv_window_bytes, plan);
     } else {
-      keep_kv(config, kv_room, plan);
+      keep_kv(config, wishes, kv_room, plan);
     }
     if (plan.kv_bytes <= left) return plan;
   }
@@ -226,7 +226,7 @@ Result<Plan> fit_device(const models::ModelConfig& config, const FitModel& model
                         const FitWishes& wishes, const FitMachine& machine, Plan plan) {
   SLUICE_ASSIGN(plan, fit_resident(config, wishes, machine, plan));
   const bool attends_there = plan.policy.attention_on == Place::kDevice;
-  if (attends_there) share_kv(config, plan);
+  if (attends_there) share_kv(config, wishes.kv_window_bytes, plan);
   const int64_t room = wishes.device_memory > 0
                            ? std::min(wishes.device_memory, machine.device_memory)
                            : machine.device_memory;

@@ -50,7 +50,7 @@ KvBytes kv_places(const Subject& subject, const Candidate& candidate, const Work
   const bool on_device = candidate.policy.attention_on == plan::Place::kDevice;
   if (!on_device && !candidate.policy.kv_on_disk())
     return {.host = plan.kv_blocks * kv_block_bytes(subject, candidate)};
-  plan::share_kv(subject.model, plan);
+  plan::share_kv(subject.model, plan::kKvWindowBytes, plan);
   return {.disk = plan.kv_disk_bytes,
           .host = plan.kv_bytes,
           .device = on_device ? plan::streamed_kv_bytes(subject.model, plan) : 0};

@@ -27,6 +27,7 @@ constexpr uint32_t kAllLanes = (1u << kLaneCount) - 1;
 // One micro-batch's iteration while it is in flight.
 struct Flight {
   scheduler::MicroBatch batch;
+  std::vector<schedule::KvPart> kv_parts;
   schedule::Ticket ticket;
   bool out = false;
 };
@@ -121,10 +122,10 @@ class Replay {
       if (flight.out) continue;
       if (!requests_.scheduler().form(flight.batch)) return;
       schedule::BatchShape shape = schedule::shape_of(flight.batch.view());
-      shape.kv = kv_.moves_of(flight.batch.view());
-      const auto ticket =
-          graph_.submit(context(shape, flight.batch.index, flight.batch.iteration, false), builder_,
-                        i, kAllLanes);
+      shape.kv = kv_.moves_of(flight.batch.view(), flight.kv_parts);
+      schedule::Context built = context(shape, flight.batch.index, flight.batch.iteration, false);
+      built.kv_parts = flight.kv_parts;
+      const auto ticket = graph_.submit(built, builder_, i, kAllLanes);
       SLUICE_CHECK(ticket.ok(), "an iteration within its builder's bounds is admitted");
       flight.ticket = *ticket;
       flight.out = true;

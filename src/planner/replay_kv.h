@@ -2,6 +2,9 @@
 // windows they move through.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "base/rounding.h"
 #include "memory/kv_block_use.h"
 #include "memory/streamed_kv_size.h"
@@ -20,13 +23,25 @@ class ReplayKv {
         window_(plan.kv_window),
         block_tokens_(plan.kv_block_tokens) {}
 
-  // As the engine places them; sequences of a replay share no blocks.
-  schedule::KvMoves moves_of(const models::BatchView& batch) const {
+  // As the engine places them; sequences of a replay share no blocks. `parts` is filled anew.
+  schedule::KvMoves moves_of(const models::BatchView& batch,
+                             std::vector<schedule::KvPart>& parts) const {
     schedule::KvMoves moves;
+    parts.clear();
     if (!moves_) return moves;
-    for (const models::SequenceRows& s : batch.sequences) add(s, moves);
-    for (const int64_t slot : batch.kv_slots)
-      moves.leaving_tokens += slot / block_tokens_ >= resident_;
+    Needs part;
+    int64_t first = 0;
+    for (int64_t i = 0; i < std::ssize(batch.sequences); ++i) {
+      const Needs more = needs_of(batch.sequences[static_cast<size_t>(i)]);
+      if (i > first && part.window + more.window > window_) {
+        end_part(batch, first, i, part, moves, parts);
+        part = {};
+        first = i;
+      }
+      part += more;
+    }
+    end_part(batch, first, std::ssize(batch.sequences), part, moves, parts);
+    moves.parts = std::ssize(parts);
     return moves;
   }
 
@@ -37,10 +52,13 @@ class ReplayKv {
                                 ? memory::most_leaving_blocks(
                                       plan.max_num_tokens, plan.policy.micro_batch, block_tokens_)
                                 : 0;
-    return {.blocks = window_ + leaving,
-            .arriving_blocks = window_,
+    const int64_t parts = memory::most_kv_parts(
+        plan.policy.micro_batch, base::div_up(plan.max_seq_len, block_tokens_), window_);
+    return {.blocks = parts * window_ + leaving,
+            .arriving_blocks = parts * window_,
             .leaving_tokens = plan.max_num_tokens,
-            .leaving_blocks = leaving};
+            .leaving_blocks = leaving,
+            .parts = parts};
   }
 
   // False while each window has its layer of a micro-batch.
@@ -52,15 +70,46 @@ class ReplayKv {
   void release() { ++free_windows_; }
 
  private:
-  void add(const models::SequenceRows& s, schedule::KvMoves& moves) const {
+  // Blocks that need a place in a window, or leave; and what moves.
+  struct Needs {
+    int64_t window = 0, blocks = 0, arriving = 0, leaving = 0, leaving_tokens = 0;
+    Needs& operator+=(const Needs& other) {
+      window += other.window;
+      blocks += other.blocks;
+      arriving += other.arriving;
+      leaving += other.leaving;
+      leaving_tokens += other.leaving_tokens;
+      return *this;
+    }
+  };
+  Needs needs_of(const models::SequenceRows& s) const {
+    Needs needs;
     const int64_t end = s.first_position + s.rows;
     for (int64_t i = 0; i < base::div_up(end, block_tokens_); ++i) {
       if (s.blocks[i] < resident_) continue;
       const auto use = memory::kv_block_use(i, s.first_position, end, block_tokens_, tails_);
-      moves.blocks += !use.stays || use.leaves;
-      moves.arriving_blocks += use.arrives;
-      moves.leaving_blocks += use.leaves;
+      needs.window += !use.stays;
+      needs.blocks += !use.stays || use.leaves;
+      needs.arriving += use.arrives;
+      needs.leaving += use.leaves;
+      needs.leaving_tokens += std::max<int64_t>(
+          std::min(end, (i + 1) * block_tokens_) - std::max(s.first_position, i * block_tokens_),
+          0);
     }
+    return needs;
+  }
+  static void end_part(const models::BatchView& batch, int64_t first, int64_t end,
+                       const Needs& needs, schedule::KvMoves& moves,
+                       std::vector<schedule::KvPart>& parts) {
+    schedule::KvPart part = schedule::part_of(batch, first, end - first);
+    part.arriving_blocks = needs.arriving;
+    part.leaving_tokens = needs.leaving_tokens;
+    part.leaving_blocks = needs.leaving;
+    parts.push_back(part);
+    moves.blocks += needs.blocks;
+    moves.arriving_blocks += needs.arriving;
+    moves.leaving_tokens += needs.leaving_tokens;
+    moves.leaving_blocks += needs.leaving;
   }
 
   bool moves_, tails_;

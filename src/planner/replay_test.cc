@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "models/shape.h"
+#include "plan/fit_kv.h"
 #include "planner/planner.h"
 
 namespace sluice::planner {
@@ -147,6 +148,15 @@ TEST(Replay, KeysAndValuesMoveBetweenMemoryAndDisk) {
       EXPECT_LT(disk, before) << share;
       EXPECT_EQ(disk > 0, share < 1);
       before = disk;
+      if (share > 0) continue;
+      // The same in parts of one sequence or two.
+      plan::Plan narrow = *plan;
+      narrow.kv_window = plan::blocks_per_sequence(narrow);
+      ASSERT_LT(narrow.kv_window, plan->kv_window);
+      const auto parts = replay(f.subject(), narrow, workload, {.tasks = 1 << 22}).value();
+      EXPECT_TRUE(parts.whole);
+      EXPECT_GT(parts.tasks, replayed.tasks);
+      EXPECT_NEAR(parts.busy[static_cast<size_t>(Lane::kDisk)], disk, 1e-6 * disk);
     }
   }
 }

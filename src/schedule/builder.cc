@@ -10,17 +10,24 @@
 namespace sluice::schedule {
 
 BatchShape shape_of(const models::BatchView& batch) {
-  BatchShape shape;
-  shape.rows = batch.rows();
-  shape.sequences = static_cast<int64_t>(batch.sequences.size());
-  shape.logit_rows = static_cast<int64_t>(batch.logit_rows.size());
-  for (const models::SequenceRows& s : batch.sequences) {
-    const int64_t last = s.first_position + s.rows;
-    shape.context_tokens += last;
+  const KvPart all = part_of(batch, 0, static_cast<int64_t>(batch.sequences.size()));
+  return {.rows = batch.rows(),
+          .sequences = all.sequences,
+          .visible_keys = all.visible_keys,
+          .context_tokens = all.context_tokens,
+          .logit_rows = static_cast<int64_t>(batch.logit_rows.size())};
+}
+
+KvPart part_of(const models::BatchView& batch, int64_t first, int64_t sequences) {
+  KvPart part{.first = first, .sequences = sequences};
+  for (const models::SequenceRows& s :
+       batch.sequences.subspan(static_cast<size_t>(first), static_cast<size_t>(sequences))) {
+    part.rows += s.rows;
+    part.context_tokens += s.first_position + s.rows;
     // Row r sees first_position + r + 1 keys.
-    shape.visible_keys += s.rows * s.first_position + s.rows * (s.rows + 1) / 2;
+    part.visible_keys += s.rows * s.first_position + s.rows * (s.rows + 1) / 2;
   }
-  return shape;
+  return part;
 }
 
 Bounds BuilderBounds::total() const {

@@ -23,7 +23,20 @@ struct KvMoves {
   int64_t arriving_blocks = 0;  // that come, with tokens of earlier iterations
   int64_t leaving_tokens = 0;   // new ones, whose home is not there
   int64_t leaving_blocks = 0;   // that became full, and go to a home that takes whole blocks
+  int64_t parts = 1;            // in which it attends, one after the other
   bool operator==(const KvMoves&) const = default;
+};
+
+// Of a micro-batch that attends in parts, a run of its sequences whose keys and values find room
+// there together.
+struct KvPart {
+  int64_t first = 0, sequences = 0;
+  int64_t rows = 0;
+  int64_t visible_keys = 0;    // as in models::Load
+  int64_t context_tokens = 0;  // as in models::Load
+  int64_t arriving_blocks = 0;
+  int64_t leaving_tokens = 0;
+  int64_t leaving_blocks = 0;
 };
 
 // What a schedule needs to know of a micro-batch's rows.
@@ -37,6 +50,8 @@ struct BatchShape {
   bool operator==(const BatchShape&) const = default;
 };
 BatchShape shape_of(const models::BatchView& batch);
+// What attention's cost depends on, of so many sequences from this one on.
+KvPart part_of(const models::BatchView& batch, int64_t first, int64_t sequences);
 
 // Where experts lie, from the moment of building until the iteration has ended. Empty spans: all on
 // the host, in order. [experts_per_layer] of each layer follow each other.
@@ -75,6 +90,7 @@ struct Context {
   const models::ModelConfig* model = nullptr;
   const plan::Plan* plan = nullptr;
   BatchShape batch{};
+  std::span<const KvPart> kv_parts{};  // empty: the whole micro-batch attends at once
   int micro_batch = 0;
   int64_t iteration = 0;
   bool cold = true;  // no event of an earlier iteration may be waited for

@@ -64,7 +64,13 @@ TEST_F(Builders, AreValidPureAndWithinTheirBounds) {
   for (const Builder* builder : builders()) {
     for (int64_t rows : {0, 1, 4, 5, 400}) {
       context_.batch.logit_rows = rows;
-      context_.batch.kv = {.blocks = rows, .arriving_blocks = rows / 2, .leaving_tokens = rows};
+      // Attention in as many parts as there is nothing, or something, to move in.
+      const std::vector<KvPart> parts(static_cast<size_t>(rows % 4));
+      context_.kv_parts = parts;
+      context_.batch.kv = {.blocks = rows,
+                           .arriving_blocks = rows / 2,
+                           .leaving_tokens = rows,
+                           .parts = std::max<int64_t>(rows % 4, 1)};
       const BuilderBounds bounds = builder->bounds(context_);
       Subgraph first, second;
       builder->iteration(context_, first);

@@ -50,16 +50,16 @@ class LaneChain : private TaskChain {
 
   // Attention over keys and values of which some come from the host, and whose new ones go there.
   void attend_on_device(int16_t layer, bool ahead) {
-    const KvMoves& kv = context_.batch.kv;
-    if (kv.blocks == 0)
+    if (context_.batch.kv.blocks == 0)
       return stage(Lane::kDeviceCompute, {.kind = StageKind::kAttend, .layer = layer});
     const kernels::KvLayout layout = layout_of(layer);
-    attend_between({Lane::kHostToDevice, Level::kHost, Level::kDevice,
-                    kv.arriving_blocks * layout.block_bytes()},
-                   Lane::kDeviceCompute,
-                   {Lane::kDeviceToHost, Level::kDevice, Level::kHost,
-                    kv.leaving_tokens * layout.bytes_per_token()},
-                   layer, compute_rank(layer), ahead);
+    attend_between({.comes = Lane::kHostToDevice,
+                    .goes = Lane::kDeviceToHost,
+                    .far = Level::kHost,
+                    .near = Level::kDevice,
+                    .block_bytes = layout.block_bytes(),
+                    .token_bytes = layout.bytes_per_token()},
+                   Lane::kDeviceCompute, layer, compute_rank(layer), ahead);
   }
 
  private:
@@ -126,20 +126,17 @@ void device_iteration(const Context& context, const Attention& attention, const 
 
 Bounds device_bounds(const Context& context, const Attention& attention) {
   const int parts = head_parts(context);
+  const bool on_host = attention.on == plan::Place::kHost;
   Bounds iteration;
   iteration.tasks = 1 + 3 * parts;
   for (const models::LayerConfig& layer : context.model->layers) {
-    iteration.tasks += layer.ffn.is_moe() ? 6 : 7;
+    iteration.tasks += (layer.ffn.is_moe() ? 4 : 5) + (on_host ? 2 : 0);
     iteration.expansions += layer.ffn.is_moe();
     iteration.bytes += attend_bytes(context, layer.attention, attention);
   }
   iteration.dependencies = iteration.tasks - 1;
   iteration.bytes += context.batch.logit_rows * context.model->vocab * kFloat;
-  if (attention.on == plan::Place::kHost && context.batch.kv.blocks > 0) {
-    iteration += disk_kv_bounds(context);
-    iteration.dependencies += context.model->layer_count();  // on pages
-  }
-  return iteration;
+  return iteration += on_host ? disk_kv_bounds(context) : kv_bounds(context);
 }
 
 }  // namespace sluice::schedule

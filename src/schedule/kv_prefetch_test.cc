@@ -231,14 +231,21 @@ TEST_F(KvPrefetchTest, NeverWaitsForRoomForEver) {
     // Of cgopipe keys and values come from the disk, over a lane of their own.
     const Builder& builder =
         draw(3) > 0 ? static_cast<const Builder&>(kv_prefetch_) : **find("cgopipe");
-    const BuilderBounds bounds = builder.bounds(context(0, 0));
+    Context most = context(0, 0);
+    most.batch.kv.arriving_blocks = 20;
+    most.batch.kv.parts = 4;
+    const BuilderBounds bounds = builder.bounds(most);
     RollingGraph graph({.max_iterations_in_flight = micro_batches,
                         .max_iteration = bounds.total(),
                         .max_expansion = bounds.expansion});
     std::vector<Context> contexts;
     std::vector<Ticket> tickets;
     std::vector<int> left(static_cast<size_t>(micro_batches), 3);
-    for (int mb = 0; mb < micro_batches; ++mb) contexts.push_back(context(mb, 0));
+    const std::vector<KvPart> parts(static_cast<size_t>(1 + draw(4)), {.arriving_blocks = 5});
+    for (int mb = 0; mb < micro_batches; ++mb) {
+      contexts.push_back(context(mb, 0));
+      contexts.back().kv_parts = parts;
+    }
     tickets.resize(contexts.size());
     int running = 0, idle = 0;
     while (running > 0 || *std::ranges::max_element(left) > 0) {

@@ -16,6 +16,12 @@ models::Load load_of(const Context& context, const models::Stage& stage,
   load.tokens = batch.rows;
   load.visible_keys = batch.visible_keys;
   load.context_tokens = batch.context_tokens;
+  if (stage.kind == models::StageKind::kAttend && !context.kv_parts.empty()) {
+    const KvPart& part = context.kv_parts[static_cast<size_t>(stage.first)];
+    load.tokens = part.rows;
+    load.visible_keys = part.visible_keys;
+    load.context_tokens = part.context_tokens;
+  }
   if (stage.kind == models::StageKind::kExpertGroup && routing != nullptr) {
     for (int position = stage.first; position < stage.first + stage.count; ++position) {
       const auto expert = static_cast<size_t>(context.residency.expert_at(stage.layer, position));

@@ -95,9 +95,11 @@ std::string stage_label(const models::Stage& stage) {
     case models::StageKind::kSample:
       text += " " + std::to_string(stage.first);
       break;
+    case models::StageKind::kAttend:
+      if (stage.first > 0) text += " " + std::to_string(stage.first);
+      break;
     case models::StageKind::kEmbed:
     case models::StageKind::kQkv:
-    case models::StageKind::kAttend:
     case models::StageKind::kOProj:
     case models::StageKind::kRoute:
     case models::StageKind::kGuess:

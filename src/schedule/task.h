@@ -57,10 +57,10 @@ enum class Urgency : uint8_t {
 // Bytes from one level to another. Weights move by pages (`first_byte` within the first); a row of
 // the token embedding, of which `pages` is the number, with what is packed with it; hidden
 // states, QKV and logits are a byte range of their micro-batch's own buffer, without pages; KV goes
-// up as all blocks of a micro-batch in the task's layer that are not there, down as its new tokens,
-// or to the disk as blocks that became full;
-// of experts that the host computes for a device, the input is all rows of the micro-batch and what
-// they chose, the output the rows of the expert whose page is named.
+// up as all blocks of a micro-batch, or of a part of it, in the task's layer that are not there,
+// down as its new tokens, or to the disk as blocks that became full; of experts that the host
+// computes for a device, the input is all rows of the micro-batch and what they chose, the output
+// the rows of the expert whose page is named.
 struct Transfer {
   Payload payload = Payload::kWeights;
   Level from = Level::kHost;
@@ -69,6 +69,7 @@ struct Transfer {
   int64_t first_byte = 0;
   int64_t bytes = 0;
   Urgency urgency = Urgency::kNeeded;
+  int16_t part = 0;  // kKv: of the micro-batch, where it attends in parts
   bool operator==(const Transfer&) const = default;
 };
 

@@ -19,13 +19,20 @@ int64_t disk_block_bytes(const Context& context, int layer) {
 
 }  // namespace
 
+Bounds kv_bounds(const Context& context) {
+  const KvMoves& kv = context.batch.kv;
+  if (kv.blocks == 0) return {};
+  // Of each part they come and go, and all but the first attend as well.
+  const auto parts = static_cast<int32_t>(kv.parts);
+  const int32_t layers = context.model->layer_count();
+  return {.tasks = layers * (3 * parts - 1), .dependencies = layers * (4 * parts - 1)};
+}
+
 Bounds disk_kv_bounds(const Context& context) {
-  Bounds bounds;
+  Bounds bounds = kv_bounds(context);
   const KvMoves& kv = context.batch.kv;
   if (kv.blocks == 0) return bounds;
-  const int layers = context.model->layer_count();
-  bounds.tasks = bounds.dependencies = 2 * layers;
-  for (int layer = 0; layer < layers; ++layer)
+  for (int layer = 0; layer < context.model->layer_count(); ++layer)
     bounds.bytes += (kv.arriving_blocks + kv.leaving_blocks) * disk_block_bytes(context, layer);
   return bounds;
 }
@@ -38,42 +45,54 @@ void TaskChain::follow(TaskIndex index) {
   last_ = index;
 }
 
-void TaskChain::attend_between(const KvMove& comes, Lane lane, const KvMove& goes, int16_t layer,
-                               int64_t rank, bool ahead) {
-  const auto move = [&](const KvMove& kv, int64_t at) {
-    const Transfer transfer{
-        .payload = Payload::kKv, .from = kv.from, .to = kv.to, .bytes = kv.bytes};
-    return add_transfer(context_, kv.lane, transfer, layer, at, out_);
-  };
-  const TaskIndex there = move(comes, ahead ? kv_rank(layer) : load_rank(layer));
-  if (!ahead) {
-    follow(there);
-  } else if (comes.after != kNone) {
-    out_.after(Dependency::task(comes.after));
+void TaskChain::attend_between(const KvHome& home, Lane lane, int16_t layer, int64_t rank,
+                               bool ahead, TaskIndex after) {
+  const KvMoves& kv = context_.batch.kv;
+  const KvPart whole{.arriving_blocks = kv.arriving_blocks,
+                     .leaving_tokens = kv.leaving_tokens,
+                     .leaving_blocks = kv.leaving_blocks};
+  const std::span parts =
+      context_.kv_parts.empty() ? std::span<const KvPart>(&whole, 1) : context_.kv_parts;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto part = static_cast<int16_t>(i);
+    const Transfer comes{.payload = Payload::kKv,
+                         .from = home.far,
+                         .to = home.near,
+                         .bytes = parts[i].arriving_blocks * home.block_bytes,
+                         .part = part};
+    const TaskIndex there = add_transfer(context_, home.comes, comes, layer,
+                                         ahead ? kv_rank(layer) : load_rank(layer), out_);
+    if (!ahead) follow(there);
+    if (ahead && after != kNone) out_.after(Dependency::task(after));
+    const models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer, .first = part};
+    const TaskIndex attended = add_stage(context_, lane, attend, nullptr, out_);
+    out_.tasks[attended].rank = rank;
+    follow(attended);
+    if (ahead) out_.after(Dependency::task(there));
+    const Transfer goes{.payload = Payload::kKv,
+                        .from = home.near,
+                        .to = home.far,
+                        .bytes = parts[i].leaving_blocks * home.block_bytes +
+                                 parts[i].leaving_tokens * home.token_bytes,
+                        .part = part};
+    const TaskIndex gone = add_transfer(context_, home.goes, goes, layer, load_rank(layer), out_);
+    if (ahead) {
+      out_.after(Dependency::task(attended));
+    } else {
+      follow(gone);
+    }
   }
-  const models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer};
-  const TaskIndex attended = add_stage(context_, lane, attend, nullptr, out_);
-  out_.tasks[attended].rank = rank;
-  follow(attended);
-  if (ahead) out_.after(Dependency::task(there));
-  const TaskIndex home = move(goes, load_rank(layer));
-  if (!ahead) return follow(home);
-  out_.after(Dependency::task(attended));
 }
 
 void TaskChain::attend_on_host(int16_t layer, int64_t rank, bool ahead, TaskIndex after) {
-  const KvMoves& kv = context_.batch.kv;
-  if (kv.blocks == 0) {
+  if (context_.batch.kv.blocks == 0) {
     const models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer};
     const TaskIndex attended = add_stage(context_, Lane::kHostCompute, attend, nullptr, out_);
     out_.tasks[attended].rank = rank;
     return follow(attended);
   }
-  const int64_t block = disk_block_bytes(context_, layer);
-  attend_between({Lane::kDisk, Level::kDisk, Level::kHost, kv.arriving_blocks * block, after},
-                 Lane::kHostCompute,
-                 {Lane::kDisk, Level::kHost, Level::kDisk, kv.leaving_blocks * block}, layer, rank,
-                 ahead);
+  attend_between({.block_bytes = disk_block_bytes(context_, layer)}, Lane::kHostCompute, layer,
+                 rank, ahead, after);
 }
 
 }  // namespace sluice::schedule

@@ -5,7 +5,9 @@
 
 namespace sluice::schedule {
 
-// What keys and values to and from the disk add to an iteration; nothing where none move.
+// What keys and values that move for attention add to an iteration: without their bytes; and of
+// those of the disk all. Nothing where none move.
+Bounds kv_bounds(const Context& context);
 Bounds disk_kv_bounds(const Context& context);
 
 class TaskChain {
@@ -15,17 +17,17 @@ class TaskChain {
   // The task added last comes after the chain's last one, and whatever that expanded to.
   void follow(TaskIndex index);
 
-  // Keys and values on their way, over a lane; ahead of their turn not before `after`, if any.
-  struct KvMove {
-    Lane lane = Lane::kDisk;
-    Level from = Level::kDisk, to = Level::kHost;
-    int64_t bytes = 0;
-    TaskIndex after = kNone;
+  // Where keys and values come from and go to, over which lanes, and what moves of each.
+  struct KvHome {
+    Lane comes = Lane::kDisk, goes = Lane::kDisk;
+    Level far = Level::kDisk, near = Level::kHost;
+    int64_t block_bytes = 0, token_bytes = 0;
   };
-  // Attention on `lane` over keys and values of which some come, and of which new ones go home.
-  // `ahead`: they come as soon as there is room, and go beside what follows; else each in its turn.
-  void attend_between(const KvMove& comes, Lane lane, const KvMove& goes, int16_t layer,
-                      int64_t rank, bool ahead);
+  // Attention on `lane` over keys and values of which some come, and of which new ones go home, by
+  // parts if there are several. `ahead`: they come as soon as there is room, but not before
+  // `after`, if any, and go beside what follows; else each in its turn.
+  void attend_between(const KvHome& home, Lane lane, int16_t layer, int64_t rank, bool ahead,
+                      TaskIndex after = kNone);
   // Attention on the host over keys and values of which some come from the disk, and of which
   // blocks that become full go there, as above; just attention where all of them are in memory.
   void attend_on_host(int16_t layer, int64_t rank, bool ahead, TaskIndex after = kNone);

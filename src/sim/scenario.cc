@@ -77,6 +77,7 @@ void draw_kv_home(Random& random, engine::EngineOptions& o) {
   if (!random.chance(0.3)) return;
   o.kv_on = "disk";
   if (random.chance(0.8)) o.resident_kv = random.chance(0.3) ? 0.0 : random.share();
+  if (random.chance(0.6)) o.kv_window_bytes = 1;  // attention in parts
 }
 
 void draw_schedule(Random& random, const ModelPool& pool, const Machines& machines, Life& life) {

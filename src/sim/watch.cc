@@ -57,7 +57,7 @@ void Watch::still_blocked(const schedule::Task& task) {
   if (transfer->payload == schedule::Payload::kKv && waits) return;
   const engine::StreamedKv* kv = engine_->streamed_kv();
   const bool room = transfer->payload == schedule::Payload::kKv
-                        ? kv->used_windows() + kv->stalled_windows() < engine::StreamedKv::kWindows
+                        ? kv->windows().used() + kv->windows().stalled() < engine::KvWindows::kCount
                         : pages()->has_room(transfer->pages.first,
                                             transfer->urgency == schedule::Urgency::kAhead);
   if (room)
@@ -90,8 +90,8 @@ void Watch::when_idle() {
     world_.violated(std::to_string(engine_->rows()->claimed()) +
                     " rows of the embedding are claimed, and no request is left");
   if (const engine::StreamedKv* kv = engine_->streamed_kv();
-      kv != nullptr && kv->used_windows() != 0)
-    world_.violated(std::to_string(kv->used_windows()) +
+      kv != nullptr && kv->windows().used() != 0)
+    world_.violated(std::to_string(kv->windows().used()) +
                     " windows of KV are taken, and no request is left");
 }
 
