@@ -85,6 +85,32 @@ int64_t least_kv_bytes(const models::ModelConfig& config, const FitWishes& wishe
   return with_blocks(config, wishes, blocks_per_sequence(plan), plan).kv_bytes;
 }
 
+FitWishes with_windows_for(int64_t room, FitWishes wishes) {
+  constexpr int64_t kMostOfRoom = 8;
+  if (wishes.kv_cache_memory == 0)
+    wishes.kv_window_bytes = std::min(wishes.kv_window_bytes, room / kMostOfRoom);
+  return wishes;
+}
+
+void shrink_batch(const models::ModelConfig& config, const FitWishes& wishes, int64_t room,
+                  Plan& plan) {
+  if (wishes.max_batch_size > 0 || wishes.kv_cache_memory > 0) return;
+  const auto with = [&](int64_t sequences) {
+    Plan tried = plan;
+    tried.policy.batch = sequences;
+    tried.policy.micro_batch = std::min(plan.policy.micro_batch, sequences);
+    return tried;
+  };
+  const auto fits = [&](int64_t sequences) {
+    const Plan tried = with(sequences);
+    const int64_t blocks = sequences * blocks_per_sequence(plan);
+    return with_blocks(config, wishes, blocks, tried).kv_bytes <= room;
+  };
+  int64_t sequences = plan.policy.batch;
+  while (sequences > 1 && !fits(sequences)) --sequences;
+  plan = with(sequences);
+}
+
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan) {
   const int64_t wanted = plan.policy.batch * blocks_per_sequence(plan);

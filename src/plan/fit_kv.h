@@ -20,12 +20,18 @@ void share_kv(const models::ModelConfig& config, int64_t window_bytes, Plan& pla
 // Of such a cache, bytes where attention runs; else 0.
 int64_t streamed_kv_bytes(const models::ModelConfig& config, const Plan& plan);
 
-// With a home on disk: the blocks that the batch needs, as far as the wishes say, or as `room`
-// bytes of memory have room for what is at work of them, and the disk for the others; and as many
-// that stay in memory as have room there.
+// With a home on disk. Where the wishes leave the batch open, it shrinks to the sequences for which
+// `room` bytes of memory have room while they are at work. Then: the blocks that the batch needs,
+// as far as the wishes say, or as there is room in memory for what is at work of them, and on the
+// disk for the others; and as many that stay in memory as have room there.
+void shrink_batch(const models::ModelConfig& config, const FitWishes& wishes, int64_t room,
+                  Plan& plan);
 int64_t blocks_on_disk(const models::ModelConfig& config, const FitWishes& wishes,
                        const FitMachine& machine, int64_t room, const Plan& plan);
 void keep_kv(const models::ModelConfig& config, const FitWishes& wishes, int64_t room, Plan& plan);
+
+// The wishes, with windows that are small beside `room` bytes, where the cache's size is left open.
+FitWishes with_windows_for(int64_t room, FitWishes wishes);
 
 // What a cache of one sequence takes of host memory, with its home where the wishes have it.
 int64_t least_kv_bytes(const models::ModelConfig& config, const FitWishes& wishes,

@@ -95,6 +95,33 @@ TEST(FitKv, WindowsAreAsWideAsTheyNeedBe) {
   }
 }
 
+// Nobody says how many sequences, nor how long: as many as have room for a block each beside the
+// windows, however much of the cache that puts on the disk.
+TEST(FitKv, ABatchThatIsLeftOpenShrinksToWhatMemoryHolds) {
+  FitWishes open{.schedule = "resident", .max_num_tokens = 64, .kv_on = "disk"};
+  const FitMachine ample{.available_memory = kGiB, .disk_room = 100 * kGiB};
+  const auto all = fit_plan(small(), with_experts(), open, ample);
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->policy.batch, 64);
+  FitMachine tight = ample;
+  // For the cache half of 6 MiB: two windows of 128 blocks in one layer take 2.
+  tight.available_memory = all->weight_bytes + all->activation_bytes + 12 * kMiB;
+  const auto some = fit_plan(small(), with_experts(), open, tight);
+  ASSERT_TRUE(some.ok()) << some.error().message;
+  EXPECT_EQ(some->max_seq_len, small().max_positions);
+  EXPECT_LT(some->policy.batch, 64);
+  EXPECT_GT(some->policy.batch, 32);
+  EXPECT_EQ(some->policy.micro_batch, some->policy.batch);
+  EXPECT_EQ(some->kv_blocks, some->policy.batch * 128);
+  EXPECT_LE(some->kv_bytes, 6 * kMiB);
+  // Who says how many, gets them: with less room for each.
+  open.max_batch_size = 64;
+  const auto asked = fit_plan(small(), with_experts(), open, tight);
+  ASSERT_TRUE(asked.ok()) << asked.error().message;
+  EXPECT_EQ(asked->policy.batch, 64);
+  EXPECT_LT(asked->kv_blocks, some->kv_blocks);
+}
+
 // The share that a plan states gives the same plan again.
 TEST(FitKv, AShareGivesTheSameBlocks) {
   for (int64_t blocks = 0; blocks <= 16 * 8; ++blocks) {
@@ -125,18 +152,17 @@ TEST(FitKv, LeavesTheRestToExperts) {
   EXPECT_LE(disk->total_bytes(), machine.available_memory);
 }
 
-// Fewer sequences run side by side, or shorter ones if nobody said how long they are, where what is
-// at work of them has no room.
-TEST(FitKv, WhatIsAtWorkBoundsTheCache) {
+// Fewer sequences run side by side where the disk has no room for all, or shorter ones, if nobody
+// said how long they are, where what is at work of them has none in memory.
+TEST(FitKv, DiskAndWhatIsAtWorkBoundTheCache) {
   FitWishes long_ones = wishes();
   long_ones.schedule = "resident";
   long_ones.max_seq_len = 4096;
   long_ones.micro_batch_size = 16;
-  const FitMachine machine{.available_memory = 170 * kMiB, .disk_room = kGiB};
+  const FitMachine machine{.available_memory = 170 * kMiB, .disk_room = 40 * kMiB};
   const auto fewer = fit_plan(small(), with_experts(), long_ones, machine);
   ASSERT_TRUE(fewer.ok()) << fewer.error().message;
-  EXPECT_LT(fewer->kv_blocks, 16 * 128);
-  EXPECT_GE(fewer->kv_blocks, 128);
+  EXPECT_EQ(fewer->kv_blocks, 20 * kMiB / (kLayers * kPlace));
   EXPECT_LE(fewer->total_bytes(), machine.available_memory);
   FitMachine tight = machine;
   tight.available_memory = fewer->weight_bytes + fewer->activation_bytes + 2 * kMiB;

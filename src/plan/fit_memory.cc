@@ -97,15 +97,17 @@ void shorten(const FitWishes& wishes, Plan& plan) {
 
 // Gives the cache its blocks and, of what then is left, slots to the experts that find room.
 // `base`: of the weights that are not experts'.
-void share_out(const models::ModelConfig& config, const FitModel& model, const FitWishes& wishes,
+void share_out(const models::ModelConfig& config, const FitModel& model, const FitWishes& asked,
                const FitMachine& machine, int64_t base, Plan& plan) {
-  const int64_t room = room_for(wishes, machine), block = kv_block_bytes(config, plan);
+  const int64_t room = room_for(asked, machine), block = kv_block_bytes(config, plan);
   const int64_t fewest = std::min(model.pages, kLeastSlots);
   const int64_t least = memory::WeightPages::bytes(fewest, model.page_bytes);
   const int64_t left = std::max<int64_t>(room - base - plan.activation_bytes - least, 0);
-  const bool disk = wishes.kv_on == "disk";
-  const int64_t kv_room = kv_room_beside_experts(model, wishes, left);
+  const bool disk = asked.kv_on == "disk";
+  const int64_t kv_room = kv_room_beside_experts(model, asked, left);
+  const FitWishes wishes = with_windows_for(kv_room, asked);
   if (disk) {
+    shrink_batch(config, wishes, kv_room, plan);
     plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
     shorten(wishes, plan);
     plan.policy.resident_kv = wishes.resident_kv.value_or(0);
@@ -131,11 +133,13 @@ void share_out(const models::ModelConfig& config, const FitModel& model, const F
 }
 
 // Beside weights that are all in memory, a cache whose home is the disk.
-Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const FitWishes& wishes,
+Result<Plan> fit_resident_beside_disk(const models::ModelConfig& config, const FitWishes& asked,
                                       const FitMachine& machine, Plan plan) {
-  const int64_t left = room_for(wishes, machine) - plan.weight_bytes - plan.activation_bytes;
-  const int64_t kv_room = kv_share_of(wishes, left);
+  const int64_t left = room_for(asked, machine) - plan.weight_bytes - plan.activation_bytes;
+  const int64_t kv_room = kv_share_of(asked, left);
+  const FitWishes wishes = with_windows_for(kv_room, asked);
   plan.policy.resident_kv = 0;
+  shrink_batch(config, wishes, kv_room, plan);
   plan.kv_blocks = blocks_on_disk(config, wishes, machine, kv_room, plan);
   shorten(wishes, plan);
   if (plan.kv_blocks >= blocks_per_sequence(plan)) {
