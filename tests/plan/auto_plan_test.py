@@ -13,6 +13,7 @@ import unittest
 
 SLUICE, MODEL, DIRECTORY = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 REQUESTS = 200
+MOST_POSITIONS = 1024  # of the demo model
 
 
 class AutoPlan(unittest.TestCase):
@@ -28,11 +29,11 @@ class AutoPlan(unittest.TestCase):
         environment = dict(os.environ, XDG_CACHE_HOME=str(DIRECTORY / "cache"))
         return subprocess.run([SLUICE, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=240)
 
-    def batch(self, *flags):
+    def batch(self, *flags, code=0):
         for path in (self.output, DIRECTORY / "out.jsonl.journal"):
             path.unlink(missing_ok=True)
         done = self.run_sluice("batch", MODEL, "-i", self.input, "-o", self.output, "--json", *flags)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, code, done.stderr)
         return json.loads(done.stdout)["plan"], done.stderr
 
     def answers(self):
@@ -89,12 +90,29 @@ class AutoPlan(unittest.TestCase):
             words = {"device": "on the device", "host": "on the host", "auto": "where each is sooner"}[plan["experts_on"]]
             self.assertRegex(said, f"planned: schedule {plan['schedule']}, batch {plan['batch']}[ ,].*experts {words}: ")
 
-    def test_the_cache_may_lie_on_disk_and_the_answers_are_the_same(self):
+    def measured_with_a_disk(self):
         self.measured()
         kept = DIRECTORY / "cache/sluice/hardware.json"
         machine = json.loads(kept.read_text())
         machine["levels"].append({"name": "disk", "kind": "disk", "capacity_bytes": 1 << 40, "read_bytes_per_second": 1e12})
         kept.write_text(json.dumps(machine))
+
+    def test_a_planned_cache_is_sized_by_what_the_model_can_answer(self):
+        self.measured_with_a_disk()
+        # One of the requests is for far more than the model takes; it is refused.
+        with open(self.input, "a") as lines:
+            lines.write(json.dumps({"custom_id": "long", "prompt": "What?", "max_tokens": 100_000}) + "\n")
+        plan, said = self.batch("--host-memory", "86M", "--kv-on", "disk", "--kv-directory", DIRECTORY, code=3)
+        self.assertIn("planned: ", said)
+        self.assertLessEqual(plan["kv_blocks"] * plan["kv_block_tokens"], 64 * plan["batch"] + 2 * MOST_POSITIONS)
+
+    def test_a_disk_whose_rate_is_not_known_is_not_planned_with(self):
+        self.measured()
+        _, said = self.batch("--host-memory", "86M", "--kv-on", "disk", "--kv-directory", DIRECTORY)
+        self.assertIn("the usual policy runs: --kv-on disk needs a disk whose rate is known", said)
+
+    def test_the_cache_may_lie_on_disk_and_the_answers_are_the_same(self):
+        self.measured_with_a_disk()
         usual, _ = self.batch("--no-probe", "--host-memory", "100M")
         expected = self.answers()
         plan, said = self.batch("--host-memory", "100M", "--kv-on", "disk", "--kv-directory", DIRECTORY, "--max-seq-len", 1024)
