@@ -1,7 +1,9 @@
 #include "schedule/task_chain.h"
 
 #include <array>
+#include <limits>
 
+#include "base/check.h"
 #include "memory/streamed_kv_size.h"
 #include "schedule/paged_experts.h"
 
@@ -53,6 +55,7 @@ void TaskChain::attend_between(const KvHome& home, Lane lane, int16_t layer, int
                      .leaving_blocks = kv.leaving_blocks};
   const std::span parts =
       context_.kv_parts.empty() ? std::span<const KvPart>(&whole, 1) : context_.kv_parts;
+  SLUICE_CHECK(parts.size() <= std::numeric_limits<int16_t>::max(), "parts fit Stage::first");
   for (size_t i = 0; i < parts.size(); ++i) {
     const auto part = static_cast<int16_t>(i);
     const Transfer comes{.payload = Payload::kKv,
