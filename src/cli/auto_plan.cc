@@ -158,14 +158,14 @@ engine::EngineOptions with(const planner::Answer& answer, const AutoPlanRequest&
   options.max_batch_size = candidate.policy.batch;
   options.micro_batch_size = candidate.policy.micro_batch;
   options.max_num_tokens = candidate.max_num_tokens;
+  const bool attends_there = candidate.policy.attention_on == plan::Place::kDevice;
   if (answer.machine.has_device()) {
     options.experts_on = plan::name(candidate.policy.experts_on);
     options.attention_on = plan::name(candidate.policy.attention_on);
     // What of the cache a device has no room for lies in host memory.
-    if (candidate.policy.attention_on == plan::Place::kDevice) options.kv_on = "host";
+    if (attends_there) options.kv_on = "host";
   }
-  if (candidate.policy.attention_on == plan::Place::kDevice || options.kv_on == "disk")
-    options.resident_kv = candidate.policy.resident_kv;
+  if (attends_there || options.kv_on == "disk") options.resident_kv = candidate.policy.resident_kv;
   // What the cache does not need is room for experts; who may be longer than all that is known
   // needs what the usual rule gives.
   const bool shared = answer.plan.expert_slots > 0 || answer.plan.policy.kv_on_disk();

@@ -75,7 +75,7 @@ Status Running::start() {
       .batch = {.rows = plan.max_num_tokens,
                 .sequences = plan.policy.micro_batch,
                 .logit_rows = plan.max_num_tokens,
-                .kv = streamed_kv() != nullptr ? streamed_kv()->most_moves() : schedule::KvMoves{}},
+                .kv = schedule::most_kv_moves(plan)},
       .residency = paging() != nullptr ? paging()->residency() : schedule::Residency{},
       .embedding = embedding_reads({})};
   const schedule::BuilderBounds bounds = builder_.bounds(largest);

@@ -146,42 +146,25 @@ void StreamedKv::end_part(Flight& flight, const models::BatchView& batch, int64_
   SLUICE_CHECK(number <= shape_.window_blocks, "a window holds the blocks of any sequence");
   flight.firsts.push_back({flight.entries.size(), flight.arriving.size(), flight.leaving.size()});
   schedule::KvPart part = schedule::part_of(batch, first, end - first);
-  part.arriving_blocks = std::ssize(arriving_);
-  moves.blocks += number;
+  part.kv = {.blocks = number, .arriving_blocks = std::ssize(arriving_)};
   for (const models::SequenceRows& s :
        batch.sequences.subspan(static_cast<size_t>(first), static_cast<size_t>(end - first))) {
     for (int64_t i = 0; i < blocks_of(s); ++i) {
       const int32_t entry = entry_of(s.blocks[i]);
       flight.entries.push_back(entry);
       if (resident(s.blocks[i])) continue;
-      if (use_of(s, i).leaves) {
-        flight.leaving.push_back({s.blocks[i], entry});
-        ++part.leaving_blocks;
-        moves.blocks += entry < first_in_window();
-      }
-      part.leaving_tokens +=
-          std::max<int64_t>(std::min(s.first_position + s.rows, (i + 1) * step()) -
-                                std::max(s.first_position, i * step()),
-                            0);
+      part.kv.leaving_tokens += memory::new_kv_tokens(i, s.first_position, end_of(s), step());
+      if (!use_of(s, i).leaves) continue;
+      flight.leaving.push_back({s.blocks[i], entry});
+      ++part.kv.leaving_blocks;
+      part.kv.blocks += entry < first_in_window();
     }
   }
   flight.arriving.insert(flight.arriving.end(), arriving_.begin(), arriving_.end());
   flight.parts.push_back(part);
-  moves.arriving_blocks += part.arriving_blocks;
-  moves.leaving_tokens += part.leaving_tokens;
-  moves.leaving_blocks += part.leaving_blocks;
+  moves += part.kv;
   take_back(arriving_, 0);
   take_back(new_, 0);
-}
-
-schedule::KvMoves StreamedKv::most_moves() const {
-  const int64_t leaving = shape_.tails > 0 ? most_leaving() : 0;
-  const int64_t streamed = most_parts() * shape_.window_blocks;
-  return {.blocks = streamed + leaving,
-          .arriving_blocks = streamed,
-          .leaving_tokens = shape_.rows,
-          .leaving_blocks = leaving,
-          .parts = most_parts()};
 }
 
 schedule::KvMoves StreamedKv::place(size_t index, const models::BatchView& batch,
@@ -193,7 +176,7 @@ schedule::KvMoves StreamedKv::place(size_t index, const models::BatchView& batch
   flight.arriving.clear();
   flight.leaving.clear();
   keep_tails(batch, owners);
-  schedule::KvMoves moves;
+  schedule::KvMoves moves{.parts = 0};
   int64_t first = 0;
   for (int64_t i = 0; i < std::ssize(batch.sequences); ++i) {
     const models::SequenceRows& s = batch.sequences[static_cast<size_t>(i)];
@@ -207,7 +190,6 @@ schedule::KvMoves StreamedKv::place(size_t index, const models::BatchView& batch
     add(s);
   }
   end_part(flight, batch, first, std::ssize(batch.sequences), moves);
-  moves.parts = std::ssize(flight.parts);
   return moves;
 }
 
@@ -215,14 +197,14 @@ std::span<const int32_t> StreamedKv::arriving(size_t flight, int part) const {
   const Flight& f = flights_[flight];
   const auto at = static_cast<size_t>(part);
   return std::span(f.arriving)
-      .subspan(f.firsts[at].arriving, static_cast<size_t>(f.parts[at].arriving_blocks));
+      .subspan(f.firsts[at].arriving, static_cast<size_t>(f.parts[at].kv.arriving_blocks));
 }
 
 std::span<const StreamedKv::Leaving> StreamedKv::leaving(size_t flight, int part) const {
   const Flight& f = flights_[flight];
   const auto at = static_cast<size_t>(part);
   return std::span(f.leaving).subspan(f.firsts[at].leaving,
-                                      static_cast<size_t>(f.parts[at].leaving_blocks));
+                                      static_cast<size_t>(f.parts[at].kv.leaving_blocks));
 }
 
 std::byte* StreamedKv::place_of(int32_t entry, int layer, int window) const {

@@ -65,8 +65,6 @@ class StreamedKv {
   // Blocks that a task moves, at most.
   int64_t most_moved() const { return std::max(shape_.window_blocks, most_leaving()); }
 
-  schedule::KvMoves most_moves() const;  // of any iteration
-
   // Before `flight`'s iteration is submitted: finds its blocks their places, and says what moves.
   // With tails, `owners` says which blocks are nobody's any more.
   schedule::KvMoves place(size_t flight, const models::BatchView& batch,
@@ -111,19 +109,22 @@ class StreamedKv {
     std::vector<models::SequenceRows> sequences;
   };
 
+  struct Tail {
+    int32_t block = -1;
+    int64_t allocation = 0;  // of the block, as it was (KvBlocks::allocations)
+  };
+
   StreamedKv(const Shape& shape, memory::Arena arena);
   int64_t step() const { return shape_.layers.front().block_tokens; }
   int64_t most_leaving() const {
     return memory::most_leaving_blocks(shape_.rows, shape_.sequences, step());
   }
+  static int64_t end_of(const models::SequenceRows& s) { return s.first_position + s.rows; }
   memory::KvBlockUse use_of(const models::SequenceRows& s, int64_t block) const {
-    return memory::kv_block_use(block, s.first_position, s.first_position + s.rows, step(),
-                                shape_.tails > 0);
+    return memory::kv_block_use(block, s.first_position, end_of(s), step(), shape_.tails > 0);
   }
   bool resident(int32_t block) const { return block < shape_.resident; }
-  int64_t blocks_of(const models::SequenceRows& s) const {
-    return base::div_up(s.first_position + s.rows, step());
-  }
+  int64_t blocks_of(const models::SequenceRows& s) const { return base::div_up(end_of(s), step()); }
   int64_t most_parts() const {
     return memory::most_kv_parts(shape_.sequences, shape_.sequence_blocks, shape_.window_blocks);
   }
@@ -147,10 +148,6 @@ class StreamedKv {
   std::vector<int32_t> number_;  // by block: within the window of the part being placed, or -1
   std::vector<int32_t> arriving_, new_;  // of that part: blocks for its window
   std::vector<int32_t> tail_;            // by block: its tail, or -1
-  struct Tail {
-    int32_t block = -1;
-    int64_t allocation = 0;  // of the block, as it was (KvBlocks::allocations)
-  };
   std::vector<Tail> tails_;
   KvWindows windows_;
 };

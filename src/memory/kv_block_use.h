@@ -2,6 +2,7 @@
 // that the engine moves by and a replay counts by.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace sluice::memory {
@@ -23,6 +24,12 @@ constexpr KvBlockUse kv_block_use(int64_t block, int64_t first, int64_t end, int
   return {.arrives = was_full,
           .stays = !was_full && (begun || !is_full),
           .leaves = !was_full && is_full};
+}
+
+// New tokens that such a block gets.
+constexpr int64_t new_kv_tokens(int64_t block, int64_t first, int64_t end, int64_t block_tokens) {
+  const int64_t begin = block * block_tokens;
+  return std::max<int64_t>(std::min(end, begin + block_tokens) - std::max(first, begin), 0);
 }
 
 // Blocks that an iteration of so many rows and sequences sends home whole, at most.

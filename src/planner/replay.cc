@@ -70,7 +70,7 @@ class Replay {
                             context({.rows = plan.max_num_tokens,
                                      .sequences = plan.policy.micro_batch,
                                      .logit_rows = plan.max_num_tokens,
-                                     .kv = kv_.most(plan)},
+                                     .kv = schedule::most_kv_moves(plan)},
                                     0, 0, true),
                             plan.micro_batches())),
         flights_(static_cast<size_t>(plan.micro_batches())) {

@@ -2,7 +2,6 @@
 // windows they move through.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "base/rounding.h"
@@ -26,39 +25,28 @@ class ReplayKv {
   // As the engine places them; sequences of a replay share no blocks. `parts` is filled anew.
   schedule::KvMoves moves_of(const models::BatchView& batch,
                              std::vector<schedule::KvPart>& parts) const {
-    schedule::KvMoves moves;
     parts.clear();
-    if (!moves_) return moves;
+    if (!moves_) return {};
+    schedule::KvMoves moves{.parts = 0};
     Needs part;
     int64_t first = 0;
+    const auto end_part = [&](int64_t end) {
+      parts.push_back(schedule::part_of(batch, first, end - first));
+      parts.back().kv = part.kv;
+      moves += part.kv;
+    };
     for (int64_t i = 0; i < std::ssize(batch.sequences); ++i) {
       const Needs more = needs_of(batch.sequences[static_cast<size_t>(i)]);
       if (i > first && part.window + more.window > window_) {
-        end_part(batch, first, i, part, moves, parts);
+        end_part(i);
         part = {};
         first = i;
       }
-      part += more;
+      part.window += more.window;
+      part.kv += more.kv;
     }
-    end_part(batch, first, std::ssize(batch.sequences), part, moves, parts);
-    moves.parts = std::ssize(parts);
+    end_part(std::ssize(batch.sequences));
     return moves;
-  }
-
-  // Of any iteration.
-  schedule::KvMoves most(const plan::Plan& plan) const {
-    if (!moves_) return {};
-    const int64_t leaving = tails_
-                                ? memory::most_leaving_blocks(
-                                      plan.max_num_tokens, plan.policy.micro_batch, block_tokens_)
-                                : 0;
-    const int64_t parts = memory::most_kv_parts(
-        plan.policy.micro_batch, base::div_up(plan.max_seq_len, block_tokens_), window_);
-    return {.blocks = parts * window_ + leaving,
-            .arriving_blocks = parts * window_,
-            .leaving_tokens = plan.max_num_tokens,
-            .leaving_blocks = leaving,
-            .parts = parts};
   }
 
   // False while each window has its layer of a micro-batch.
@@ -70,46 +58,24 @@ class ReplayKv {
   void release() { ++free_windows_; }
 
  private:
-  // Blocks that need a place in a window, or leave; and what moves.
+  // Blocks that need a place in a window, and what moves.
   struct Needs {
-    int64_t window = 0, blocks = 0, arriving = 0, leaving = 0, leaving_tokens = 0;
-    Needs& operator+=(const Needs& other) {
-      window += other.window;
-      blocks += other.blocks;
-      arriving += other.arriving;
-      leaving += other.leaving;
-      leaving_tokens += other.leaving_tokens;
-      return *this;
-    }
+    int64_t window = 0;
+    schedule::KvMoves kv{};
   };
   Needs needs_of(const models::SequenceRows& s) const {
-    Needs needs;
+    Needs needs{.kv = {.parts = 0}};  // it is within one
     const int64_t end = s.first_position + s.rows;
     for (int64_t i = 0; i < base::div_up(end, block_tokens_); ++i) {
       if (s.blocks[i] < resident_) continue;
       const auto use = memory::kv_block_use(i, s.first_position, end, block_tokens_, tails_);
       needs.window += !use.stays;
-      needs.blocks += !use.stays || use.leaves;
-      needs.arriving += use.arrives;
-      needs.leaving += use.leaves;
-      needs.leaving_tokens += std::max<int64_t>(
-          std::min(end, (i + 1) * block_tokens_) - std::max(s.first_position, i * block_tokens_),
-          0);
+      needs.kv.blocks += !use.stays || use.leaves;
+      needs.kv.arriving_blocks += use.arrives;
+      needs.kv.leaving_blocks += use.leaves;
+      needs.kv.leaving_tokens += memory::new_kv_tokens(i, s.first_position, end, block_tokens_);
     }
     return needs;
-  }
-  static void end_part(const models::BatchView& batch, int64_t first, int64_t end,
-                       const Needs& needs, schedule::KvMoves& moves,
-                       std::vector<schedule::KvPart>& parts) {
-    schedule::KvPart part = schedule::part_of(batch, first, end - first);
-    part.arriving_blocks = needs.arriving;
-    part.leaving_tokens = needs.leaving_tokens;
-    part.leaving_blocks = needs.leaving;
-    parts.push_back(part);
-    moves.blocks += needs.blocks;
-    moves.arriving_blocks += needs.arriving;
-    moves.leaving_tokens += needs.leaving_tokens;
-    moves.leaving_blocks += needs.leaving;
   }
 
   bool moves_, tails_;

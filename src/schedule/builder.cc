@@ -1,5 +1,8 @@
 #include "schedule/builder.h"
 
+#include "base/rounding.h"
+#include "memory/kv_block_use.h"
+#include "memory/streamed_kv_size.h"
 #include "schedule/cgopipe.h"
 #include "schedule/expert_fetch.h"
 #include "schedule/kv_prefetch.h"
@@ -8,6 +11,29 @@
 #include "schedule/serial.h"
 
 namespace sluice::schedule {
+
+KvMoves& KvMoves::operator+=(const KvMoves& other) {
+  blocks += other.blocks;
+  arriving_blocks += other.arriving_blocks;
+  leaving_tokens += other.leaving_tokens;
+  leaving_blocks += other.leaving_blocks;
+  parts += other.parts;
+  return *this;
+}
+
+KvMoves most_kv_moves(const plan::Plan& plan) {
+  if (plan.kv_window == 0) return {};
+  const int64_t sequences = plan.policy.micro_batch, step = plan.kv_block_tokens;
+  const int64_t leaving =
+      plan.kv_tails > 0 ? memory::most_leaving_blocks(plan.max_num_tokens, sequences, step) : 0;
+  const int64_t parts =
+      memory::most_kv_parts(sequences, base::div_up(plan.max_seq_len, step), plan.kv_window);
+  return {.blocks = parts * plan.kv_window + leaving,
+          .arriving_blocks = parts * plan.kv_window,
+          .leaving_tokens = plan.max_num_tokens,
+          .leaving_blocks = leaving,
+          .parts = parts};
+}
 
 BatchShape shape_of(const models::BatchView& batch) {
   const KvPart all = part_of(batch, 0, static_cast<int64_t>(batch.sequences.size()));

@@ -24,8 +24,12 @@ struct KvMoves {
   int64_t leaving_tokens = 0;   // new ones, whose home is not there
   int64_t leaving_blocks = 0;   // that became full, and go to a home that takes whole blocks
   int64_t parts = 1;            // in which it attends, one after the other
+  KvMoves& operator+=(const KvMoves& other);
   bool operator==(const KvMoves&) const = default;
 };
+
+// Of any iteration of this plan, at most.
+KvMoves most_kv_moves(const plan::Plan& plan);
 
 // Of a micro-batch that attends in parts, a run of its sequences whose keys and values find room
 // there together.
@@ -34,9 +38,7 @@ struct KvPart {
   int64_t rows = 0;
   int64_t visible_keys = 0;    // as in models::Load
   int64_t context_tokens = 0;  // as in models::Load
-  int64_t arriving_blocks = 0;
-  int64_t leaving_tokens = 0;
-  int64_t leaving_blocks = 0;
+  KvMoves kv{};
 };
 
 // What a schedule needs to know of a micro-batch's rows.

@@ -17,7 +17,7 @@ bool guessed(const models::ModelConfig& model, int layer) {
 }  // namespace
 
 void Chain::add(const Stage& stage, const RoutingOutcome* routing) {
-  follow(add_stage(context_, Lane::kHostCompute, stage, routing, out_));
+  compute(Lane::kHostCompute, stage, 0, routing);
 }
 
 void Chain::aside(const Stage& stage, const Bounds& bounds) {

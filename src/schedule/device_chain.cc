@@ -23,11 +23,7 @@ class LaneChain : private TaskChain {
   LaneChain(const Context& context, Subgraph& out)
       : TaskChain(context, out), pages_(static_cast<TaskIndex>(out.tasks.size())) {}
 
-  void stage(Lane lane, const Stage& stage) {
-    const TaskIndex index = add_stage(context_, lane, stage, nullptr, out_);
-    out_.tasks[index].rank = compute_rank(stage.layer);
-    follow(index);
-  }
+  void stage(Lane lane, const Stage& stage) { compute(lane, stage, compute_rank(stage.layer)); }
 
   void move(Lane lane, Payload payload, int16_t layer, int64_t bytes) {
     const bool up = lane == Lane::kHostToDevice;
@@ -50,8 +46,6 @@ class LaneChain : private TaskChain {
 
   // Attention over keys and values of which some come from the host, and whose new ones go there.
   void attend_on_device(int16_t layer, bool ahead) {
-    if (context_.batch.kv.blocks == 0)
-      return stage(Lane::kDeviceCompute, {.kind = StageKind::kAttend, .layer = layer});
     const kernels::KvLayout layout = layout_of(layer);
     attend_between({.comes = Lane::kHostToDevice,
                     .goes = Lane::kDeviceToHost,

@@ -241,7 +241,8 @@ TEST_F(KvPrefetchTest, NeverWaitsForRoomForEver) {
     std::vector<Context> contexts;
     std::vector<Ticket> tickets;
     std::vector<int> left(static_cast<size_t>(micro_batches), 3);
-    const std::vector<KvPart> parts(static_cast<size_t>(1 + draw(4)), {.arriving_blocks = 5});
+    const std::vector<KvPart> parts(static_cast<size_t>(1 + draw(4)),
+                                    {.kv = {.arriving_blocks = 5}});
     for (int mb = 0; mb < micro_batches; ++mb) {
       contexts.push_back(context(mb, 0));
       contexts.back().kv_parts = parts;

@@ -47,37 +47,45 @@ void TaskChain::follow(TaskIndex index) {
   last_ = index;
 }
 
+TaskIndex TaskChain::compute(Lane lane, const models::Stage& stage, int64_t rank,
+                             const RoutingOutcome* routing) {
+  const TaskIndex index = add_stage(context_, lane, stage, routing, out_);
+  out_.tasks[index].rank = rank;
+  follow(index);
+  return index;
+}
+
 void TaskChain::attend_between(const KvHome& home, Lane lane, int16_t layer, int64_t rank,
                                bool ahead, TaskIndex after) {
-  const KvMoves& kv = context_.batch.kv;
-  const KvPart whole{.arriving_blocks = kv.arriving_blocks,
-                     .leaving_tokens = kv.leaving_tokens,
-                     .leaving_blocks = kv.leaving_blocks};
+  models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer};
+  if (context_.batch.kv.blocks == 0) {
+    compute(lane, attend, rank);
+    return;
+  }
+  const KvPart whole{.kv = context_.batch.kv};
   const std::span parts =
       context_.kv_parts.empty() ? std::span<const KvPart>(&whole, 1) : context_.kv_parts;
   SLUICE_CHECK(parts.size() <= std::numeric_limits<int16_t>::max(), "parts fit Stage::first");
   for (size_t i = 0; i < parts.size(); ++i) {
-    const auto part = static_cast<int16_t>(i);
+    const KvMoves& kv = parts[i].kv;
+    attend.first = static_cast<int16_t>(i);
     const Transfer comes{.payload = Payload::kKv,
                          .from = home.far,
                          .to = home.near,
-                         .bytes = parts[i].arriving_blocks * home.block_bytes,
-                         .part = part};
+                         .bytes = kv.arriving_blocks * home.block_bytes,
+                         .part = attend.first};
     const TaskIndex there = add_transfer(context_, home.comes, comes, layer,
                                          ahead ? kv_rank(layer) : load_rank(layer), out_);
     if (!ahead) follow(there);
     if (ahead && after != kNone) out_.after(Dependency::task(after));
-    const models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer, .first = part};
-    const TaskIndex attended = add_stage(context_, lane, attend, nullptr, out_);
-    out_.tasks[attended].rank = rank;
-    follow(attended);
+    const TaskIndex attended = compute(lane, attend, rank);
     if (ahead) out_.after(Dependency::task(there));
-    const Transfer goes{.payload = Payload::kKv,
-                        .from = home.near,
-                        .to = home.far,
-                        .bytes = parts[i].leaving_blocks * home.block_bytes +
-                                 parts[i].leaving_tokens * home.token_bytes,
-                        .part = part};
+    const Transfer goes{
+        .payload = Payload::kKv,
+        .from = home.near,
+        .to = home.far,
+        .bytes = kv.leaving_blocks * home.block_bytes + kv.leaving_tokens * home.token_bytes,
+        .part = attend.first};
     const TaskIndex gone = add_transfer(context_, home.goes, goes, layer, load_rank(layer), out_);
     if (ahead) {
       out_.after(Dependency::task(attended));
@@ -88,12 +96,6 @@ void TaskChain::attend_between(const KvHome& home, Lane lane, int16_t layer, int
 }
 
 void TaskChain::attend_on_host(int16_t layer, int64_t rank, bool ahead, TaskIndex after) {
-  if (context_.batch.kv.blocks == 0) {
-    const models::Stage attend{.kind = models::StageKind::kAttend, .layer = layer};
-    const TaskIndex attended = add_stage(context_, Lane::kHostCompute, attend, nullptr, out_);
-    out_.tasks[attended].rank = rank;
-    return follow(attended);
-  }
   attend_between({.block_bytes = disk_block_bytes(context_, layer)}, Lane::kHostCompute, layer,
                  rank, ahead, after);
 }
